@@ -1,0 +1,184 @@
+"""Verbs about the service: a backup, a check, an end."""
+
+import os
+import select
+import signal
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+from enhanced_memory.client.cli.declare import LONG_S, Answer, Call, argument, verb
+from enhanced_memory.client.cli.exits import OK, PROBLEM
+from enhanced_memory.client.cli.output import Paper, size
+from enhanced_memory.client.cli.progress import progress
+from enhanced_memory.client.errors import Denied, TimedOut, Unavailable
+from enhanced_memory.client.launch import dial
+from enhanced_memory.client.operations.service import Backup, Verified, Verify
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.client.sync import Memory
+
+__all__ = ["peer_pid"]
+
+
+@verb(
+    "backup",
+    "Write a copy of the store while it is in use, and check the copy.",
+    argument(
+        "--to", metavar="PATH", help="a folder, or a file that does not exist yet (default: the setting backup_folder)"
+    ),
+)
+def backup(call: Call) -> Answer:
+    """The copy is opened and counted before the answer comes."""
+    # The daemon has a working directory and a HOME of its own, so it is told the whole path.
+    to = str(Path(call.given.to or call.settings.backup_folder).expanduser().absolute())
+    if call.given.to and call.given.to.endswith("/"):
+        to += "/"
+    memory = call.memory
+    with progress("backing up"):
+        made = memory.send(Backup(to), timeout_s=max(LONG_S, call.settings.timeout_s))
+
+    def tell(paper: Paper) -> None:
+        paper.line(made.path)
+        paper.facts(
+            [
+                ("size", size(made.bytes)),
+                ("holds", f"{made.entities:,} entities, {made.messages:,} messages, up to change {made.change}"),
+                ("sha256", made.sha256),
+                ("took", f"{made.seconds:.1f} s"),
+            ]
+        )
+
+    return Answer(made, tell)
+
+
+@verb(
+    "verify",
+    "Check the whole store against its checksums and indexes.",
+    argument("--quick", action="store_true", help="the file's structure alone"),
+)
+def verify(call: Call) -> Answer:
+    """The exit code is 1 where something is wrong."""
+    memory = call.memory
+    with progress("verifying"):
+        found = memory.send(Verify(quick=call.given.quick), timeout_s=max(LONG_S, call.settings.timeout_s))
+    return Answer(found, lambda paper: _tell_verified(paper, found), OK if found.ok else PROBLEM)
+
+
+def _tell_verified(paper: Paper, found: Verified) -> None:
+    checked = ", ".join(f"{what} {count:,}" for what, count in found.checked.items())
+    paper.line(
+        f"{'All is well' if found.ok else 'Damaged'}: checked {checked or 'nothing'} in {found.seconds:.1f} s.",
+        "" if found.ok else "red",
+    )
+    for problem in found.problems:
+        paper.line(f"- {problem}", indent=2)
+    if not found.ok:
+        paper.line("Restore a backup, or export what can be read.")
+
+
+@verb(
+    "stop",
+    "End the running daemon, once it has answered what it was asked.",
+    argument("--wait", type=float, default=30.0, metavar="SECONDS", help="how long to wait for its end (30)"),
+)
+def stop(call: Call) -> Answer:
+    """Where none runs there is nothing to do, and none is started."""
+    settings = Settings.load({**call.overrides, "autostart": False})
+    path = settings.socket_path
+    pid = _daemon_pid(settings, path)
+    if pid is None:
+        return Answer({"stopped": False, "pid": None, "socket": str(path)}, lambda paper: paper.line("No daemon runs."))
+    socket_activated = _activated(pid)
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        handle = None
+    if handle is not None:
+        try:
+            # The handle keeps the number from being another process's by now, provided that this is still the peer.
+            if _peer_of(path, settings) not in (pid, None):
+                raise Denied(f"The process behind {path} is not {pid} any more.", "try again")
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+            if not select.select([handle], [], [], call.given.wait)[0]:
+                raise TimedOut(
+                    f"The daemon (pid {pid}) was asked to end and has not within {call.given.wait:g} s.", "see its log"
+                )
+        except ProcessLookupError:
+            pass  # it ended by itself in between
+        except PermissionError:
+            raise Denied(
+                f"The daemon (pid {pid}) belongs to another user.", "run this as that user, or as root"
+            ) from None
+        finally:
+            os.close(handle)
+    if not socket_activated:  # to dial systemd's socket would start the daemon again
+        _await_silence(path, settings)
+    value: dict[str, Any] = {"stopped": True, "pid": pid, "socket": str(path), "socket_activated": socket_activated}
+
+    def tell(paper: Paper) -> None:
+        paper.line(f"The daemon (pid {pid}) has ended.")
+        if socket_activated:
+            paper.line(
+                "systemd starts it again when it is called; `systemctl --user stop memory-db.socket` keeps it down."
+            )
+
+    return Answer(value, tell)
+
+
+def _daemon_pid(settings: Settings, path: Path) -> int | None:
+    """The daemon's process, as it says and as the socket proves; None where nobody listens."""
+    if _peer_of(path, settings) is None:
+        return None
+    try:
+        with Memory(settings, client="memoryctl") as memory:
+            pid = memory.welcome.pid
+    except Unavailable:
+        if _peer_of(path, settings) is None:  # it left meanwhile
+            return None
+        raise
+    proven = _peer_of(path, settings)
+    if proven not in (pid, None):
+        raise Denied(
+            f"The daemon says that its pid is {pid}; the socket at {path} belongs to {proven}.",
+            "nothing was stopped; end it from where it was started (a container, systemd)",
+        )
+    return pid
+
+
+def _peer_of(path: Path, settings: Settings) -> int | None:
+    peer = dial(path, settings.connect_timeout_s)
+    if peer is None:
+        return None
+    with peer:
+        return peer_pid(peer)
+
+
+def peer_pid(peer: socket.socket) -> int:
+    """The process that listens at the other end, as the kernel says."""
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, _, _ = struct.unpack("3i", credentials)
+    return int(pid)
+
+
+def _activated(pid: int) -> bool:
+    """Whether systemd holds the daemon's socket."""
+    try:
+        group = Path(f"/proc/{pid}/cgroup").read_text("utf-8")
+    except OSError:
+        return False
+    return "memory-db.service" in group
+
+
+def _await_silence(path: Path, settings: Settings) -> None:
+    deadline = time.monotonic() + 5
+    pause = 0.005
+    while (peer := dial(path, settings.connect_timeout_s)) is not None:
+        peer.close()
+        if time.monotonic() > deadline:
+            raise TimedOut(
+                f"Somebody answers at {path} still: another daemon has been started.", "see `memoryctl doctor`"
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, 0.2)

@@ -1,0 +1,57 @@
+"""The table of contents: every operation, lent to `Memory` and `AsyncMemory` under its own name."""
+
+from enhanced_memory.client.operations import entities, relations, search, service, spaces, streams, versions
+from enhanced_memory.client.request import method
+
+__all__ = ["Operations"]
+
+
+class Operations:
+    """What can be asked of the daemon, chapter by chapter."""
+
+    create_entities = method(entities.CreateEntities)
+    add_observations = method(entities.AddObservations)
+    update_entity = method(entities.UpdateEntity)
+    rename_entity = method(entities.RenameEntity)
+    delete_entities = method(entities.DeleteEntities)
+    restore_entities = method(entities.RestoreEntities)
+    delete_observations = method(entities.DeleteObservations)
+    purge_entities = method(entities.PurgeEntities)
+    open_nodes = method(entities.OpenNodes)
+    list_entities = method(entities.ListEntities)
+    tag = method(entities.Tag)
+    untag = method(entities.Untag)
+    pin = method(entities.Pin)
+    confirm = method(entities.Confirm)
+    quarantine = method(entities.Quarantine)
+
+    create_relations = method(relations.CreateRelations)
+    delete_relations = method(relations.DeleteRelations)
+    read_graph = method(relations.ReadGraph)
+
+    create_space = method(spaces.CreateSpace)
+    update_space = method(spaces.UpdateSpace)
+    list_spaces = method(spaces.ListSpaces)
+    delete_space = method(spaces.DeleteSpace)
+    switch = method(spaces.Switch)
+
+    append_messages = method(streams.AppendMessages)
+    recent_messages = method(streams.RecentMessages)
+    messages_by = method(streams.MessagesBy)
+    get_window = method(streams.GetWindow)
+
+    search_nodes = method(search.SearchNodes)
+    search_messages = method(search.SearchMessages)
+
+    memory_history = method(versions.MemoryHistory)
+
+    hello = method(service.Hello)
+    ping = method(service.Ping)
+    get_memory_status = method(service.GetMemoryStatus)
+    backup = method(service.Backup)
+    verify = method(service.Verify)
+    access_log = method(service.AccessLog)
+    export_data = method(service.ExportData)
+    import_data = method(service.ImportData)
+    subscribe = method(service.Subscribe)
+    unsubscribe = method(service.Unsubscribe)

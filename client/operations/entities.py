@@ -1,0 +1,223 @@
+"""Entities: named, typed things with observations and properties."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from enhanced_memory.client.request import Change, Question
+from enhanced_memory.client.values import (
+    Confidence,
+    Entity,
+    EntityInput,
+    Filter,
+    Graph,
+    Limit,
+    Number,
+    ObservationInput,
+    Outcome,
+    Priority,
+    Ref,
+    Tier,
+    Value,
+)
+
+Refs = Annotated[list[Ref], Meta(max_length=10_000)]
+
+
+class Created(Value, frozen=True):
+    """One outcome per entity, in the order given."""
+
+    results: list[Outcome]
+    space: str = "default"
+
+
+class CreateEntities(Change[Created]):
+    """Store entities. What happens to a name that exists is `on_existing`:
+
+    `merge` adds the observations, properties and tags that are new (a new version), `skip` leaves it untouched, `replace` lets
+    the given state take the place of the old (which stays in the history), `error` refuses the whole call.
+    """
+
+    entities: Annotated[list[EntityInput], Meta(max_length=10_000)]
+    on_existing: Literal["merge", "skip", "replace", "error"] = "merge"
+    message: str = ""
+
+
+class ObservationsInput(msgspec.Struct, omit_defaults=True):
+    """Observations to be added to one entity."""
+
+    entity: Ref
+    contents: list[str | ObservationInput]
+    expected_version: Number | None = None
+
+
+class AddObservations(Change[Created]):
+    """Add observations to entities that exist, all or nothing. Text that the entity says already is not added twice."""
+
+    observations: Annotated[list[ObservationsInput], Meta(max_length=10_000)]
+    message: str = ""
+
+
+class UpdateEntity(Change[Outcome]):
+    """Change what an entity is, beside its observations. What is not given stays; a property set to null is removed."""
+
+    entity: Ref
+    type: str | UnsetType = UNSET
+    properties: dict[str, Any] | UnsetType = UNSET
+    tier: Tier | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    importance: Annotated[float, Meta(ge=0, le=10)] | None | UnsetType = UNSET
+    confidence: Confidence | None | UnsetType = UNSET
+    relevance_score: Annotated[float, Meta(ge=0, le=1)] | UnsetType = UNSET
+    always_include: bool | UnsetType = UNSET
+    expires_at: datetime | None | UnsetType = UNSET
+    expected_version: Number | None = None
+    message: str = ""
+
+
+class RenameEntity(Change[Outcome]):
+    """Give an entity another name. Its id, relations and history stay with it. `conflict` where the name is taken."""
+
+    entity: Ref
+    name: str
+    expected_version: Number | None = None
+    message: str = ""
+
+
+class Removed(Value, frozen=True):
+    """What was removed, by id, and what was not there to remove."""
+
+    ids: list[int]
+    missing: list[Ref] = []
+    space: str = "default"
+
+
+class DeleteEntities(Change[Removed]):
+    """Delete entities and the relations that touch them. Softly: `restore_entities` brings both back."""
+
+    entities: Refs
+    message: str = ""
+
+
+class RestoreEntities(Change[Created]):
+    """Bring deleted entities back, with the relations that went with them.
+
+    A name means the one deleted last under it. Where the name has been taken since, the call is refused as `conflict`;
+    `as_name` restores one entity under another name.
+    """
+
+    entities: Refs
+    as_name: str | None = None
+    message: str = ""
+
+
+class ObservationsDeletion(msgspec.Struct, omit_defaults=True):
+    """Observations to be taken from one entity, by text or by their ids."""
+
+    entity: Ref
+    observations: list[Ref]
+    expected_version: Number | None = None
+
+
+class DeleteObservations(Change[Created]):
+    """Take observations from entities: all that equal a given text, or the one with a given id. What is not there is passed over."""
+
+    deletions: Annotated[list[ObservationsDeletion], Meta(max_length=10_000)]
+    message: str = ""
+
+
+class Receipt(Value, frozen=True):
+    """What a purge removed: rows by table, and a SHA-256 over the ids and checksums that are gone."""
+
+    ids: list[int]
+    removed: dict[str, int]
+    sha256: str
+    missing: list[Ref] = []
+    backups: list[str] = []
+    """Known backups that still hold what was purged."""
+
+
+class PurgeEntities(Change[Receipt]):
+    """Remove entities for good: every version, passage, tag, relation and message, beyond `restore_entities`. `confirm` must be true."""
+
+    entities: Refs
+    confirm: bool = False
+
+
+class OpenNodes(Question[Graph]):
+    """Open entities by name or id, with the relations that touch them. Names that do not exist are in `missing`."""
+
+    point: ClassVar[bool] = True
+
+    names: Annotated[list[Ref], Meta(max_length=1000)]
+    scope: str = ""
+    relations: bool = True
+    details: bool = False
+
+
+class EntityPage(Value, frozen=True):
+    """A page of entities and where the next begins."""
+
+    entities: list[Entity]
+    cursor: str | None = None
+    space: str = "default"
+
+
+class ListEntities(Question[EntityPage]):
+    """List entities, filtered and in order. `order_by` is `id`, `name`, `updated`, `created`, `priority`, or `property:KEY`."""
+
+    types: list[str] = []
+    tiers: list[Tier] = []
+    tags: list[str] = []
+    where: list[Filter] = []
+    scope: str | None = None
+    always_include: bool | None = None
+    quarantined: bool | None = None
+    deleted: bool = False
+    updated_since: datetime | None = None
+    updated_until: datetime | None = None
+    order_by: str = "id"
+    descending: bool = False
+    limit: Limit = 100
+    cursor: str | None = None
+    details: bool = False
+
+
+class Tag(Change[Created]):
+    """Add tags to entities."""
+
+    entities: Refs
+    tags: list[str]
+
+
+class Untag(Change[Created]):
+    """Take tags from entities."""
+
+    entities: Refs
+    tags: list[str]
+
+
+class Pin(Change[Created]):
+    """Mark entities to be part of every context (or, with `pinned` false, no longer)."""
+
+    entities: Refs
+    pinned: bool = True
+
+
+class Confirm(Change[Created]):
+    """Say that what entities hold is still true: sets `last_confirmed` and restores `relevance_score`.
+
+    Observations given by text or id become trusted as the user's own.
+    """
+
+    entities: Refs
+    observations: list[Ref] = []
+
+
+class Quarantine(Change[Created]):
+    """Hide entities from searches unless asked for (or, with `quarantined` false, no longer)."""
+
+    entities: Refs
+    quarantined: bool = True

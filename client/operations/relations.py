@@ -1,0 +1,47 @@
+"""Relations: typed edges between entities."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from enhanced_memory.client.request import Change, Question
+from enhanced_memory.client.values import Graph, Limit, Relation, RelationInput, Value
+
+
+class Related(Value, frozen=True):
+    """The relations that were created and, apart, those that were there already."""
+
+    created: list[Relation]
+    existing: list[Relation] = []
+    space: str = "default"
+
+
+class CreateRelations(Change[Related]):
+    """Relate entities. A relation is one (from, to, type); ends are ids or names, and a name need not exist yet."""
+
+    relations: Annotated[list[RelationInput], Meta(max_length=10_000)]
+    message: str = ""
+
+
+class Unrelated(Value, frozen=True):
+    """How many relations were removed."""
+
+    removed: int
+    space: str = "default"
+
+
+class DeleteRelations(Change[Unrelated]):
+    """Remove relations by (from, to, type). What is not there is passed over."""
+
+    relations: Annotated[list[RelationInput], Meta(max_length=10_000)]
+    message: str = ""
+
+
+class ReadGraph(Question[Graph]):
+    """The whole graph, page by page in the order in which entities were created; each page brings the relations that start at its entities.
+
+    Relations whose start does not exist as an entity come with the last page.
+    """
+
+    limit: Limit = 1000
+    cursor: str | None = None

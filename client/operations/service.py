@@ -1,0 +1,207 @@
+"""The service itself: who is there, how it fares, copies in and out."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta
+
+from enhanced_memory.client.request import Change, Question
+from enhanced_memory.client.values import AccessRow, BackupMade, Limit, Outcome, Ref, Value
+
+
+class Behalf(Value, frozen=True):
+    """For whom a trusted client asks. It only narrows rights."""
+
+    user: str = ""
+    uid: int | None = None
+    pid: int | None = None
+    scopes: list[str] = []
+
+
+class Welcome(Value, frozen=True):
+    """What the daemon is, and what it lets this connection do."""
+
+    server: str
+    version: str
+    protocol: int
+    pid: int
+    store: str
+    store_id: str
+    space: str
+    limits: dict[str, int]
+    capabilities: list[str]
+
+
+class Hello(Question[Welcome]):
+    """The first frame of a connection: who asks, and in which space. A space named here that does not exist is made when it is first written to."""
+
+    point: ClassVar[bool] = True
+
+    protocol: int = 1
+    client: str = ""
+    agent: str = ""
+    space: str = "default"
+    session: str = ""
+    channel: Annotated[str, Meta(max_length=40)] = "socket"
+    parent: str | None = None
+    """The parent a new space is given: what `auto` spaces read through to."""
+    behalf: Behalf | None = None
+
+
+class Pong(Value, frozen=True):
+    """The daemon is there."""
+
+    at: datetime
+
+
+class Ping(Question[Pong]):
+    """Is anybody there?"""
+
+    point: ClassVar[bool] = True
+
+
+class Status(Value, frozen=True):
+    """How the memory fares."""
+
+    server: str
+    store: str
+    engine: str
+    space: str
+    total_entities: int
+    entities: int
+    """Entities visible in this connection's space."""
+    relations: int
+    messages: int
+    versions: int
+    spaces: int
+    changes: int
+    by_type: dict[str, int]
+    by_tier: dict[str, int]
+    file_bytes: int
+    wal_bytes: int
+    body_bytes: int
+    body_text_bytes: int
+    compression: float
+    """Share saved of the bodies' JSON text, 0 to 1."""
+    search: str
+    """Which arms answer searches."""
+    uptime_s: float
+    pid: int
+    memory_mb: float
+    connections: int
+    requests: int
+    last_backup: datetime | None = None
+    state: Literal["ready", "checking", "read-only", "failing"] = "ready"
+    problems: list[str] = []
+
+
+class GetMemoryStatus(Question[Status]):
+    """How much is remembered, how it is stored, and whether all is well."""
+
+
+class Backup(Question[BackupMade]):
+    """Write a copy of the store while it is in use, open it, check it, and say what it holds. `to` is a folder or a file name that does not exist yet."""
+
+    to: str
+
+
+class Verified(Value, frozen=True):
+    """What was checked, and everything that was found wrong."""
+
+    ok: bool
+    problems: list[str]
+    checked: dict[str, int]
+    seconds: float
+
+
+class Verify(Question[Verified]):
+    """Check the whole store: the file, every body's checksum, every index against what it was derived from."""
+
+    quick: bool = False
+    """Leave out the bodies of older versions, the slow part of the file check and of the comparison of indexes."""
+
+
+class AccessPage(Value, frozen=True):
+    """Access rows, newest first."""
+
+    rows: list[AccessRow]
+    cursor: int | None = None
+
+
+class AccessLog(Question[AccessPage]):
+    """Who asked for what and what came of it, newest first. Rows are written in batches: a crash may take the last second's."""
+
+    limit: Limit = 100
+    before: int | None = None
+    ops: list[str] = []
+    agent: str | None = None
+    session: str | None = None
+    failed: bool | None = None
+    since: datetime | None = None
+
+
+class Exported(Value, frozen=True):
+    """A page of records, and where the next begins. All pages of one export show the store at `change`."""
+
+    records: list[dict[str, Any]]
+    change: int
+    cursor: str | None = None
+    total: int = 0
+    """About how many records all pages have together; 0 where it was not counted."""
+
+
+class ExportData(Question[Exported]):
+    """Everything that the store holds, in pages of records (`docs/export.md`).
+
+    `full`: every space and its past; `official`: what this space shows. Give the first page's `change` with every further cursor.
+    """
+
+    limit: Annotated[int, Meta(ge=1, le=2000)] = 500
+    cursor: str | None = None
+    change: int | None = None
+    format: Literal["full", "official"] = "full"
+
+
+class Imported(Value, frozen=True):
+    """What an import made of its records."""
+
+    results: list[Outcome]
+    """What became of each entity; empty where an export is restored as it was."""
+    counts: dict[str, int]
+    """How many of each kind were taken in, and how many were left out."""
+    problems: list[str] = []
+    """The records that could not be used, by their place (`record 3: …`)."""
+
+
+class ImportData(Change[Imported]):
+    """Take in records of an export (`full`) or of the official memory server's file (`official`).
+
+    A store without any change takes an export as it was; into any other it is merged. Records that cannot be used are named
+    in `problems`; the others are kept.
+    """
+
+    records: Annotated[list[dict[str, Any]], Meta(max_length=10_000)]
+    format: Literal["full", "official"] = "full"
+    on_existing: Literal["merge", "skip"] = "merge"
+    job: str = ""
+    """The same text for every batch of one import, so that references between batches are found. Without it a batch stands for itself."""
+
+
+class Subscribed(Value, frozen=True):
+    """The change number from which on events come."""
+
+    change: int
+
+
+class Subscribe(Question[Subscribed]):
+    """From now on this connection is sent an event for every change in its view: `{event: "changed", change, op, space, entities}`."""
+
+    point: ClassVar[bool] = True
+
+    entities: list[Ref] = []
+
+
+class Unsubscribe(Question[Subscribed]):
+    """Send this connection no more events."""
+
+    point: ClassVar[bool] = True

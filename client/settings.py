@@ -1,0 +1,218 @@
+"""The settings: one table of name, default and help, and the one rule by which sockets are found.
+
+A setting comes from an argument, else from `ENHANCED_MEMORY_<NAME>`, else from the TOML file, else from its default here.
+"""
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, cast
+
+from enhanced_memory.client.errors import Invalid
+
+__all__ = ["PREFIX", "Settings", "default_file", "runtime_folder", "socket_path"]
+
+PREFIX = "ENHANCED_MEMORY_"
+SOCKET_NAME = "memory-db.sock"
+MAX_SOCKET_BYTES = 107
+"""What `sun_path` holds on Linux, less its closing NUL."""
+
+
+def _setting(default: Any, says: str) -> Any:
+    return field(default=default, metadata={"help": says})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of client, daemon and command line."""
+
+    store: str = _setting("~/.memories/memory.db", "The SQLite file that holds everything.")
+    socket: str = _setting("", "The daemon's socket; empty: found by the rule in docs/configuration.md.")
+    space: str = _setting("default", "The space to work in; `auto` is one per project, over `default`.")
+    agent: str = _setting("", "How the caller calls itself; kept with every change.")
+    session: str = _setting("", "The session that changes are noted under.")
+    autostart: bool = _setting(True, "Whether a client starts the daemon when nobody answers.")
+    connect_timeout_s: float = _setting(10.0, "Seconds to wait for a connection, a starting daemon included.")
+    timeout_s: float = _setting(30.0, "Seconds to wait for an answer.")
+    retry_changes: bool = _setting(
+        True, "Whether clients give every change a key, so that a repeat after a lost answer is applied once."
+    )
+    idle_exit_s: float = _setting(
+        900.0, "Seconds without a connection after which a daemon started on demand leaves; 0: never."
+    )
+    synchronous: str = _setting(
+        "FULL",
+        "SQLite's synchronous level: FULL keeps every answered change through a power cut, NORMAL may lose the last ones.",
+    )
+    serve_users: str = _setting(
+        "", "Other users to be served, by name, with commas between; `*`: whoever the socket's permissions let in."
+    )
+    group_max: int = _setting(256, "Changes that may share one commit.")
+    embedder: str = _setting(
+        "static", "What understands meaning: `static` (ships with the package), or `none` for words alone."
+    )
+    readers: int = _setting(2, "Threads that answer questions.")
+    max_connections: int = _setting(4096, "Connections held at once; above it the one idle longest is closed.")
+    max_frame_bytes: int = _setting(16 * 1024 * 1024, "The largest message taken or sent.")
+    max_pending: int = _setting(256, "Unanswered requests taken from one connection before it is read no further.")
+    max_unsent_bytes: int = _setting(
+        4 * 1024 * 1024, "Answers waiting for a slow reader before its requests are read no further."
+    )
+    frame_timeout_s: float = _setting(30.0, "Seconds a half-sent message may take.")
+    unsent_timeout_s: float = _setting(30.0, "Seconds a client may leave its answers unread before it is cut off.")
+    max_name_chars: int = _setting(2000, "The longest name, type or tag.")
+    max_text_chars: int = _setting(1_000_000, "The longest observation or message.")
+    access_log: bool = _setting(True, "Whether it is kept who asked for what.")
+    access_keep_days: float = _setting(90.0, "Days that access rows are kept.")
+    answers_keep_days: float = _setting(
+        7.0, "Days within which a repeated change with a key is answered instead of applied again."
+    )
+    backup_folder: str = _setting("~/memory_backups", "Where backups go unless told otherwise.")
+    reply_bytes: int = _setting(
+        0,
+        "Bytes of text in one answer of an MCP tool, beyond which it is cut and says so; 0: 4 MB in the profile `compat`, 64 KB in others.",
+    )
+    confirm_deletes: int = _setting(
+        20,
+        "Deleting more entities than this in one MCP call asks the person, or wants `confirm`; not in the profile `compat`.",
+    )
+    mirror: str = _setting(
+        "",
+        "A file in the official format that is kept up to date with the space of an MCP session; `on`: the one that MEMORY_FILE_PATH names.",
+    )
+    log_level: str = _setting("INFO", "How much the daemon says: DEBUG, INFO, WARNING, ERROR.")
+    log_file: str = _setting("~/.memories/memory-db.log", "Where a daemon started on demand writes its log.")
+
+    @classmethod
+    def load(
+        cls,
+        given: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+        file: Path | None = None,
+    ) -> "Settings":
+        """The settings as `given`, the environment, the file and the defaults say, in this order.
+
+        `Invalid` names a setting that does not exist or a value of the wrong type.
+        """
+        environment = os.environ if environment is None else environment
+        named = environment.get(PREFIX + "CONFIG")
+        path = file or (Path(named).expanduser() if named else default_file(environment))
+        known = {entry.name: entry for entry in fields(cls)}
+        values: dict[str, Any] = {}
+        if path.is_file():
+            try:
+                table = tomllib.loads(path.read_text("utf-8"))
+            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+                raise Invalid(f"{path} cannot be read: {problem}.", "mend the file or move it away") from None
+            for name, value in table.items():
+                if name not in known:
+                    raise Invalid(f"{path} names a setting that does not exist: {name}.", "see `memoryctl config`")
+                values[name] = _typed(name, value, known[name].default, str(path))
+        elif named:
+            raise Invalid(f"{PREFIX}CONFIG names {path}, which is not a file.", "create it or unset the variable")
+        for name, entry in known.items():
+            text = environment.get(PREFIX + name.upper())
+            if text is not None and text != "":
+                values[name] = _typed(name, text, entry.default, PREFIX + name.upper())
+        for name, value in (given or {}).items():
+            if name not in known:
+                raise Invalid(f"There is no setting {name}.", "see `memoryctl config`")
+            if value is not None:
+                values[name] = _typed(name, value, known[name].default, "the argument")
+        if "store" not in values and environment.get("STATE_DIRECTORY"):
+            values["store"] = environment["STATE_DIRECTORY"].split(":")[0] + "/memory.db"
+        return cls(**values)
+
+    @property
+    def store_path(self) -> Path:
+        """The store as an absolute path, links resolved."""
+        return Path(self.store).expanduser().resolve()
+
+    @property
+    def socket_path(self) -> Path:
+        """Where the daemon of these settings listens."""
+        return socket_path(self.socket)
+
+
+def default_file(environment: Mapping[str, str]) -> Path:
+    """The file that settings are read from where none is named."""
+    base = environment.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path("~/.config").expanduser()) / "enhanced-memory" / "config.toml"
+
+
+def _typed(name: str, value: Any, default: Any, where: str) -> Any:
+    kind = cast("type[Any]", type(default))
+    try:
+        if kind is bool:
+            if isinstance(value, bool):
+                return value
+            return {
+                "1": True,
+                "true": True,
+                "yes": True,
+                "on": True,
+                "0": False,
+                "false": False,
+                "no": False,
+                "off": False,
+            }[str(value).strip().lower()]
+        if kind is str:
+            if not isinstance(value, str):
+                raise ValueError
+            return value
+        if isinstance(value, bool):
+            raise ValueError
+        number = kind(value)
+        if not 0 <= number < float("inf") or (isinstance(value, float) and number != value):
+            raise ValueError
+        return number
+    except (ValueError, KeyError, TypeError):
+        kinds = {bool: "true or false", int: "a whole number, 0 or more", float: "a number, 0 or more", str: "text"}
+        raise Invalid(
+            f"{where}: {name} must be {kinds[kind]}, not {str(value)[:60]!r}.", "see `memoryctl config`"
+        ) from None
+
+
+def runtime_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """The folder in which sockets lie, by the one rule that every program here follows.
+
+    `$XDG_RUNTIME_DIR/enhanced-memory`, else `/run/user/UID/enhanced-memory`, else `/run/enhanced-memory` where a system
+    service listens, else `~/.memories/run`. cron and desktop-launched programs lack the variable and still find the place.
+    """
+    environment = os.environ if environment is None else environment
+    for base in (environment.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}"):
+        if base and _mine(base):
+            return Path(base) / "enhanced-memory"
+    if _is_socket(f"/run/enhanced-memory/{SOCKET_NAME}"):
+        return Path("/run/enhanced-memory")
+    home = environment.get("HOME") or os.path.expanduser("~")
+    return Path(home) / ".memories" / "run"
+
+
+def socket_path(setting: str = "", environment: Mapping[str, str] | None = None) -> Path:
+    """The daemon's socket. `Invalid` where its path is longer than a socket's may be."""
+    path = Path(setting).expanduser().absolute() if setting else runtime_folder(environment) / SOCKET_NAME
+    if len(os.fsencode(path)) > MAX_SOCKET_BYTES:
+        raise Invalid(
+            f"The socket's path has {len(os.fsencode(path))} bytes, more than the {MAX_SOCKET_BYTES} a Unix socket may have: {path}.",
+            f"set {PREFIX}SOCKET to a shorter path",
+        )
+    return path
+
+
+def _mine(folder: str) -> bool:
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False

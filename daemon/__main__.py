@@ -1,0 +1,83 @@
+"""`memory-db`: the daemon's command line."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from typing import NoReturn
+
+from enhanced_memory.client.errors import Error, Refused, StoreRefused
+from enhanced_memory.client.launch import inherited
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon import VERSION
+from enhanced_memory.daemon.server import Server, listen, refuse
+from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+
+__all__ = ["main"]
+
+log = logging.getLogger("enhanced_memory.daemon")
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run `memory-db`. Ends with 0 after a stop, 2 for wrong arguments or settings, 5 where the store cannot be served."""
+    parser = argparse.ArgumentParser(
+        prog="memory-db", description="The daemon that owns the memory store. Clients start it by themselves."
+    )
+    parser.add_argument("--version", action="version", version=f"memory-db {VERSION}")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    serve = verbs.add_parser("serve", help="serve the store until stopped")
+    serve.add_argument("--store", help="the SQLite file; default: the setting")
+    serve.add_argument("--socket", help="where to listen; default: the setting, or the socket handed over by systemd")
+    serve.add_argument("--on-demand", action="store_true", help="leave after `idle_exit_s` without a connection")
+    given = parser.parse_args(argv)
+    try:
+        settings = Settings.load({"store": given.store, "socket": given.socket})
+        _logging(settings)
+        asyncio.run(_serve(settings, given.on_demand))
+    except Error as problem:
+        print(f"memory-db: {problem}", file=sys.stderr)
+        sys.exit(2 if isinstance(problem, Refused) else 5)
+    sys.exit(0)
+
+
+async def _serve(settings: Settings, on_demand: bool) -> None:
+    os.umask(0o077)
+    listener = inherited()
+    # A socket that a client handed over is ours to remove; systemd's is its own.
+    owns_socket = listener is None or on_demand
+    if listener is None:
+        listener = listen(settings.socket_path)
+    try:
+        engine = await _open(settings)
+    except Error as problem:
+        await refuse(listener, problem, owns_socket)
+        raise
+    await Server(engine, settings, listener, on_demand, owns_socket).run()
+
+
+async def _open(settings: Settings) -> SqliteEngine:
+    """Open the store; one that a leaving daemon still holds is waited for."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + settings.connect_timeout_s / 2
+    while True:
+        try:
+            return await SqliteEngine.open(settings)
+        except StoreRefused as problem:
+            if not problem.message.startswith("Another daemon") or loop.time() > until:
+                raise
+            await asyncio.sleep(0.02)
+
+
+def _logging(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper()
+        if settings.log_level.upper() in ("DEBUG", "INFO", "WARNING", "ERROR")
+        else "INFO",
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Who asks: a connection, and one request on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol
+
+from enhanced_memory.client.request import Request
+from enhanced_memory.client.values import Origin, Trust
+
+__all__ = ["Call", "Meant", "Peer"]
+
+_TRUST: dict[str, Trust] = {"code": "import", "import": "import", "extraction": "agent"}
+
+
+@dataclass(slots=True)
+class Peer:
+    """A connection's other end: what the system proves of it, and what it says of itself."""
+
+    pid: int = 0
+    uid: int = 0
+    user: str = ""
+    client: str = ""
+    agent: str = ""
+    session: str = ""
+    channel: str = "socket"
+    space: str = "default"
+    parent: str | None = None
+    read_only: bool = False
+    greeted: bool = False
+    subscribed: bool = False
+    watched: frozenset[int] = frozenset()
+    """Entities whose changes are sent; empty: all."""
+    seen: frozenset[str] = frozenset()
+    """The spaces whose changes are sent."""
+
+
+class Meant(Protocol):
+    """What a query means: how near passages are to it."""
+
+    def nearest(self, tx: Any, count: int) -> list[tuple[int, float]]:
+        """The nearest passages and their cosines."""
+        ...
+
+    def cosines(self, tx: Any, passages: Sequence[int]) -> dict[int, float]:
+        """How near given passages are."""
+        ...
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, and who asks."""
+
+    peer: Peer
+    ask: Request[Any]
+    id: int | str = 0
+    key: str | None = None
+    run: str = ""
+    tool: str = ""
+    deadline: float | None = None
+    """On the monotonic clock."""
+    began: float = field(default_factory=monotonic)
+    ignored: list[str] = field(default_factory=list[str])
+    change: int = 0
+    """The change it made, once it has made one."""
+    meaning: "Meant | None" = None
+    """What the query means, where there is a model to say so."""
+    used: list[int] = field(default_factory=list[int])
+    """The entities that it read."""
+
+    def origin(self, method: str = "manual", trust: Trust | None = None, channel: str | None = None) -> Origin:
+        """Where whatever this call says comes from."""
+        peer = self.peer
+        channel = channel or ("code" if self.run else peer.channel)
+        return Origin(
+            channel=channel,
+            client=peer.client,
+            agent=peer.agent,
+            session=peer.session,
+            tool=self.tool,
+            run=self.run,
+            user=peer.user,
+            method=method,
+            trust=trust or _TRUST.get(channel, "agent"),
+        )

@@ -1,0 +1,138 @@
+"""How an entity's state is edited: what the handlers that change entities share."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from enhanced_memory.client.errors import Conflict, Invalid
+from enhanced_memory.client.operations.entities import Created
+from enhanced_memory.client.values import TRUST_ORDER, Action, EntityInput, ObservationInput, Outcome, Ref
+from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store.bodies import Noted, State
+from enhanced_memory.daemon.store.known import TIERS, Stored
+from enhanced_memory.daemon.text import check_name, check_text
+from enhanced_memory.daemon.times import millis
+
+__all__ = ["add", "attributes", "checked_tags", "copy", "each", "expect", "outcome", "put", "set_attribute"]
+
+
+def each(tx: Tx, refs: Iterable[Ref], alter: Callable[[State], None]) -> Created:
+    """Alter each entity. `NotFound` for one that is not there."""
+    outcomes: list[Outcome] = []
+    for ref in refs:
+        known = tx.entities.get(ref)
+        state = copy(known.state)
+        alter(state)
+        outcomes.append(put(tx, known, state))
+    return Created(outcomes, tx.space_name)
+
+
+def put(tx: Tx, known: Stored, state: State, act: str = "update") -> Outcome:
+    """Make `state` the next version, unless it says what the last one says."""
+    if state == known.state:
+        return Outcome(known.id, known.state.name, "unchanged", known.version)
+    return outcome(known, tx.entities.change(known, state, act=act), "updated")
+
+
+def outcome(before: Stored, after: Stored, action: Action) -> Outcome:
+    """What became of an entity, with the observations that are new."""
+    old = {noted.id for noted in before.state.observations}
+    return Outcome(
+        after.id,
+        after.state.name,
+        action,
+        after.version,
+        [noted.text for noted in after.state.observations if noted.id not in old],
+    )
+
+
+def expect(known: Stored, version: int | None) -> None:
+    """Refuse a change that was made for another version than the entity is at."""
+    if version is not None and version != known.version:
+        raise Conflict(
+            f"Entity {known.id} is at version {known.version}, not {version}.",
+            "read it again and repeat the change on what it says now",
+        )
+
+
+def add(tx: Tx, state: State, given: Iterable[str | ObservationInput], repeats: bool = False) -> None:
+    """Add observations to a state. What it says already is not added; `repeats` keeps equal ones within `given` (the official rule for new entities)."""
+    said = {noted.text for noted in state.observations}
+    for one in given:
+        text = one if isinstance(one, str) else one.text
+        check_text(text, "An observation", tx.settings.max_text_chars)
+        if text in said and not repeats:
+            continue
+        said.add(text)
+        state.observations.append(
+            Noted(state.next_id, tx.number, text, None if isinstance(one, str) else _extra(tx, one))
+        )
+        state.next_id += 1
+
+
+def _extra(tx: Tx, given: ObservationInput) -> dict[str, Any] | None:
+    """What an observation says about itself beyond its change. Trust can be lowered by the caller, never raised."""
+    extra: dict[str, Any] = {}
+    if given.confidence is not None:
+        extra["confidence"] = given.confidence
+    for name in ("valid_from", "valid_to"):
+        when = getattr(given, name)
+        if when is not None:
+            extra[name] = millis(when, name)
+    if extra.get("valid_from", 0) > extra.get("valid_to", 1 << 62):
+        raise Invalid("An observation's valid_from is later than its valid_to.")
+    if given.origin is not None:
+        own = tx.call.origin()
+        trust = max(own.trust, given.origin.trust, key=TRUST_ORDER.index)
+        for what in ("session", "agent", "method"):
+            check_text(getattr(given.origin, what), f"The origin's {what}", tx.settings.max_name_chars)
+        said = msgspec.structs.replace(
+            own,
+            session=given.origin.session or own.session,
+            agent=given.origin.agent or own.agent,
+            method=given.origin.method,
+            trust=trust,
+        )
+        extra["origin"] = tx.origin(said)
+        if given.origin.at is not None:
+            extra["at"] = millis(given.origin.at, "The observation's time")
+    return extra or None
+
+
+def attributes(given: EntityInput) -> dict[str, Any]:
+    """The attributes that a new entity says of itself."""
+    own: dict[str, Any] = {}
+    set_attribute(own, "tier", TIERS.index(given.tier) if given.tier else 0, 0)
+    set_attribute(own, "priority", given.priority or 5, 5)
+    set_attribute(own, "importance", given.importance, None)
+    set_attribute(own, "confidence", given.confidence, None)
+    set_attribute(own, "pinned", bool(given.always_include), False)
+    set_attribute(own, "expires_at", millis(given.expires_at, "expires_at") if given.expires_at else None, None)
+    return own
+
+
+def set_attribute(own: dict[str, Any], name: str, value: Any, default: Any) -> None:
+    """Note an attribute; one that has its default is left out."""
+    if value == default:
+        own.pop(name, None)
+    else:
+        own[name] = value
+
+
+def checked_tags(tx: Tx, tags: Iterable[str]) -> list[str]:
+    """Tags, each once; `Invalid` for a blank one."""
+    return list(dict.fromkeys(check_name(one, "A tag", tx.settings.max_name_chars) for one in tags))
+
+
+def copy(state: State) -> State:
+    """A state that can be altered without altering the other."""
+    return State(
+        state.name,
+        state.type,
+        [Noted(noted.id, noted.change, noted.text, noted.extra) for noted in state.observations],
+        dict(state.properties),
+        list(state.tags),
+        dict(state.attributes),
+        state.next_id,
+    )

@@ -1,0 +1,109 @@
+"""Entities: deleting, restoring, purging."""
+
+import hashlib
+
+from enhanced_memory.client.errors import Conflict, Denied, Invalid, NotFound
+from enhanced_memory.client.operations.entities import (
+    Created,
+    DeleteEntities,
+    PurgeEntities,
+    Receipt,
+    Removed,
+    RestoreEntities,
+)
+from enhanced_memory.client.values import Outcome, Ref
+from enhanced_memory.daemon.handlers.editing import copy
+from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store.known import Stored
+from enhanced_memory.daemon.text import check_name
+
+
+@DeleteEntities.handler
+def delete_entities(tx: Tx, ask: DeleteEntities) -> Removed:
+    """A tombstone each; their relations end with them."""
+    ids: list[int] = []
+    missing: list[Ref] = []
+    for ref in ask.entities:
+        known = tx.entities.find(ref)
+        if known is None:
+            missing.append(ref)
+            continue
+        for edge in tx.relations.touching([known.id]):
+            tx.relations.delete(edge)
+        tx.entities.change(known, copy(known.state), act="delete", deleted=True)
+        ids.append(known.id)
+    # Relations may name what was never made; deleting the name takes them too (the official server's rule).
+    for edge in tx.relations.touching([], names=[ref for ref in missing if isinstance(ref, str)]):
+        tx.relations.delete(edge)
+    return Removed(ids, missing, tx.space_name)
+
+
+@RestoreEntities.handler
+def restore_entities(tx: Tx, ask: RestoreEntities) -> Created:
+    """As they were when they were deleted, under their own name or `as_name`."""
+    if ask.as_name is not None and len(ask.entities) != 1:
+        raise Invalid("as_name renames one entity, but several are given.", "restore them one by one")
+    outcomes: list[Outcome] = []
+    for ref in ask.entities:
+        known = _deleted(tx, ref)
+        state = copy(known.state)
+        if ask.as_name is not None:
+            state.name = check_name(ask.as_name, "The new name", tx.settings.max_name_chars)
+        holder = tx.entities.named(state.name, known.scope)
+        if holder is not None:
+            raise Conflict(
+                f"The name {state.name[:100]!r} was taken by entity {holder} after entity {known.id} was deleted.",
+                "restore it under another name with as_name, or rename or delete the one that has it",
+            )
+        one = tx.entities.change(known, state, act="restore")
+        tx.relations.restore(known.id, known.began, known.space)
+        tx.relations.adopt(known.id, state.name)
+        outcomes.append(Outcome(one.id, state.name, "updated", one.version))
+    return Created(outcomes, tx.space_name)
+
+
+def _deleted(tx: Tx, ref: Ref) -> Stored:
+    """The deleted entity that `ref` means; for a name, the one deleted last under it."""
+    known = _tombstone(tx, ref)
+    if known is not None:
+        return known
+    there = tx.entities.find(ref)
+    if there is not None:
+        raise Conflict(f"Entity {there.id} is not deleted.", "there is nothing to restore")
+    raise NotFound(
+        f"No deleted entity {ref!r} is known in space {tx.space_name!r}.", "see `list_entities` with deleted true"
+    )
+
+
+def _tombstone(tx: Tx, ref: Ref) -> Stored | None:
+    """What `ref` meant when it was deleted; None where nothing deleted was called so at its end."""
+    for entity in [ref] if isinstance(ref, int) else tx.entities.once_named(ref):
+        known = tx.entities.known(entity)
+        if known is not None and known.deleted and (isinstance(ref, int) or known.state.name == ref):
+            return known
+    return None
+
+
+@PurgeEntities.handler
+def purge_entities(tx: Tx, ask: PurgeEntities) -> Receipt:
+    """Every row that this space has of them."""
+    if not ask.confirm:
+        raise Denied("A purge cannot be undone.", "set confirm to true, or use `delete_entities`, which can")
+    digest = hashlib.sha256()
+    removed: dict[str, int] = {}
+    ids: list[int] = []
+    missing: list[Ref] = []
+    for ref in ask.entities:
+        known = tx.entities.find(ref)
+        if known is None:
+            known = _tombstone(tx, ref)
+        if known is None or known.space != tx.space:
+            missing.append(ref)
+            continue
+        digest.update(f"{known.id}:{known.crc:08x};".encode())
+        for table, count in tx.entities.purge(known).items():
+            removed[table] = removed.get(table, 0) + count
+        ids.append(known.id)
+    if ids:
+        tx.words.scour()
+    return Receipt(ids, removed, digest.hexdigest(), missing, tx.log.backups())

@@ -1,0 +1,137 @@
+"""The service itself: greeting, status, access log, subscriptions, as far as the store can say. `daemon/service.py` adds what it cannot."""
+
+from typing import Any
+
+from enhanced_memory.client.errors import Invalid
+from enhanced_memory.client.operations.service import (
+    AccessLog,
+    AccessPage,
+    GetMemoryStatus,
+    Hello,
+    Status,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Welcome,
+)
+from enhanced_memory.client.wire import PROTOCOL
+from enhanced_memory.daemon import VERSION
+from enhanced_memory.daemon.handlers.filters import as_json
+from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.text import check_name, check_text
+from enhanced_memory.daemon.times import millis, moment_or_none
+
+CHANNELS = ("socket", "mcp", "http", "cli", "code", "import", "extraction")
+
+
+@Hello.handler
+def hello(tx: Tx, ask: Hello) -> Welcome:
+    """Note who asks, for all that follows on this connection."""
+    if ask.protocol != PROTOCOL:
+        raise Invalid(
+            f"This daemon speaks protocol {PROTOCOL}, the client {ask.protocol}.",
+            "install the same version on both sides",
+        )
+    for what, text in (
+        ("client", ask.client),
+        ("agent", ask.agent),
+        ("session", ask.session),
+        ("channel", ask.channel),
+    ):
+        check_text(text, f"The {what}'s name", 200)
+    check_name(ask.space, "The space's name", 200)
+    if ask.channel not in CHANNELS:
+        raise Invalid(f"The channel {ask.channel[:40]!r} is not known.", f"use one of {', '.join(CHANNELS)}")
+    peer = tx.call.peer
+    peer.client, peer.agent, peer.session = ask.client, ask.agent, ask.session
+    peer.channel, peer.space, peer.parent = ask.channel, ask.space, ask.parent
+    if ask.behalf is not None:
+        # What the system proves stays in front of what the client says; rights are only ever narrowed.
+        peer.user = (
+            f"{peer.user.split('/')[0]}/{check_text(ask.behalf.user, 'The user', 200)}"
+            if ask.behalf.user
+            else peer.user
+        )
+        peer.read_only = peer.read_only or (bool(ask.behalf.scopes) and "write" not in ask.behalf.scopes)
+    peer.greeted = True
+    limits = {
+        name: getattr(tx.settings, name)
+        for name in ("max_frame_bytes", "max_pending", "max_name_chars", "max_text_chars")
+    }
+    # Where the store lies and which process serves it is told by the daemon, which knows.
+    return Welcome("enhanced-memory", VERSION, PROTOCOL, 0, "", "", peer.space, limits, ["events", "keys", "words"])
+
+
+@GetMemoryStatus.handler
+def get_memory_status(tx: Tx, ask: GetMemoryStatus) -> Status:
+    """What the store holds; the daemon adds how it fares itself."""
+    counts = tx.log.counts()
+    types, tiers = tx.entities.by("type"), tx.entities.by("tier")
+    saved = 1 - counts["body_bytes"] / counts["body_text_bytes"] if counts["body_text_bytes"] else 0.0
+    backup = tx.log.last_backup()
+    return Status(
+        server=VERSION,
+        store="",
+        engine="",
+        space=tx.space_name,
+        total_entities=counts["entities"],
+        entities=sum(types.values()),
+        relations=counts["relations"],
+        messages=counts["messages"],
+        versions=counts["versions"] + counts["entities"],
+        spaces=counts["spaces"],
+        changes=counts["changes"],
+        by_type=types,
+        by_tier=tiers,
+        file_bytes=0,
+        wal_bytes=0,
+        body_bytes=counts["body_bytes"],
+        body_text_bytes=counts["body_text_bytes"],
+        compression=round(saved, 4),
+        search="names and words",
+        uptime_s=0.0,
+        pid=0,
+        memory_mb=0.0,
+        connections=0,
+        requests=0,
+        last_backup=moment_or_none(backup[0] if backup else None),
+    )
+
+
+@AccessLog.handler
+def access_log(tx: Tx, ask: AccessLog) -> AccessPage:
+    """Newest first."""
+    names: list[str] = []
+    values: dict[str, Any] = {}
+    for name, key, value in (
+        ("access_before", "before", ask.before),
+        ("access_ops", "ops", as_json(ask.ops) if ask.ops else None),
+        ("access_agent", "agent", ask.agent),
+        ("access_session", "session", ask.session),
+        ("access_since", "since", millis(ask.since, "since") if ask.since else None),
+    ):
+        if value is not None:
+            names.append(name)
+            values[key] = value
+    if ask.failed is not None:
+        names.append("access_failed" if ask.failed else "access_good")
+    rows = tx.log.access(*names, limit=ask.limit + 1, **values)
+    page = rows[: ask.limit]
+    return AccessPage([row for _, row in page], page[-1][0] if len(rows) > ask.limit else None)
+
+
+@Subscribe.handler
+def subscribe(tx: Tx, ask: Subscribe) -> Subscribed:
+    """Events begin with the next change."""
+    peer = tx.call.peer
+    peer.watched = frozenset(tx.entities.get(ref).id for ref in ask.entities)
+    peer.seen = frozenset((peer.space, *tx.view.names))
+    peer.subscribed = True
+    return Subscribed(tx.log.last_change())
+
+
+@Unsubscribe.handler
+def unsubscribe(tx: Tx, ask: Unsubscribe) -> Subscribed:
+    """No more events."""
+    tx.call.peer.subscribed = False
+    return Subscribed(tx.log.last_change())

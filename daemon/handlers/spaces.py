@@ -1,0 +1,59 @@
+"""Spaces: making, listing, retiring, switching."""
+
+from enhanced_memory.client.errors import Denied, Invalid
+from enhanced_memory.client.operations.spaces import (
+    CreateSpace,
+    DeleteSpace,
+    ListSpaces,
+    SpaceList,
+    Switch,
+    UpdateSpace,
+)
+from enhanced_memory.client.values import Space
+from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.text import check_data, check_name
+
+
+@CreateSpace.handler
+def create_space(tx: Tx, ask: CreateSpace) -> Space:
+    """The space as it is then."""
+    check_name(ask.name, "The space's name", 200)
+    check_data(ask.metadata, "The space's metadata", tx.settings.max_text_chars)
+    if ask.name == "auto":
+        raise Invalid("'auto' means the space of the project at hand.", "choose another name")
+    if ask.parent == ask.name:
+        raise Invalid("A space cannot be its own parent.", "name another parent, or none")
+    return tx.spaces.create(ask.name, ask.parent, ask.metadata)
+
+
+@UpdateSpace.handler
+def update_space(tx: Tx, ask: UpdateSpace) -> Space:
+    """The space as it is then."""
+    check_data(ask.metadata, "The space's metadata", tx.settings.max_text_chars)
+    return tx.spaces.annotate(ask.name, ask.metadata)
+
+
+@ListSpaces.handler
+def list_spaces(tx: Tx, ask: ListSpaces) -> SpaceList:
+    """In the order of their making."""
+    return SpaceList(tx.spaces.all(ask.deleted), tx.space_name)
+
+
+@DeleteSpace.handler
+def delete_space(tx: Tx, ask: DeleteSpace) -> Space:
+    """Retired, not removed."""
+    if ask.name == "default":
+        raise Denied("The space 'default' cannot be deleted.", "delete its entities instead")
+    if ask.name == tx.space_name:
+        raise Denied(f"This connection works in {ask.name!r}.", "`switch` to another space first")
+    return tx.spaces.retire(ask.name)
+
+
+@Switch.handler
+def switch(tx: Tx, ask: Switch) -> Space:
+    """The space that this connection works in from now on."""
+    space = tx.spaces.get(ask.space)
+    peer = tx.call.peer
+    peer.space, peer.parent = space.name, None
+    peer.seen = frozenset(tx.view.names)
+    return space

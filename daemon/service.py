@@ -1,0 +1,107 @@
+"""The operations that need more than a transaction: greeting, status, backup, verify."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import psutil
+
+from enhanced_memory.client.operations.search import SearchMessages, SearchNodes
+from enhanced_memory.client.operations.service import (
+    Backup,
+    GetMemoryStatus,
+    Hello,
+    Ping,
+    Pong,
+    Status,
+    Verified,
+    Verify,
+    Welcome,
+)
+from enhanced_memory.client.request import HANDLERS
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.client.values import BackupMade
+from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.dispatch import Attendant
+from enhanced_memory.daemon.embedding.service import Embedding
+from enhanced_memory.daemon.metrics import Metrics
+from enhanced_memory.daemon.store import Engine
+from enhanced_memory.daemon.times import moment
+
+__all__ = ["Service"]
+
+
+QUERY_CHARS = 2000
+"""What of a query is embedded: more says no more."""
+
+
+class Service:
+    """Answers what the store alone cannot."""
+
+    def __init__(self, engine: Engine, metrics: Metrics, settings: Settings) -> None:
+        self._engine = engine
+        self._metrics = metrics
+        self._settings = settings
+        self.embedding = Embedding(engine, settings)
+        self.connections = 0
+        self.notices: Callable[[], list[str]] = list
+        """What an operator should know beside the store's own state."""
+        self.attended: dict[str, Attendant] = {
+            Hello.op: self._hello,
+            Ping.op: self._ping,
+            GetMemoryStatus.op: self._status,
+            Backup.op: self._backup,
+            Verify.op: self._verify,
+            SearchNodes.op: self._search,
+            SearchMessages.op: self._search,
+        }
+
+    async def _ping(self, call: Call) -> Pong:
+        return Pong(moment(self._engine.clock()))  # whether the store works is for `get_memory_status` to say
+
+    async def _hello(self, call: Call) -> Welcome:
+        welcome: Welcome = self._engine.point(lambda tx: HANDLERS[Hello.op](tx, call.ask), call)
+        return msgspec.structs.replace(
+            welcome, pid=os.getpid(), store=self._engine.path, store_id=self._engine.store_id
+        )
+
+    async def _search(self, call: Call) -> Any:
+        """Embed the query first: a transaction may not wait."""
+        ask: Any = call.ask
+        call.meaning = await self.embedding.ask(ask.query[:QUERY_CHARS])
+        return await self._engine.read(lambda tx: HANDLERS[call.ask.op](tx, call.ask), call)
+
+    async def _status(self, call: Call) -> Status:
+        status: Status = await self._engine.read(lambda tx: HANDLERS[GetMemoryStatus.op](tx, call.ask), call)
+        usage = self._engine.usage()
+        state, problem = self._engine.state
+        return msgspec.structs.replace(
+            status,
+            store=self._engine.path,
+            engine=usage.engine,
+            search=self.embedding.told,
+            file_bytes=usage.file,
+            wal_bytes=usage.wal,
+            uptime_s=round(self._metrics.uptime_s, 1),
+            pid=os.getpid(),
+            memory_mb=round(psutil.Process().memory_info().rss / 2**20, 1),
+            connections=self.connections,
+            requests=self._metrics.calls.total(),
+            state="failing" if state == "failing" else "ready",
+            problems=[*([problem] if problem else []), *self.notices()],
+        )
+
+    async def _backup(self, call: Call) -> BackupMade:
+        ask: Any = call.ask
+        copy = await self._engine.backup(ask.to or self._settings.backup_folder)
+        return BackupMade(
+            copy.path, copy.bytes, copy.sha256, copy.entities, copy.messages, copy.change, round(copy.seconds, 3)
+        )
+
+    async def _verify(self, call: Call) -> Verified:
+        ask: Any = call.ask
+        began = time.monotonic()
+        health = await self._engine.check(ask.quick)
+        return Verified(not health.problems, health.problems, health.checked, round(time.monotonic() - began, 3))

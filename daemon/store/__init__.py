@@ -1,0 +1,123 @@
+"""The seam between what memory means and where it is kept.
+
+An `Engine` runs functions in transactions; what they are given is a `Tx`, whose chapters (`entities`, `relations`, `streams`,
+`spaces`, `words`, `log`) speak of primitives. The chapters are written once, over `Rows`: named queries, of which every engine
+has its own set. So engines share meaning, not SQL.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.store.ground import Rows
+from enhanced_memory.daemon.store.tx import Tx
+
+__all__ = ["Copy", "Engine", "Health", "Rows", "Touched", "Tx", "Usage"]
+
+A = TypeVar("A")
+
+
+class Health(msgspec.Struct):
+    """What a check found."""
+
+    problems: list[str]
+    checked: dict[str, int]
+
+
+class Usage(msgspec.Struct):
+    """How much room the store takes, in bytes, and by what it is kept."""
+
+    engine: str
+    file: int
+    wal: int
+
+
+class Touched(msgspec.Struct):
+    """A change that is on disk: what whoever listens is told."""
+
+    number: int
+    op: str
+    space: str
+    entities: list[int]
+    passage: int = 0
+    """The newest passage's id by then."""
+    ended: list[int] = []
+    """The passages that it ended."""
+
+
+class Copy(Protocol):
+    """A copy that was written, opened and checked."""
+
+    path: str
+    bytes: int
+    sha256: str
+    entities: int
+    messages: int
+    change: int
+    seconds: float
+
+
+class Engine(Protocol):
+    """Where memories are kept: runs functions in transactions."""
+
+    path: str
+    """What the settings call the store."""
+    store_id: str
+    """What the store calls itself."""
+    listeners: list[Callable[[Touched], None]]
+    """Called on the loop after each commit, in order."""
+    clock: Callable[[], int]
+    """Milliseconds since 1970."""
+
+    @property
+    def waiting(self) -> int:
+        """Changes that wait for the writer."""
+        ...
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """`ready` or `failing`, and why."""
+        ...
+
+    async def read(self, work: Callable[[Tx], A], call: Call) -> A:
+        """Run `work` on a consistent view, beside others."""
+        ...
+
+    def point(self, work: Callable[[Tx], A], call: Call) -> A:
+        """Run a `work` of a few row reads here and now."""
+        ...
+
+    async def write(self, work: Callable[[Tx], A], call: Call) -> A:
+        """Run `work` in turn; its answer comes once what it wrote is on disk. What it raises undoes it alone."""
+        ...
+
+    def note(
+        self,
+        name: str,
+        rows: list[dict[str, Any]],
+        prepare: Callable[[Tx, dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
+        """Write rows that nobody waits for, with the next commit or at an idle moment."""
+        ...
+
+    async def check(self, quick: bool) -> Health:
+        """Check the store itself and everything derived in it."""
+        ...
+
+    async def backup(self, to: str) -> Copy:
+        """Write a consistent, verified copy."""
+        ...
+
+    async def alive(self) -> bool:
+        """Whether the writer still takes work."""
+        ...
+
+    def usage(self) -> Usage:
+        """The room taken."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun, then let go of the store."""
+        ...

@@ -1,0 +1,219 @@
+"""What every chapter of a transaction stands on: the engine's named queries, who asks, in which view, and the change being made."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from enhanced_memory.client.errors import Broken, Denied, NotFound
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.client.values import Origin
+from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.store.bodies import Codec
+from enhanced_memory.daemon.store.views import NOW, Layer, View
+from enhanced_memory.daemon.text import check_text
+
+__all__ = ["Counters", "Ground", "Rows"]
+
+MESSAGE_CHARS = 10_000
+"""What may be said about a change."""
+
+_DEEPEST = 32
+"""How many spaces may read through one another."""
+
+
+class Rows(Protocol):
+    """Named queries on one connection. `also` names conditions that are added where the query says `/*also*/`."""
+
+    memo: dict[Any, int]
+    """Ids of what never changes once it is written; emptied when a transaction is undone."""
+
+    def all(self, name: str, /, *also: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Every row."""
+        ...
+
+    def one(self, name: str, /, *also: str, **values: Any) -> tuple[Any, ...] | None:
+        """The first row."""
+        ...
+
+    def run(self, name: str, /, **values: Any) -> int:
+        """Carry it out; how many rows it changed."""
+        ...
+
+    def many(self, name: str, rows: Iterable[Mapping[str, Any]], /) -> None:
+        """Carry it out once for each of `rows`."""
+        ...
+
+
+class Counters(msgspec.Struct):
+    """The highest numbers given out. The writer keeps them, and takes a transaction's only once that stands."""
+
+    change: int = 0
+    entity: int = 0
+    relation: int = 0
+    message: int = 0
+    passage: int = 0
+
+
+class Ground:
+    """One request's footing in the store. Without counters it only reads."""
+
+    def __init__(
+        self, rows: Rows, codec: Codec, call: Call, now: int, settings: Settings, counters: Counters | None = None
+    ) -> None:
+        self.rows = rows
+        self.codec = codec
+        self.call = call
+        self.now = now
+        """Milliseconds since 1970, the same for all of the transaction."""
+        self.settings = settings
+        self._counters = counters
+        self.started = False
+        """Whether anything was changed, so that the change has a number."""
+        self.ended: list[int] = []
+        """The passages that this change ends."""
+        self._journal: list[dict[str, Any]] = []
+        self._view: View | None = None
+        self._space = 0
+
+    @property
+    def counters(self) -> Counters:
+        """The numbers to be given out next. `Denied` in a question."""
+        if self._counters is None:
+            raise Denied("A question may not change anything.")
+        return self._counters
+
+    @property
+    def number(self) -> int:
+        """This change's number."""
+        counters = self.counters
+        if not self.started:
+            self.started = True
+            counters.change += 1
+        return counters.change
+
+    @property
+    def touched(self) -> list[int]:
+        """The entities that this change touched."""
+        return list(dict.fromkeys(row["touched"] for row in self._journal if row["touched"]))
+
+    def note(self, subject: str, thing: int, act: str, before: int = 0, after: int = 0, entity: int = 0) -> None:
+        """Put into the journal what this change does to one thing. `entity` is the one that is touched, where it is not the thing itself."""
+        seq = len(self._journal)
+        touched = thing if subject == "entity" else entity
+        self._journal.append(
+            {
+                "number": self.number,
+                "seq": seq,
+                "subject": subject,
+                "id": thing,
+                "act": act,
+                "before": before,
+                "after": after,
+                "touched": touched,
+            }
+        )
+
+    def finish(self) -> None:
+        """Write the change itself and its journal, if anything was changed."""
+        if not self.started:
+            return
+        call = self.call
+        call.change = self.number
+        self.rows.run(
+            "add_change",
+            number=self.number,
+            at=self.now,
+            space=self.space,
+            origin=self.origin(call.origin()),
+            op=call.ask.op,
+            message=check_text(getattr(call.ask, "message", ""), "The change's message", MESSAGE_CHARS),
+        )
+        self.rows.many("add_journal", self._journal)
+
+    def origin(self, origin: Origin) -> int:
+        """The id of an origin, written when it is met for the first time."""
+        known = self.rows.memo.get(origin)
+        if known is not None:
+            return known
+        values = msgspec.structs.asdict(origin)
+        found = self.rows.one("origin_id", **values)
+        if found is None:
+            self.rows.run("add_origin", **values)
+            found = self.rows.one("origin_id", **values)
+        if found is None:
+            raise Broken("An origin was written and is not there.")
+        self.rows.memo[origin] = found[0]
+        return found[0]
+
+    @property
+    def space_name(self) -> str:
+        """The name of the space that the caller works in."""
+        return self.call.peer.space
+
+    @property
+    def view(self) -> View:
+        """What the caller sees: the connection's space over its parents. A space not made yet is seen as its parent-to-be."""
+        if self._view is None:
+            self._view = self._find_view()
+        return self._view
+
+    def _find_view(self) -> View:
+        peer = self.call.peer
+        found = self.view_of(peer.space)
+        if found is None:
+            found = self.view_of(peer.parent) if peer.parent else View()
+            if found is None:
+                raise NotFound(f"There is no space {peer.parent!r} to read through to.", "see `list_spaces`")
+        return found
+
+    def view_of(self, name: str) -> View | None:
+        """The view from a space; None where no such space is in use."""
+        row = self.rows.one("space_named", name=name)
+        if row is None or row[4]:
+            return None
+        layers: list[Layer] = []
+        names: list[str] = []
+        at = NOW
+        while row is not None:
+            layers.append(Layer(row[0], at))
+            names.append(row[1])
+            if not row[2]:
+                break
+            if len(layers) >= _DEEPEST:
+                raise Broken(f"The spaces under {name!r} read through one another more than {_DEEPEST} deep.")
+            at = min(at, row[3]) if row[3] else at
+            row = self.rows.one("space_by_id", id=row[2])
+        return View(tuple(layers), tuple(names))
+
+    @property
+    def space(self) -> int:
+        """The id of the space in which the caller's changes land; made if this is the first of them."""
+        if not self._space:
+            self._space = self._find_space()
+        return self._space
+
+    def _find_space(self) -> int:
+        peer = self.call.peer
+        view = self.view
+        if view.names and view.names[0] == peer.space:
+            return view.layers[0].space
+        row = self.rows.one("space_named", name=peer.space)
+        if row is not None:
+            raise NotFound(f"The space {peer.space!r} was deleted.", "name it in `create_space` to use it again")
+        parent = self.rows.one("space_named", name=peer.parent) if peer.parent else None
+        if peer.parent and parent is None:
+            raise NotFound(f"There is no space {peer.parent!r} to read through to.", "see `list_spaces`")
+        return self.add_space(peer.space, parent[0] if parent else 0, 0, "space", msgspec.msgpack.encode({}))
+
+    def add_space(self, name: str, parent: int, pinned: int, kind: str, metadata: bytes) -> int:
+        """Write a new space; its id."""
+        self.rows.run(
+            "add_space", name=name, parent=parent, pinned=pinned, kind=kind, metadata=metadata, began=self.number
+        )
+        row = self.rows.one("space_named", name=name)
+        if row is None:
+            raise Broken("A space was written and is not there.")
+        self._view = None  # what the caller sees begins here now
+        self.note("space", row[0], "create")
+        return row[0]

@@ -1,0 +1,358 @@
+"""Entities as a view knows them: by id, by name, in lists, and as they were.
+
+The nearest layer that has a row of an entity decides, a deletion included.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from enhanced_memory.client.errors import Conflict, NotFound, StoreDamaged
+from enhanced_memory.client.values import Ref, Tier
+from enhanced_memory.daemon.store import derived, past
+from enhanced_memory.daemon.store.bodies import State, decoded, name_in, undelta
+from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.views import NOW, View
+
+__all__ = ["KEYFRAME", "TIERS", "Known", "Stored", "shown"]
+
+TIERS: tuple[Tier, ...] = ("working", "episodic", "semantic", "procedural")
+
+
+KEYFRAME = 32
+"""Every so many versions one is kept whole, so that any opens with at most this many deltas."""
+
+
+class Stored(msgspec.Struct):
+    """An entity as one layer of a view holds it."""
+
+    id: int
+    space: int
+    scope: str
+    version: int
+    first: int
+    began: int
+    deleted: bool
+    text_bytes: int
+    crc: int
+    stored_bytes: int
+    raw: bytes
+    state: State
+    updated_at: int
+    created_at: int
+    used: int
+    used_at: int
+    current: bool = True
+    """Whether this is the newest version its space holds."""
+    place: Any = None
+    """What it was ordered by, where it was listed."""
+
+
+class Known:
+    """Reads entities."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def get(self, ref: Ref, scope: str | None = None) -> Stored:
+        """The entity that `ref` means in the caller's view. `NotFound` where there is none, `Conflict` where a name means several."""
+        found = self.find(ref, scope)
+        if found is None:
+            raise NotFound(
+                f"There is no entity {'with id ' if isinstance(ref, int) else ''}{shown(ref)} in space {self._ground.call.peer.space!r}.",
+                "search for it with `search_nodes`, or make it with `create_entities`",
+            )
+        return found
+
+    def find(self, ref: Ref, scope: str | None = None, view: View | None = None) -> Stored | None:
+        """The same, with None where there is none. What is deleted is not there."""
+        view = self._ground.view if view is None else view
+        entity = ref if isinstance(ref, int) else self.named(ref, scope, view)
+        if entity is None:
+            return None
+        found = self.known(entity, view)
+        return None if found is None or found.deleted else found
+
+    def known(self, entity: int, view: View | None = None) -> Stored | None:
+        """What the view knows of an entity, deleted or not."""
+        for _, layer in self._ground.view if view is None else view:
+            row = self._ground.rows.one("entity", space=layer.space, id=entity)
+            if row is not None and row[4] <= layer.at:
+                return self._stored(row, layer.at)
+        return None
+
+    def named(self, name: str, scope: str | None = None, view: View | None = None) -> int | None:
+        """The id of the entity with a name; ordinary entities go before those whose names are kept apart by scope."""
+        view = self._ground.view if view is None else view
+        found = self.meant(name, scope, view)
+        if len(found) > 1:
+            ids = ", ".join(map(str, found[:5]))
+            raise Conflict(f"{len(found)} entities are called {shown(name)}.", f"say which by its id: {ids}")
+        return found[0] if found else None
+
+    def meant(self, name: str, scope: str | None = None, view: View | None = None) -> list[int]:
+        """The ids of the entities that a name can mean: the ordinary one of that name, else all that are called so within their scopes."""
+        found = self._named(name, self._ground.view if view is None else view)
+        if scope is not None:
+            return [entity for within, entity in found if within == scope]
+        plain = [entity for within, entity in found if not within]
+        return plain or [entity for _, entity in found]
+
+    def named_in_any_scope(self, name: str) -> list[int]:
+        """The ids of all entities with a name."""
+        return [entity for _, entity in self._named(name, self._ground.view)]
+
+    def _named(self, name: str, view: View) -> list[tuple[str, int]]:
+        """The scopes and ids of what has a name in a view; in each scope the nearest layer decides."""
+        found: dict[str, int] = {}
+        for depth, layer in view:
+            for within, entity in self._ground.rows.all("name", space=layer.space, name=name, at=layer.at):
+                if within not in found and not (depth and self._hidden(entity, depth, view)):
+                    found[within] = entity
+        return list(found.items())
+
+    def names_of(self, ids: Iterable[int]) -> dict[int, str]:
+        """The names of entities that are there in the caller's view."""
+        view = self._ground.view
+        if not view.now or len(view.layers) != 1:
+            return {one.id: one.state.name for one in self.many(ids).values()}
+        codec = self._ground.codec
+        rows = self._ground.rows.all(
+            "living_bodies", space=view.layers[0].space, ids=msgspec.json.encode(sorted(set(ids))).decode()
+        )
+        return {entity: name_in(codec.plain(body, checksum)) for entity, checksum, body in rows}
+
+    def once_named(self, name: str) -> list[int]:
+        """The ids of entities that had a name once, the one that lost it last first. In a parent, a name that lives there may be hidden here."""
+        rows_of = self._ground.rows.all
+        return [
+            row[0]
+            for depth, layer in self._ground.view
+            for row in rows_of("deleted_names", space=layer.space, name=name, at=layer.at, below=depth > 0)
+        ]
+
+    def many(self, ids: Iterable[int], *also: str, view: View | None = None, **values: Any) -> dict[int, Stored]:
+        """What the view knows of the given entities, those deleted left out. `also` names conditions that they must meet."""
+        view = self._ground.view if view is None else view
+        found = {entity: one for entity, one in self._load(ids, view).items() if not one.deleted}
+        if also and found:
+            values |= {"now": self._ground.now}
+            kept = {one.id for one in found.values() if not one.current and past.meets(one, also, values)}
+            for space in {one.space for one in found.values() if one.current}:
+                here = msgspec.json.encode(
+                    sorted(one.id for one in found.values() if one.space == space and one.current)
+                ).decode()
+                kept |= {
+                    row[0] for row in self._ground.rows.all("entities_meeting", *also, space=space, ids=here, **values)
+                }
+            found = {entity: one for entity, one in found.items() if entity in kept}
+        return found
+
+    def _load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
+        """The given entities from the nearest layer that knows each, deleted ones included."""
+        left = set(ids)
+        found: dict[int, Stored] = {}
+        for _, layer in view:
+            if not left:
+                break
+            for row in self._ground.rows.all(
+                "entities_by_id", space=layer.space, ids=msgspec.json.encode(sorted(left)).decode()
+            ):
+                if row[4] <= layer.at:
+                    left.discard(row[0])
+                    stored = self._stored(row, layer.at)
+                    if stored is not None:
+                        found[row[0]] = stored
+        return found
+
+    def page(
+        self, *also: str, key: str = "key_id", down: bool = False, limit: int, beyond: tuple[Any, int] | None = None,
+        deleted: bool = False, view: View | None = None, **values: Any,
+    ) -> list[Stored]:  # fmt: skip
+        """A page of entities in order. `also` names conditions, `key` what to order by; `beyond` is the place and id of the last one before it."""
+        view = self._ground.view if view is None else view
+        values |= {"now": self._ground.now}
+        query = {"key_name": "list_ids_by_name", "key_property": "list_ids_by_property"}.get(key, "list_ids")
+        (last, last_id), further = beyond or (None, 0), []
+        if beyond is not None and query != "list_ids_by_property":
+            further = ["further_down" if down else "further_up"]
+        rows: list[tuple[Any, ...]] = []
+        for depth, layer in view:
+            rows += self._ground.rows.all(
+                query, *also, *further, key=key, down=down, falling=down, space=layer.space, at=layer.at, nearer=view.nearer(depth),
+                beyond=last, beyond_id=last_id, deleted=deleted, limit=limit, **values,
+            )  # fmt: skip
+        then: dict[int, Stored] = {}
+        for one in self._changed_since(view):
+            place = past.place(one, key, values)
+            if one.deleted == deleted and place is not None and past.meets(one, also, values):
+                if beyond is None or _after((place, one.id), (last, last_id), down):
+                    then[one.id] = one
+                    rows.append((one.id, place))
+        if len(view.layers) > 1 or then:
+            rows.sort(key=lambda row: (past.in_order(row[1]), row[0]), reverse=down)
+        rows = rows[:limit]
+        loaded = self._load([row[0] for row in rows if row[0] not in then], view) | then
+        for entity, place in rows:
+            loaded[entity].place = place
+        return [loaded[entity] for entity, _ in rows]
+
+    def by(self, what: str) -> dict[str, int]:
+        """How many living entities the view has, by `type` or by `tier`."""
+        view = self._ground.view
+        total: dict[str, int] = {}
+        for depth, layer in view:
+            for name, count in self._ground.rows.all(
+                f"count_by_{what}", space=layer.space, at=layer.at, nearer=view.nearer(depth)
+            ):
+                total[str(name)] = total.get(str(name), 0) + count
+        for one in self._changed_since(view):
+            if not one.deleted:
+                said: str = one.state.type if what == "type" else str(TIERS[one.state.attributes.get("tier") or 0])
+                total[said] = total.get(said, 0) + 1
+        return total
+
+    def _changed_since(self, view: View) -> Iterator[Stored]:
+        """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those."""
+        for depth, layer in view:
+            if layer.at < NOW:
+                ids = [
+                    row[0]
+                    for row in self._ground.rows.all(
+                        "changed_since", space=layer.space, at=layer.at, nearer=view.nearer(depth)
+                    )
+                ]
+                yield from self._load(ids, view).values()
+
+    def version(self, entity: int, space: int, number: int) -> tuple[State, bytes]:
+        """What version `number` of an entity said in a space, and its plain bytes. `NotFound` where there is none such."""
+        head = self._ground.rows.one("entity", space=space, id=entity)
+        if head is None or number > head[3]:
+            raise NotFound(f"Entity {entity} has no version {number}.", "see `memory_history`")
+        if number == head[3]:
+            raw = self._ground.codec.plain(head[8], head[7])
+            return decoded(raw), raw
+        rows = self._ground.rows.all(
+            "versions_from", space=space, entity=entity, version=number, last=number + KEYFRAME
+        )
+        if not rows or rows[0][0] != number:
+            raise NotFound(f"Entity {entity} has no version {number} in this space.", "see `memory_history`")
+        path: list[tuple[Any, ...]] = []
+        raw: bytes | None = None
+        for row in rows:
+            path.append(row)
+            if row[4]:
+                raw = self._ground.codec.plain(row[6], row[5])
+                path.pop()
+                break
+        if raw is None:
+            if path[-1][0] != head[3] - 1:
+                raise StoreDamaged(f"The versions of entity {entity} have a gap.")
+            raw = self._ground.codec.plain(head[8], head[7])
+        for row in reversed(path):
+            raw = undelta(row[6], raw, row[5])
+        return decoded(raw), raw
+
+    def history(self, entity: int, before: int | None, limit: int) -> list[Stored]:
+        """The versions of an entity below `before`, newest first: those of the nearest layer that knows it, then those of its parents before that."""
+        found: list[Stored] = []
+        below = before if before is not None else NOW
+        for _, layer in self._ground.view:
+            head = self._ground.rows.one("entity", space=layer.space, id=entity)
+            if head is None or head[4] > layer.at:
+                continue
+            if head[3] < below and head[5] <= layer.at:
+                newest = self._now(head)
+                newest.current = before is None and not found
+                found.append(newest)
+                below = head[3]
+            rows = self._ground.rows.all(
+                "versions_page", space=layer.space, entity=entity, before=below, at=layer.at, limit=limit - len(found)
+            )
+            for version, began, deleted in rows:
+                state, raw = self.version(entity, layer.space, version)
+                found.append(
+                    Stored(
+                        entity,
+                        layer.space,
+                        head[2],
+                        version,
+                        head[4],
+                        began,
+                        bool(deleted),
+                        0,
+                        0,
+                        0,
+                        raw,
+                        state,
+                        0,
+                        0,
+                        0,
+                        0,
+                        current=False,
+                    )
+                )
+                below = version
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def _hidden(self, entity: int, depth: int, view: View) -> bool:
+        ids = f"[{entity}]"
+        return any(
+            self._ground.rows.all("known_in", space=layer.space, ids=ids, at=layer.at) for layer in view.layers[:depth]
+        )
+
+    def _stored(self, row: tuple[Any, ...], at: int) -> Stored | None:
+        """What a head row says; for a layer in the past, the version that stood then. None where its kind no longer keeps that."""
+        (entity, space, scope, _, first, began, *_, created_at, used, used_at) = row
+        if began <= at:
+            return self._now(row)
+        then = self._ground.rows.one("version_at", space=space, entity=entity, at=at)
+        if then is None:
+            if self._ground.rows.all("versions_page", space=space, entity=entity, before=NOW, at=at, limit=1):
+                raise StoreDamaged(f"Entity {entity} has no version at change {at}.")
+            return None
+        version, began, deleted, checksum, updated_at = then
+        state, raw = self.version(entity, space, version)
+        return Stored(
+            entity, space, scope, version, first, began, bool(deleted), derived.text_bytes(state), checksum, 0, raw, state,
+            updated_at or 0, state.attributes.get("born", created_at or 0), used or 0, used_at or 0, False,
+        )  # fmt: skip
+
+    def _now(self, row: tuple[Any, ...]) -> Stored:
+        """What a head row says."""
+        (
+            entity,
+            space,
+            scope,
+            version,
+            first,
+            began,
+            deleted,
+            checksum,
+            body,
+            text_bytes,
+            updated_at,
+            created_at,
+            used,
+            used_at,
+        ) = row
+        raw = self._ground.codec.plain(body, checksum)
+        state = decoded(raw)
+        return Stored(
+            entity, space, scope, version, first, began, bool(deleted), text_bytes, checksum, len(body), raw, state,
+            updated_at or 0, state.attributes.get("born", created_at or 0), used or 0, used_at or 0,
+        )  # fmt: skip
+
+
+def _after(place: tuple[Any, int], last: tuple[Any, int], down: bool) -> bool:
+    """Whether a place comes after the last one of the page before."""
+    here, there = (past.in_order(place[0]), place[1]), (past.in_order(last[0]), last[1])
+    return here < there if down else here > there
+
+
+def shown(ref: Ref) -> str:
+    """A reference as errors quote it: never more than a hundred characters of it."""
+    return repr(ref if isinstance(ref, int) or len(ref) <= 100 else ref[:97] + "…")

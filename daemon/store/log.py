@@ -1,0 +1,98 @@
+"""The log: changes and who made them, answers kept for repeated requests, access rows, and counts."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from enhanced_memory.client.values import AccessRow, Origin
+from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.times import moment
+
+__all__ = ["ChangeRow", "Log"]
+
+
+class ChangeRow(msgspec.Struct):
+    """A change: when, by whom, through which operation."""
+
+    number: int
+    at: int
+    op: str
+    message: str
+    origin: Origin
+
+
+class Log:
+    """Reads what was done; keeps and finds answers."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def changes(self, numbers: Iterable[int]) -> dict[int, ChangeRow]:
+        """Changes by their numbers."""
+        rows = self._ground.rows.all("changes", numbers=msgspec.json.encode(sorted(set(numbers))).decode())
+        return {row[0]: ChangeRow(row[0], row[1], row[2], row[3], Origin(*row[4:])) for row in rows}
+
+    def origins(self, ids: Iterable[int]) -> dict[int, Origin]:
+        """Origins by their ids."""
+        rows = self._ground.rows.all("origins", ids=msgspec.json.encode(sorted(set(ids))).decode())
+        return {row[0]: Origin(*row[1:]) for row in rows}
+
+    def last_change(self) -> int:
+        """The newest change's number; 0 in an empty store."""
+        row = self._ground.rows.one("last_change")
+        return row[0] if row and row[0] else 0
+
+    def kept_answer(self, uid: int, key: str) -> tuple[str, bytes, int] | None:
+        """The operation, the encoded answer and the change of an earlier request with this key."""
+        row = self._ground.rows.one("kept_answer", uid=uid, key=key)
+        return None if row is None else (row[0], self._ground.codec.unsqueeze(row[1]), row[2])
+
+    def keep_answer(self, uid: int, key: str, op: str, answer: bytes) -> None:
+        """Keep an answer, in the change's own transaction."""
+        number = self._ground.number if self._ground.started else 0
+        self._ground.rows.run(
+            "keep_answer",
+            uid=uid,
+            key=key,
+            number=number,
+            at=self._ground.now,
+            op=op,
+            answer=self._ground.codec.squeeze(answer),
+        )
+
+    def access(self, *also: str, limit: int, **values: Any) -> list[tuple[int, AccessRow]]:
+        """Access rows with their ids, newest first."""
+        rows = self._ground.rows.all("access", *also, limit=limit, **values)
+        return [
+            (
+                row[0],
+                AccessRow(
+                    at=moment(row[1]),
+                    op=row[2],
+                    space=row[3],
+                    pid=row[4],
+                    ms=row[5] / 1000,
+                    ok=not row[6],
+                    error=row[6],
+                    change=row[7] or None,
+                    origin=Origin(*row[8:]),
+                ),
+            )
+            for row in rows
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """How many rows of each primitive the store holds."""
+        row = self._ground.rows.one("counts")
+        names = ("entities", "relations", "messages", "versions", "spaces", "changes", "body_bytes", "body_text_bytes")
+        return dict(zip(names, row or (0,) * len(names), strict=True))
+
+    def last_backup(self) -> tuple[int, str] | None:
+        """When and where the last verified backup was written."""
+        row = self._ground.rows.one("last_backup")
+        return None if row is None else (row[0], row[1])
+
+    def backups(self) -> list[str]:
+        """Where verified backups were written."""
+        return [row[0] for row in self._ground.rows.all("backup_paths")]

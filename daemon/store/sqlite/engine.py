@@ -1,0 +1,245 @@
+# apsw's stubs leave parts of their types open:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+"""The SQLite engine: one writer, a few readers, and point reads on the loop, all on one file."""
+
+import asyncio
+import os
+import queue
+import threading
+import time
+from asyncio import Future
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import apsw
+
+from enhanced_memory.client.errors import TimedOut, Unavailable
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.store import Health, Touched, Usage
+from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
+from enhanced_memory.daemon.store.sqlite import copies, file, training
+from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, each, translated
+from enhanced_memory.daemon.store.sqlite.writer import Job, Later, Plain, Writer, settle
+from enhanced_memory.daemon.store.tx import Tx
+
+__all__ = ["SqliteEngine"]
+
+A = TypeVar("A")
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class _Reader:
+    """A read-only connection with its own codec; for one thread."""
+
+    def __init__(self, engine: "SqliteEngine") -> None:
+        self.connection = file.connect(Path(engine.path), readonly=True)
+        self.rows = SqliteRows(self.connection)
+        self.codec = Codec(engine.dictionaries, engine.dictionary)
+
+    def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
+        """Run `work` on one consistent view."""
+        with translated():
+            self.rows.begin()
+            try:
+                return work(Tx(self.rows, self.codec, call, now, settings))
+            finally:
+                self.rows.end()
+
+
+class SqliteEngine:
+    """Keeps memories in one SQLite file that it alone writes. Made by `open`, on the running loop."""
+
+    def __init__(
+        self, settings: Settings, clock: Callable[[], int], loop: asyncio.AbstractEventLoop, owned: file.Owned
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.path = str(settings.store_path)
+        self.listeners: list[Callable[[Touched], None]] = []
+        self.dictionaries: dict[int, bytes] = {BUILT_IN: built_in()}
+        self.dictionary = BUILT_IN
+        self._loop = loop
+        self._owned = owned
+        self._asked: queue.SimpleQueue[tuple[Callable[[Tx], Any], Call, Future[Any]] | None] = queue.SimpleQueue()
+        self._training = False
+        self._trainer: threading.Thread | None = None
+        connection = file.open_store(settings.store_path, settings.synchronous)
+        for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
+            self.dictionaries[number] = words
+            self.dictionary = number
+        self.store_id: str = next(each(connection, "SELECT value FROM meta WHERE key = 'store_id'"))[0]
+        self._writer = Writer(
+            connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished
+        )
+        self._writer.start()
+        self._own = _Reader(self)
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"reader-{number}", daemon=True)
+            for number in range(max(1, settings.readers))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @classmethod
+    async def open(cls, settings: Settings, clock: Callable[[], int] = now_ms) -> Self:
+        """Take ownership of the store and make ready. Raises what `file.open_store` and `file.Owned` raise."""
+        loop = asyncio.get_running_loop()
+        owned = file.Owned(settings.store_path)
+        try:
+            return await loop.run_in_executor(None, cls, settings, clock, loop, owned)
+        except BaseException:
+            owned.release()
+            raise
+
+    # Reading
+
+    def point(self, work: Callable[[Tx], A], call: Call) -> A:
+        """Run a `work` of a few row reads here, on the loop's own connection."""
+        return self._own.run(work, call, self.settings, self.clock())
+
+    async def read(self, work: Callable[[Tx], A], call: Call) -> A:
+        """Run `work` on a reader's thread."""
+        waiter: Future[Any] = self._loop.create_future()
+        self._asked.put((work, call, waiter))
+        return await waiter
+
+    def _serve(self) -> None:
+        reader = _Reader(self)
+        while (item := self._asked.get()) is not None:
+            work, call, waiter = item
+            result: Any = None
+            error: BaseException | None = None
+            try:
+                if call.deadline is not None and time.monotonic() > call.deadline:
+                    raise TimedOut("The deadline passed while the request waited its turn.")
+                result = reader.run(work, call, self.settings, self.clock())
+            except BaseException as problem:
+                error = problem
+            self._loop.call_soon_threadsafe(settle, waiter, result, error)
+        reader.connection.close()
+
+    # Writing
+
+    async def write(self, work: Callable[[Tx], A], call: Call) -> A:
+        """Run `work` on the writer's thread; its answer comes after the commit."""
+        waiter: Future[Any] = self._loop.create_future()
+        self._writer.put(Job(work, call, waiter))
+        return await waiter
+
+    def note(
+        self,
+        name: str,
+        rows: list[dict[str, Any]],
+        prepare: Callable[[Tx, dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
+        """Write rows that nobody waits for."""
+        self._writer.put(Later(name, rows, prepare))
+
+    def _finished(self, jobs: list[Job]) -> None:
+        """Give each job its answer, and tell the listeners what changed; the changes are on disk."""
+        for job in jobs:
+            if job.touched is not None and self.listeners:
+                for listen in self.listeners:
+                    listen(Touched(*job.touched))
+            settle(job.waiter, job.result, job.error)
+        if not self._training and self.dictionary == BUILT_IN and self._writer.counters.entity >= training.ENOUGH:
+            self._train()
+
+    async def alone(self, work: Callable[[apsw.Connection], A]) -> A:
+        """Run `work` on the writer's bare connection, between transactions."""
+        waiter: Future[Any] = self._loop.create_future()
+        self._writer.put(Plain(work, waiter))
+        return await waiter
+
+    def _train(self) -> None:
+        """Make a dictionary from the store's own bodies, away from loop and writer, and pack with it from then on."""
+        self._training = True
+
+        def make() -> None:
+            found = training.trained(Path(self.path), Codec(self.dictionaries, self.dictionary))
+            if found is not None:
+                number = max(self.dictionaries) + 1
+
+                def keep(connection: apsw.Connection) -> None:
+                    connection.execute(
+                        "INSERT INTO dictionaries (id, at, bytes) VALUES (?, ?, ?)", (number, self.clock(), found.words)
+                    )
+                    self.dictionaries[number] = found.words
+                    self.dictionary = number
+                    self._writer.codec.use(number)
+
+                self._loop.call_soon_threadsafe(self._keep_dictionary, keep)
+
+        self._trainer = threading.Thread(target=make, name="trainer", daemon=True)
+        self._trainer.start()
+
+    def _keep_dictionary(self, keep: Callable[[apsw.Connection], None]) -> None:
+        with suppress(Unavailable):  # the store is closing: the next daemon trains anew
+            self._writer.put(Plain(keep, self._loop.create_future()))
+
+    # Care
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """`ready` or `failing`, and why."""
+        return self._writer.state, self._writer.problem
+
+    @property
+    def waiting(self) -> int:
+        """Changes that wait for the writer."""
+        return self._writer.waiting
+
+    async def alive(self) -> bool:
+        """Whether the writer came round to its queue."""
+        await self.alone(lambda _: None)
+        return True
+
+    async def check(self, quick: bool) -> Health:
+        """Check file, bodies and indexes on a connection of its own."""
+        return await self._loop.run_in_executor(None, copies.check, Path(self.path), self.dictionaries, quick)
+
+    async def backup(self, to: str) -> copies.Copy:
+        """Write a copy, open and check it, and note it in the store."""
+        made = await self._loop.run_in_executor(
+            None, copies.backup, Path(self.path), Path(to), self.dictionaries, self.settings.store_path
+        )
+        self.note(
+            "add_backup",
+            [
+                {
+                    "at": self.clock(),
+                    "path": made.path,
+                    "bytes": made.bytes,
+                    "sha256": made.sha256,
+                    "number": made.change,
+                }
+            ],
+        )
+        return made
+
+    def usage(self) -> Usage:
+        """The room that the file and its log take."""
+        sizes = [os.path.getsize(self.path + end) if os.path.exists(self.path + end) else 0 for end in ("", "-wal")]
+        return Usage(engine=f"SQLite {apsw.sqlite_lib_version()}", file=sizes[0], wal=sizes[1])
+
+    async def close(self) -> None:
+        """Carry out what was handed over, then close the file and let others own it."""
+        for _ in self._threads:
+            self._asked.put(None)
+        await self._loop.run_in_executor(None, self._close)
+
+    def _close(self) -> None:
+        for thread in self._threads:
+            thread.join()
+        if self._trainer is not None:
+            self._trainer.join()
+        self._own.connection.close()
+        self._writer.stop()
+        self._owned.release()

@@ -1,0 +1,681 @@
+-- Every statement that the daemon runs on SQLite, by name. A value is always bound (:name); lists come as JSON; `/*also*/` is
+-- where named conditions are added, `/*key*/` where a named expression to order by is, `/*down*/` where its direction is, and
+-- nothing else is ever put into a statement's text.
+
+-- Spaces
+
+-- name: space_named
+SELECT id, name, parent, pinned, ended FROM spaces WHERE name = :name
+
+-- name: space_by_id
+SELECT id, name, parent, pinned, ended FROM spaces WHERE id = :id
+
+-- name: space_row
+SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at
+FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began WHERE s.name = :name
+
+-- name: spaces
+SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at
+FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began ORDER BY s.id
+
+-- name: add_space
+INSERT INTO spaces (name, parent, pinned, kind, metadata, began) VALUES (:name, :parent, :pinned, :kind, :metadata, :began)
+
+-- name: set_space_metadata
+UPDATE spaces SET metadata = :metadata WHERE id = :id
+
+-- name: retire_space
+UPDATE spaces SET ended = :number WHERE id = :id
+
+-- name: revive_space
+UPDATE spaces SET ended = 0 WHERE id = :id
+
+-- Changes and their journal
+
+-- name: add_change
+INSERT INTO changes (number, at, space, origin, op, message) VALUES (:number, :at, :space, :origin, :op, :message)
+
+-- name: add_journal
+INSERT INTO journal (number, seq, subject, id, act, before, after) VALUES (:number, :seq, :subject, :id, :act, :before, :after)
+
+-- name: changes
+SELECT c.number, c.at, c.op, c.message, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
+FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number IN (SELECT value FROM json_each(:numbers))
+
+-- name: last_change
+SELECT max(number) FROM changes
+
+-- name: origin_id
+SELECT id FROM origins
+WHERE session = :session AND agent = :agent AND client = :client AND channel = :channel AND tool = :tool AND run = :run
+  AND user = :user AND method = :method AND trust = :trust
+
+-- name: add_origin
+INSERT INTO origins (channel, client, agent, session, tool, run, user, method, trust)
+VALUES (:channel, :client, :agent, :session, :tool, :run, :user, :method, :trust)
+
+-- name: origins
+SELECT id, channel, client, agent, session, tool, run, user, method, trust FROM origins WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- Entities: one by its id, many, and listings
+
+-- name: entity
+SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
+       (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
+FROM entities e LEFT JOIN uses u ON u.entity = e.id WHERE e.space = :space AND e.id = :id
+
+-- name: entities_by_id
+SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
+       (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
+FROM entities e LEFT JOIN uses u ON u.entity = e.id
+WHERE e.space = :space AND e.id IN (SELECT value FROM json_each(:ids))
+
+-- name: entities_meeting
+SELECT e.id FROM entities e WHERE e.space = :space AND e.id IN (SELECT value FROM json_each(:ids)) /*also*/
+
+-- name: living_bodies
+SELECT id, crc, body FROM entities WHERE space = :space AND deleted = 0 AND id IN (SELECT value FROM json_each(:ids))
+
+-- name: known_in
+SELECT id FROM entities WHERE space = :space AND first <= :at AND id IN (SELECT value FROM json_each(:ids))
+
+-- name: list_ids
+SELECT e.id, /*key*/ FROM entities e
+WHERE e.space = :space AND e.began <= :at AND e.deleted = :deleted
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+  /*also*/
+ORDER BY /*key*/ /*down*/, e.id /*down*/ LIMIT :limit
+
+-- name: list_ids_by_name
+SELECT e.id, m.name FROM names m JOIN entities e ON e.space = m.space AND e.id = m.entity
+WHERE m.space = :space AND m.ended = 0 AND e.began <= :at AND e.deleted = :deleted
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+  /*also*/
+ORDER BY m.name /*down*/, e.id /*down*/ LIMIT :limit
+
+-- name: list_ids_by_property
+SELECT e.id, min(p.value) FROM properties p JOIN entities e ON e.space = p.space AND e.id = p.entity
+WHERE p.space = :space AND p.key = :order_key AND p.value <> x'' AND p.ended = 0 AND e.began <= :at AND e.deleted = :deleted
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+  /*also*/
+GROUP BY e.id
+HAVING :beyond_id = 0 OR CASE WHEN :falling THEN (min(p.value), e.id) < (:beyond, :beyond_id) ELSE (min(p.value), e.id) > (:beyond, :beyond_id) END
+ORDER BY 2 /*down*/, e.id /*down*/ LIMIT :limit
+
+-- name: bodies
+SELECT e.id, e.began, e.crc, e.body FROM entities e
+WHERE e.space = :space AND e.began <= :at AND e.deleted = 0 AND (e.began, e.id) < (:beyond, :beyond_id)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+  /*also*/
+ORDER BY e.began DESC, e.id DESC LIMIT :limit
+
+-- name: changed_since
+SELECT e.id FROM entities e
+WHERE e.space = :space AND e.began > :at AND e.first <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+
+-- name: key_id
+e.id
+-- name: key_updated
+e.began
+-- name: key_priority
+e.priority
+-- name: key_name
+m.name
+-- name: key_property
+min(p.value)
+
+-- Conditions on head rows. In a layer of the past, what has changed since is judged by the same names in daemon/store/past.py.
+
+-- name: further_up
+AND (/*key*/, e.id) > (:beyond, :beyond_id)
+-- name: further_down
+AND (/*key*/, e.id) < (:beyond, :beyond_id)
+
+-- name: after_id
+AND e.id > :after
+-- name: before_id
+AND e.id < :after
+-- name: of_types
+AND e.type IN (SELECT value FROM json_each(:types))
+-- name: of_tiers
+AND e.tier IN (SELECT value FROM json_each(:tiers))
+-- name: in_scope
+AND e.scope = :scope
+-- name: is_pinned
+AND e.pinned = 1
+-- name: not_pinned
+AND e.pinned = 0
+-- name: is_quarantined
+AND e.quarantined = 1
+-- name: not_quarantined
+AND e.quarantined = 0
+-- name: not_expired
+AND (e.expires_at IS NULL OR e.expires_at > :now)
+-- name: updated_since
+AND e.began >= coalesce((SELECT min(number) FROM changes WHERE at >= :updated_since), 1 << 62)
+-- name: updated_until
+AND e.began <= coalesce((SELECT max(number) FROM changes WHERE at <= :updated_until), 0)
+-- name: with_tags
+AND (SELECT count(*) FROM json_each(:tags) t WHERE EXISTS (
+       SELECT 1 FROM tags g WHERE g.space = e.space AND g.tag = t.value AND g.entity = e.id AND g.ended = 0)) = json_array_length(:tags)
+-- name: with_properties
+AND NOT EXISTS (
+      SELECT 1 FROM json_each(:filters) f
+      WHERE (f.value ->> 'absent') = EXISTS (
+        SELECT 1 FROM properties p
+        WHERE p.space = e.space AND p.key = f.value ->> 'key' AND p.entity = e.id AND p.ended = 0
+          AND (f.value -> 'any_of' IS NULL OR p.value IN (SELECT a.value FROM json_each(f.value, '$.any_of') a))
+          AND (f.value -> 'at_least' IS NULL OR (p.value >= f.value ->> 'at_least' AND typeof(p.value) <> 'blob'
+               AND (typeof(p.value) = 'text') = (json_type(f.value, '$.at_least') = 'text')))
+          AND (f.value -> 'at_most' IS NULL OR (p.value <= f.value ->> 'at_most'
+               AND (typeof(p.value) = 'text') = (json_type(f.value, '$.at_most') = 'text')))))
+
+-- Names
+
+-- name: name
+SELECT scope, entity FROM names WHERE space = :space AND name = :name AND began <= :at AND (ended = 0 OR ended > :at)
+
+-- name: living_name
+SELECT entity FROM names WHERE space = :space AND name = :name AND scope = :scope AND ended = 0
+
+-- name: add_name
+INSERT INTO names (space, name, scope, began, entity) VALUES (:space, :name, :scope, :began, :entity)
+
+-- name: drop_name_begun
+DELETE FROM names WHERE space = :space AND name = :name AND scope = :scope AND ended = 0 AND began = :number
+
+-- name: end_name
+UPDATE names SET ended = :number WHERE space = :space AND name = :name AND scope = :scope AND ended = 0
+
+-- name: deleted_names
+SELECT entity FROM names WHERE space = :space AND name = :name AND began <= :at AND (ended > 0 OR :below) ORDER BY ended = 0 DESC, ended DESC
+
+-- Writing entities
+
+-- name: add_entity
+INSERT INTO entities (space, id, scope, type, version, first, began, deleted, tier, priority, pinned, quarantined, expires_at, text_bytes, crc, body)
+VALUES (:space, :id, :scope, :type, :version, :first, :began, :deleted, :tier, :priority, :pinned, :quarantined, :expires_at, :text_bytes, :crc, :body)
+
+-- name: set_entity
+UPDATE entities
+SET type = :type, version = :version, began = :began, deleted = :deleted, tier = :tier, priority = :priority, pinned = :pinned,
+    quarantined = :quarantined, expires_at = :expires_at, text_bytes = :text_bytes, crc = :crc, body = :body
+WHERE space = :space AND id = :id
+
+-- name: add_version
+INSERT INTO versions (space, entity, version, began, ended, deleted, whole, crc, body)
+VALUES (:space, :entity, :version, :began, :ended, :deleted, :whole, :crc, :body)
+
+-- name: version_row
+SELECT whole, crc, body FROM versions WHERE space = :space AND entity = :entity AND version = :version
+
+-- name: set_version_body
+UPDATE versions SET body = :body WHERE space = :space AND entity = :entity AND version = :version
+
+-- name: versions_from
+SELECT version, began, ended, deleted, whole, crc, body FROM versions
+WHERE space = :space AND entity = :entity AND version BETWEEN :version AND :last ORDER BY version
+
+-- name: version_at
+SELECT v.version, v.began, v.deleted, v.crc, c.at FROM versions v LEFT JOIN changes c ON c.number = v.began
+WHERE v.space = :space AND v.entity = :entity AND v.began <= :at AND v.ended > :at ORDER BY v.began DESC LIMIT 1
+
+-- name: versions_page
+SELECT version, began, deleted FROM versions
+WHERE space = :space AND entity = :entity AND version < :before AND began <= :at ORDER BY version DESC LIMIT :limit
+
+-- name: prune_versions
+DELETE FROM versions WHERE space = :space AND entity = :entity AND version <= :version AND version < coalesce((
+    SELECT min(v.version) FROM versions v JOIN spaces s ON s.pinned >= v.began AND s.pinned < v.ended
+    WHERE v.space = :space AND v.entity = :entity AND s.pinned > 0 AND s.ended = 0), 1 << 62)
+
+-- Tags and properties
+
+-- name: add_tag
+INSERT INTO tags (space, tag, entity, began) VALUES (:space, :tag, :entity, :began)
+
+-- name: drop_tag_begun
+DELETE FROM tags WHERE space = :space AND tag = :tag AND entity = :entity AND ended = 0 AND began = :number
+
+-- name: end_tag
+UPDATE tags SET ended = :number WHERE space = :space AND tag = :tag AND entity = :entity AND ended = 0
+
+-- name: add_property
+INSERT INTO properties (space, key, value, entity, began) VALUES (:space, :key, :value, :entity, :began)
+
+-- name: drop_property_begun
+DELETE FROM properties WHERE space = :space AND key = :key AND value = :value AND entity = :entity AND ended = 0 AND began = :number
+
+-- name: end_property
+UPDATE properties SET ended = :number WHERE space = :space AND key = :key AND value = :value AND entity = :entity AND ended = 0
+
+-- Passages and words
+
+-- name: add_passage
+INSERT INTO passages (id, space, entity, part, message, began) VALUES (:id, :space, :entity, :part, :message, :began)
+
+-- name: add_words
+INSERT INTO words (rowid, name, body, near, dates) VALUES (:id, :name, :body, :near, :dates)
+
+-- name: drop_words
+DELETE FROM words WHERE rowid = :id
+
+-- name: add_words_past
+INSERT INTO words_past (rowid, name, body, near, dates) VALUES (:id, :name, :body, :near, :dates)
+
+-- name: drop_words_past
+DELETE FROM words_past WHERE rowid = :id
+
+-- A row that was deleted is only marked so in the index; this writes the index anew without it.
+-- name: scour_words
+INSERT INTO words (words) VALUES ('optimize')
+
+-- name: scour_words_past
+INSERT INTO words_past (words_past) VALUES ('optimize')
+
+-- name: end_passage
+UPDATE passages SET ended = :ended WHERE id = :id
+
+-- name: drop_passage
+DELETE FROM passages WHERE id = :id
+
+-- name: entity_passages
+SELECT id, part, began FROM passages WHERE entity = :entity AND space = :space AND message = 0 AND ended = 0
+
+-- name: all_passages
+SELECT id FROM passages WHERE entity = :entity AND (space = :space OR :everywhere) AND message = 0 AND ended = 0
+UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space = :space OR :everywhere) AND ended > 0
+UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0
+WHERE m.stream = :entity AND (m.space = :space OR :everywhere) AND p.ended = 0
+
+-- name: words_match
+SELECT w.id, -w.score, p.space, p.entity, p.part, p.message, p.began, p.ended
+FROM (SELECT rowid AS id, rank AS score FROM words WHERE words MATCH :match AND rank MATCH :weights ORDER BY rank LIMIT :limit) w
+JOIN passages p ON p.id = w.id ORDER BY w.score
+
+-- name: words_past_match
+SELECT w.id, -w.score, p.space, p.entity, p.part, p.message, p.began, p.ended
+FROM (SELECT rowid AS id, rank AS score FROM words_past WHERE words_past MATCH :match AND rank MATCH :weights ORDER BY rank LIMIT :limit) w
+JOIN passages p ON p.id = w.id ORDER BY w.score
+
+-- Relations
+
+-- name: add_relation
+INSERT INTO relations (space, id, from_id, to_id, from_name, to_name, type, strength, metadata, deleted, began)
+VALUES (:space, :id, :from_id, :to_id, :from_name, :to_name, :type, :strength, :metadata, :deleted, :began)
+
+-- name: end_relation
+UPDATE relations SET ended = :number WHERE row = :row AND ended = 0
+
+-- name: drop_relation_begun
+DELETE FROM relations WHERE row = :row AND ended = 0 AND began = :number
+
+-- name: unhide_relations
+UPDATE relations SET ended = :ended WHERE space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity OR to_id = :entity)
+
+-- name: relations_ended
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
+FROM relations r LEFT JOIN changes c ON c.number = r.began
+WHERE r.space = :space AND r.deleted = 0 AND r.ended = :number AND (r.from_id = :entity OR r.to_id = :entity) ORDER BY r.id
+
+-- name: relations_of
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
+FROM (SELECT * FROM relations WHERE from_id = :entity AND from_id > 0 AND space = :space
+      UNION ALL SELECT * FROM relations WHERE to_id = :entity AND to_id > 0 AND space = :space AND from_id <> :entity) r
+LEFT JOIN changes c ON c.number = r.began
+WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
+                  AND (s.ended = 0 OR s.ended > n.value ->> 1))
+
+-- name: relations_touching
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
+FROM (
+    SELECT * FROM relations WHERE :outgoing AND from_id > 0 AND from_id IN (SELECT value FROM json_each(:ids)) AND space = :space
+    UNION SELECT * FROM relations WHERE :incoming AND to_id > 0 AND to_id IN (SELECT value FROM json_each(:ids)) AND space = :space
+    UNION SELECT * FROM relations WHERE :outgoing AND from_id = 0 AND from_name IN (SELECT value FROM json_each(:names)) AND space = :space
+    UNION SELECT * FROM relations WHERE :incoming AND to_id = 0 AND to_name IN (SELECT value FROM json_each(:names)) AND space = :space
+) r LEFT JOIN changes c ON c.number = r.began
+WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
+                  AND (s.ended = 0 OR s.ended > n.value ->> 1))
+ORDER BY r.id
+
+-- name: relation_held
+SELECT 1 FROM relations WHERE space = :space AND id = :id AND deleted = 0 AND began <= :at AND (ended = 0 OR ended > :at)
+
+-- name: dangling
+SELECT 1 FROM relations WHERE from_id = 0 AND from_name = :name UNION ALL SELECT 1 FROM relations WHERE to_id = 0 AND to_name = :name LIMIT 1
+
+-- name: relations_loose
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
+FROM relations r LEFT JOIN changes c ON c.number = r.began
+WHERE r.from_id = 0 AND r.space = :space AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
+                  AND (s.ended = 0 OR s.ended > n.value ->> 1))
+ORDER BY r.id
+
+-- Messages
+
+-- name: add_message
+INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body)
+VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :began, :crc, :body)
+
+-- name: messages
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
+WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
+ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT :limit
+
+-- name: messages_by_ids
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
+WHERE id IN (SELECT value FROM json_each(:ids)) /*also*/
+
+-- name: last_lines
+SELECT m.id, m.space, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
+
+-- name: count_messages
+SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at)
+
+-- name: message_id
+m.id
+-- name: message_at
+m.at
+-- name: message_tick
+m.tick
+
+-- name: before_message
+AND m.id < :before
+-- name: with_tick
+AND m.tick IS NOT NULL
+-- name: tick_from
+AND m.tick >= :tick_from
+-- name: tick_to
+AND m.tick <= :tick_to
+-- name: said_since
+AND m.at >= :since
+-- name: said_until
+AND m.at <= :until
+-- name: of_roles
+AND m.role IN (SELECT value FROM json_each(:roles))
+-- name: of_kinds
+AND m.kind IN (SELECT value FROM json_each(:kinds))
+-- name: of_speakers
+AND m.speaker IN (SELECT value FROM json_each(:speakers))
+-- name: beyond_up
+AND (/*key*/, m.id) > (:beyond, :beyond_id)
+-- name: beyond_down
+AND (/*key*/, m.id) < (:beyond, :beyond_id)
+
+-- Answers, access, counts
+
+-- name: kept_answer
+SELECT op, answer, number FROM answers WHERE uid = :uid AND key = :key
+
+-- name: keep_answer
+INSERT INTO answers (uid, key, number, at, op, answer) VALUES (:uid, :key, :number, :at, :op, :answer)
+
+-- name: expire_answers
+DELETE FROM answers WHERE (uid, key) IN (SELECT uid, key FROM answers WHERE at < :before LIMIT 2000)
+
+-- name: add_access
+INSERT INTO access (at, op, origin, space, pid, us, error, number) VALUES (:at, :op, :origin, :space, :pid, :us, :error, :number)
+
+-- name: expire_access
+DELETE FROM access WHERE id IN (SELECT id FROM access WHERE at < :before LIMIT 2000)
+
+-- name: access
+SELECT a.id, a.at, a.op, a.space, a.pid, a.us, a.error, a.number, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
+FROM access a JOIN origins o ON o.id = a.origin WHERE 1 /*also*/ ORDER BY a.id DESC LIMIT :limit
+
+-- name: access_before
+AND a.id < :before
+-- name: access_ops
+AND a.op IN (SELECT value FROM json_each(:ops))
+-- name: access_agent
+AND o.agent = :agent
+-- name: access_session
+AND o.session = :session
+-- name: access_failed
+AND a.error <> ''
+-- name: access_good
+AND a.error = ''
+-- name: access_since
+AND a.at >= :since
+
+-- name: add_use
+INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last)
+ON CONFLICT (entity) DO UPDATE SET count = count + excluded.count, last = max(last, excluded.last)
+
+-- name: counts
+SELECT (SELECT count(*) FROM entities WHERE deleted = 0), (SELECT count(*) FROM relations WHERE ended = 0 AND deleted = 0),
+       (SELECT count(*) FROM messages WHERE ended = 0), (SELECT count(*) FROM versions), (SELECT count(*) FROM spaces WHERE ended = 0),
+       (SELECT count(*) FROM changes), (SELECT coalesce(sum(length(body)), 0) FROM entities), (SELECT coalesce(sum(text_bytes), 0) FROM entities)
+
+-- name: count_by_type
+SELECT e.type, count(*) FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY e.type ORDER BY 2 DESC
+
+-- name: count_by_tier
+SELECT CASE e.tier WHEN 0 THEN 'working' WHEN 1 THEN 'episodic' WHEN 2 THEN 'semantic' ELSE 'procedural' END, count(*) FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY e.tier
+
+-- name: add_backup
+INSERT INTO backups (at, path, bytes, sha256, number) VALUES (:at, :path, :bytes, :sha256, :number)
+
+-- name: last_backup
+SELECT at, path FROM backups ORDER BY at DESC LIMIT 1
+
+-- name: backup_paths
+SELECT path FROM backups ORDER BY at
+
+-- Purging: everything that one space holds of an entity, and, where no other space knows it (:everywhere), what hangs on it anywhere
+
+-- name: known_elsewhere
+SELECT 1 FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = :entity WHERE s.id <> :space LIMIT 1
+
+-- Answers name what they are about: those to every change that touched the entity go, and those to requests that changed nothing, which nothing leads to.
+-- name: purge_answers
+DELETE FROM answers WHERE number = 0 OR number IN (
+    SELECT j.number FROM journal j JOIN changes c ON c.number = j.number
+    WHERE (c.space = :space OR :everywhere)
+      AND ((j.subject = 'entity' AND j.id = :entity)
+        OR (j.subject = 'relation' AND j.id IN (SELECT id FROM relations WHERE from_id = :entity UNION SELECT id FROM relations WHERE to_id = :entity)))
+    UNION SELECT began FROM messages WHERE stream = :entity AND (space = :space OR :everywhere))
+
+-- name: purge_notes
+UPDATE changes SET message = '' WHERE message <> '' AND number IN (
+    SELECT began FROM versions WHERE space = :space AND entity = :entity
+    UNION SELECT began FROM entities WHERE space = :space AND id = :entity
+    UNION SELECT began FROM messages WHERE space = :space AND stream = :entity)
+
+-- name: purge_passages
+DELETE FROM passages WHERE entity = :entity AND (space = :space OR :everywhere)
+
+-- name: purge_properties
+DELETE FROM properties WHERE space = :space AND entity = :entity
+
+-- name: purge_tags
+DELETE FROM tags WHERE space = :space AND entity = :entity
+
+-- name: purge_names
+DELETE FROM names WHERE space = :space AND entity = :entity
+
+-- name: purge_versions
+DELETE FROM versions WHERE space = :space AND entity = :entity
+
+-- name: purge_messages
+DELETE FROM messages WHERE stream = :entity AND (space = :space OR :everywhere)
+
+-- name: purge_relations
+DELETE FROM relations WHERE (from_id = :entity OR to_id = :entity) AND (space = :space OR :everywhere)
+
+-- name: purge_uses
+DELETE FROM uses WHERE entity = :entity AND :everywhere
+
+-- name: purge_entities
+DELETE FROM entities WHERE space = :space AND id = :entity
+
+-- Opening
+
+-- name: high_water
+SELECT (SELECT coalesce(max(number), 0) FROM changes), (SELECT coalesce(max(id), 0) FROM entities), (SELECT coalesce(max(id), 0) FROM relations),
+       (SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM passages)
+
+-- name: set_meta
+INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+
+-- name: get_meta
+SELECT value FROM meta WHERE key = :key
+
+-- name: dictionaries
+SELECT id, bytes FROM dictionaries
+
+-- name: add_dictionary
+INSERT INTO dictionaries (id, at, bytes) VALUES (:id, :at, :bytes)
+
+-- Moving in and out: everything as it was after change :at, and rows written with the numbers that they had elsewhere
+
+-- A space that was brought back after :at was still retired then; only the journal knows.
+-- name: transfer_spaces
+SELECT s.id, s.name, s.parent, s.pinned, s.kind, s.metadata, s.began,
+       CASE WHEN NOT EXISTS (SELECT 1 FROM journal j WHERE j.number > :at AND j.subject = 'space' AND j.id = s.id) THEN s.ended
+            ELSE coalesce((SELECT CASE j.act WHEN 'delete' THEN j.number ELSE 0 END FROM journal j
+                           WHERE j.number <= :at AND j.subject = 'space' AND j.id = s.id ORDER BY j.number DESC, j.seq DESC LIMIT 1), 0) END
+FROM spaces s WHERE s.id > :after AND s.began <= :at ORDER BY s.id LIMIT :limit
+
+-- name: transfer_changes
+SELECT c.number, c.at, c.space, c.op, c.message, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
+FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number > :after AND c.number <= :at ORDER BY c.number LIMIT :limit
+
+-- name: transfer_entities
+SELECT id, scope, version, first, began, deleted, crc, body FROM entities
+WHERE space = :space AND id > :after AND first <= :at ORDER BY id LIMIT :limit
+
+-- name: transfer_oldest
+SELECT min(version) FROM versions WHERE space = :space AND entity = :entity
+
+-- name: transfer_relations
+SELECT row, space, id, from_id, to_id, from_name, to_name, type, strength, metadata, deleted, began, CASE WHEN ended > :at THEN 0 ELSE ended END
+FROM relations WHERE row > :after AND began <= :at ORDER BY row LIMIT :limit
+
+-- name: transfer_messages
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, body
+FROM messages WHERE id > :after AND began <= :at ORDER BY id LIMIT :limit
+
+-- name: transfer_journal
+SELECT number, seq, subject, id, act, before, after FROM journal
+WHERE (number, seq) > (:after, :seq) AND number <= :at ORDER BY number, seq LIMIT :limit
+
+-- name: transfer_uses
+SELECT u.entity, u.count, u.last FROM uses u
+WHERE u.entity > :after AND EXISTS (SELECT 1 FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = u.entity AND e.first <= :at)
+ORDER BY u.entity LIMIT :limit
+
+-- name: transfer_total
+SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
+     + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
+
+-- name: transfer_known_changes
+SELECT number FROM changes WHERE number IN (SELECT value FROM json_each(:numbers))
+
+-- name: transfer_known_entities
+SELECT DISTINCT j.value FROM json_each(:ids) j CROSS JOIN spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = j.value
+
+-- name: transfer_heads
+SELECT id, scope, version, first, began, deleted, crc, body FROM entities WHERE space = :space AND id IN (SELECT value FROM json_each(:ids))
+
+-- name: transfer_known_names
+SELECT n.space, n.name, n.scope, n.ended FROM json_each(:names) j
+CROSS JOIN names n ON n.space = j.value ->> 0 AND n.name = j.value ->> 1 AND n.scope = j.value ->> 2 AND n.ended = j.value ->> 3
+
+-- name: transfer_known_relations
+SELECT space, id, from_id, to_id, from_name, to_name, type, deleted, began, ended FROM relations
+WHERE space = :space AND id IN (SELECT value FROM json_each(:ids))
+
+-- name: transfer_known_messages
+SELECT id, space, stream, at, crc FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: transfer_known_journal
+SELECT number, seq, subject, id, act, before, after FROM journal WHERE number IN (SELECT value FROM json_each(:numbers))
+
+-- name: transfer_messages_at
+SELECT role, kind, at, crc, body FROM messages
+WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at IN (SELECT value FROM json_each(:times))
+
+-- name: transfer_space
+INSERT INTO spaces (id, name, parent, pinned, kind, metadata, began, ended) VALUES (:id, :name, :parent, :pinned, :kind, :metadata, :began, :ended)
+ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, pinned = excluded.pinned, kind = excluded.kind, metadata = excluded.metadata,
+    began = excluded.began, ended = excluded.ended
+
+-- name: transfer_name
+INSERT INTO names (space, name, scope, ended, began, entity) VALUES (:space, :name, :scope, :ended, :began, :entity)
+
+-- name: transfer_tag
+INSERT INTO tags (space, tag, entity, ended, began) VALUES (:space, :tag, :entity, :ended, :began)
+
+-- name: transfer_property
+INSERT INTO properties (space, key, value, entity, ended, began) VALUES (:space, :key, :value, :entity, :ended, :began)
+
+-- name: transfer_passage
+INSERT INTO passages (id, space, entity, part, message, began, ended) VALUES (:id, :space, :entity, :part, :message, :began, :ended)
+
+-- name: transfer_relation
+INSERT INTO relations (space, id, from_id, to_id, from_name, to_name, type, strength, metadata, deleted, began, ended)
+VALUES (:space, :id, :from_id, :to_id, :from_name, :to_name, :type, :strength, :metadata, :deleted, :began, :ended)
+
+-- name: transfer_message
+INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, body)
+VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :began, :ended, :crc, :body)
+
+-- name: transfer_use
+INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last) ON CONFLICT (entity) DO UPDATE SET count = excluded.count, last = excluded.last
+
+-- name: transfer_jobs
+SELECT key, value FROM meta WHERE key > 'import/' AND key < 'import0' AND key NOT GLOB 'import/*/*'
+
+-- name: transfer_forget
+DELETE FROM meta WHERE key = :key OR (key > :key || '/' AND key < :key || '0')
+
+-- Vectors
+
+-- name: model
+SELECT id, name, dimension, embedded FROM models WHERE fingerprint = :fingerprint
+
+-- name: add_model
+INSERT INTO models (name, fingerprint, dimension) VALUES (:name, :fingerprint, :dimension)
+
+-- name: set_embedded
+UPDATE models SET embedded = :passage WHERE id = :model
+
+-- name: add_vector
+INSERT INTO vectors (model, passage, vector) VALUES (:model, :passage, :vector) ON CONFLICT (model, passage) DO UPDATE SET vector = excluded.vector
+
+-- name: passages_after
+SELECT id, space, entity, part, message FROM passages WHERE id > :after ORDER BY id LIMIT :limit
+
+-- name: last_passage
+SELECT coalesce(max(id), 0) FROM passages
+
+-- name: heads
+SELECT id, crc, body FROM entities WHERE space = :space AND id IN (SELECT value FROM json_each(:ids))
+
+-- name: lines
+SELECT id, speaker, crc, body FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: vectors_after
+SELECT v.passage, v.vector, p.ended FROM vectors v JOIN passages p ON p.id = v.passage
+WHERE v.model = :model AND v.passage > :after ORDER BY v.passage LIMIT :limit
+
+-- name: vectors_of
+SELECT passage, vector FROM vectors WHERE model = :model AND passage IN (SELECT value FROM json_each(:ids))
+
+-- name: passages_of
+SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: purge_vectors
+DELETE FROM vectors WHERE passage = :id

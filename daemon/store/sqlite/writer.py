@@ -1,0 +1,296 @@
+# apsw's stubs leave parts of their types open:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+"""The one writer: a thread that takes whatever waits into one transaction and answers after the commit.
+
+Each request has a savepoint of its own, so what one raises undoes that one alone. Nothing is answered before it is on disk.
+What nobody waits for (merging words, checkpoints, access rows) is done when nothing else is to do.
+"""
+
+import logging
+import queue
+import threading
+import time
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import apsw
+
+from enhanced_memory.client.errors import Broken, Error, TimedOut, Unavailable
+from enhanced_memory.client.request import Request
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.store.bodies import Codec
+from enhanced_memory.daemon.store.ground import Counters
+from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, translated
+from enhanced_memory.daemon.store.tx import Tx
+
+__all__ = ["Job", "Later", "Plain", "Writer", "settle"]
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.25
+MERGE_PAGES = 64
+MERGE_AFTER = 500
+"""Passages written after which merging the words index is worth an idle moment."""
+LARGE_WAL_PAGES = 1000
+
+
+@dataclass(slots=True)
+class Job:
+    """A request's work, and who waits for it."""
+
+    work: Callable[[Tx], Any]
+    call: Call
+    waiter: "Future[Any]"
+    result: Any = None
+    error: BaseException | None = None
+    touched: tuple[int, str, str, list[int], int, list[int]] | None = None
+
+
+@dataclass(slots=True)
+class Later:
+    """Rows that nobody waits for."""
+
+    name: str
+    rows: list[dict[str, Any]]
+    prepare: Callable[[Tx, dict[str, Any]], dict[str, Any]] | None = None
+
+
+@dataclass(slots=True)
+class Plain:
+    """Work on the bare connection, between transactions; for backups and checks."""
+
+    work: Callable[[apsw.Connection], Any]
+    waiter: "Future[Any]"
+
+
+@dataclass(slots=True)
+class Writer:
+    """Owns the writing connection and the thread that alone uses it."""
+
+    connection: apsw.Connection
+    codec: Codec
+    settings: Settings
+    clock: Callable[[], int]
+    loop: AbstractEventLoop
+    finished: Callable[[list[Job]], None]
+    """Called on the loop with jobs whose answers are known."""
+    counters: Counters = field(default_factory=Counters)
+    commits: int = 0
+    state: str = "ready"
+    problem: str = ""
+    _queue: "queue.SimpleQueue[Job | Later | Plain | None]" = field(
+        default_factory=queue.SimpleQueue["Job | Later | Plain | None"]
+    )
+    _thread: threading.Thread | None = None
+    _rows: SqliteRows | None = None
+    _sql: Any = None
+    _unmerged: int = 0
+    _checkpoint_due: bool = False
+    _noted: list[Later] = field(default_factory=list["Later"])
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._rows = SqliteRows(self.connection)
+        self._sql = self.connection.cursor().execute
+        row = self._rows.one("high_water") or (0, 0, 0, 0, 0)
+        mark = self._rows.one("get_meta", key="entity_high_water")
+        self.counters = Counters(row[0], max(row[1], mark[0] if mark else 0), row[2], row[3], row[4])
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def put(self, item: "Job | Later | Plain") -> None:
+        """Hand over work."""
+        if self._thread is None:
+            raise Unavailable("The daemon is stopping.", "ask again; it starts anew")
+        self._queue.put(item)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return self._queue.qsize()
+
+    def stop(self) -> None:
+        """Finish what was handed over, then end. Blocks until then."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            batch: list[Job] = []
+            plain: list[Plain] = []
+            try:
+                item = self._queue.get(timeout=IDLE_S if self._chores else None)
+            except queue.Empty:
+                self._chore()
+                continue
+            while True:
+                if item is None:
+                    going = False
+                elif isinstance(item, Job):
+                    batch.append(item)
+                elif isinstance(item, Later):
+                    self._noted.append(item)
+                else:
+                    plain.append(item)
+                if len(batch) >= self.settings.group_max:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if batch:
+                self._group(batch)
+                self.loop.call_soon_threadsafe(self.finished, batch)
+            for one in plain:
+                self._alone(one)
+        while self._noted:
+            self._write_noted()
+        self._fold()
+        self.connection.close()
+
+    def _group(self, batch: list[Job]) -> None:
+        """Carry out a batch in one transaction. If that fails as a whole, every job in it has failed, and says so."""
+        assert self._rows is not None
+        before = copy(self.counters)
+        try:
+            with translated():
+                self._sql("BEGIN IMMEDIATE")
+                for job in batch:
+                    self._one(job)
+                    if not self.connection.in_transaction:
+                        raise job.error or Broken("The transaction ended by itself.")
+                if self._noted:
+                    self._insert_noted()
+                self._rows.settle_words()
+                self._sql("COMMIT")
+            self.commits += 1
+            self._checkpoint_due = True
+            self.state, self.problem = "ready", ""
+        except BaseException as problem:
+            self._undo(before)
+            self.state, self.problem = "failing", str(problem)
+            failure = problem if isinstance(problem, Error) else Broken(f"Writing failed: {type(problem).__name__}.")
+            if not isinstance(problem, Error):
+                log.exception("a group of %d changes failed", len(batch))
+            for job in batch:
+                job.result, job.touched = None, None
+                job.error = job.error or failure
+
+    def _one(self, job: Job) -> None:
+        call = job.call
+        if call.deadline is not None and time.monotonic() > call.deadline:
+            job.error = TimedOut("The deadline passed while the request waited its turn.")
+            return
+        assert self._rows is not None
+        mark, words = copy(self.counters), len(self._rows.put_off)
+        tx = Tx(self._rows, self.codec, call, self.clock(), self.settings, self.counters)
+        self._sql("SAVEPOINT one")
+        try:
+            with translated():
+                job.result = job.work(tx)
+                tx.finish()
+            self._sql("RELEASE one")
+            self._unmerged += self.counters.passage - mark.passage
+            if tx.started:
+                job.touched = (tx.number, call.ask.op, tx.space_name, tx.touched, self.counters.passage, tx.ended)
+        except BaseException as problem:
+            job.error = problem
+            self.counters = mark
+            self._rows.memo.clear()
+            del self._rows.put_off[words:]
+            if self.connection.in_transaction:
+                self._sql("ROLLBACK TO one")
+                self._sql("RELEASE one")
+
+    def _undo(self, counters: Counters) -> None:
+        self.counters = counters
+        if self._rows is not None:
+            self._rows.memo.clear()
+            self._rows.put_off.clear()
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def _alone(self, item: Plain) -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            with translated():
+                result = item.work(self.connection)
+        except BaseException as problem:
+            error = problem
+        self.loop.call_soon_threadsafe(settle, item.waiter, result, error)
+
+    # What is done when nothing else is
+
+    @property
+    def _chores(self) -> bool:
+        return bool(self._noted) or self._unmerged > MERGE_AFTER or self._checkpoint_due
+
+    def _chore(self) -> None:
+        """One small piece of work that can wait."""
+        try:
+            with translated():
+                if self._noted:
+                    self._write_noted()
+                elif self._unmerged > MERGE_AFTER:
+                    self._merge()
+                elif self._checkpoint_due:
+                    # With few pages in the log there is nothing to gain; a reader in the way is no reason to wait.
+                    self._checkpoint_due = False
+                    self._fold()
+        except Error as problem:
+            # What nobody waits for is not tried for ever: a full disk would make it pile up.
+            log.warning("a chore failed: %s", problem)
+            self._noted.clear()
+            self._unmerged = 0
+
+    def _fold(self) -> None:
+        """Fold the log into the file and empty it. With a reader in the way, some other time will do."""
+        try:
+            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except (apsw.BusyError, apsw.LockedError):
+            log.debug("the log was not folded into the file: somebody reads")
+
+    def _merge(self) -> None:
+        before = self.connection.total_changes()
+        self.connection.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (MERGE_PAGES,))
+        # FTS5 says so: fewer than two rows changed means that nothing was left to merge.
+        if self.connection.total_changes() - before < 2:
+            self._unmerged = 0
+
+    def _write_noted(self) -> None:
+        before = copy(self.counters)
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            self._insert_noted()
+            self.connection.execute("COMMIT")
+        except apsw.Error:
+            self._undo(before)
+            raise
+
+    def _insert_noted(self) -> None:
+        assert self._rows is not None
+        noted, self._noted = self._noted, []
+        for item in noted:
+            rows = item.rows
+            if item.prepare is not None:
+                tx = Tx(self._rows, self.codec, Call(Peer(), Request()), self.clock(), self.settings)
+                rows = [item.prepare(tx, row) for row in rows]
+            self._rows.many(item.name, rows)
+
+
+def settle(waiter: "Future[Any]", result: Any, error: BaseException | None) -> None:
+    """Give whoever waits the answer; nobody may be waiting any more."""
+    if waiter.done():
+        return
+    if error is not None:
+        waiter.set_exception(error)
+    else:
+        waiter.set_result(result)

@@ -1,0 +1,181 @@
+"""Streams: messages in the order in which they came, which is the same for every reader."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from enhanced_memory.client.values import Message, MessageInput
+from enhanced_memory.daemon.store.bodies import Line, crc
+from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.views import View
+from enhanced_memory.daemon.store.words import Words
+from enhanced_memory.daemon.times import millis, moment
+
+__all__ = ["Streams"]
+
+
+NEAR_CHARS = 400
+"""What of each neighbour goes into a message's `near`, and how long a message may be itself to have neighbours at all."""
+
+
+class Spoken(msgspec.Struct):
+    """A message as its neighbours are found by."""
+
+    speaker: str
+    content: str
+    at: int
+    message: int
+    passage: int = 0
+
+
+def nearby(one: Spoken, before: Spoken | None, after: Spoken | None) -> str:
+    """What was said just before and after; nothing for a long message, which stands on its own."""
+    if len(one.content) > NEAR_CHARS:
+        return ""
+    return " ".join(f"{other.speaker}: {other.content}"[:NEAR_CHARS] for other in (before, after) if other is not None)
+
+
+def day(at: int) -> str:
+    """A message's day as people write it."""
+    when = moment(at)
+    return f"{when.day} {when:%B} {when.year}"
+
+
+class Streams:
+    """Appends and reads messages."""
+
+    def __init__(self, ground: Ground, words: Words) -> None:
+        self._ground = ground
+        self._words = words
+
+    def append(self, stream: int, messages: Iterable[MessageInput]) -> list[int]:
+        """Write messages at the end of a stream; their ids, in the order given."""
+        ground = self._ground
+        counters, number, space = ground.counters, ground.number, ground.space
+        rows: list[dict[str, Any]] = []
+        spoken: list[Spoken] = []
+        for message in messages:
+            counters.message += 1
+            raw, body = ground.codec.pack(Line(message.content, message.provider, message.metadata))
+            rows.append(
+                {
+                    "id": counters.message,
+                    "space": space,
+                    "stream": stream,
+                    "role": message.role,
+                    "kind": message.kind,
+                    "speaker": message.speaker,
+                    "at": millis(message.at, "The message's time") if message.at else ground.now,
+                    "tick": message.tick,
+                    "importance": message.importance,
+                    "tokens": message.tokens,
+                    "began": number,
+                    "crc": crc(raw),
+                    "body": body,
+                }
+            )
+            spoken.append(Spoken(message.speaker, message.content, rows[-1]["at"], counters.message))
+        self._index(stream, spoken)
+        ground.rows.many("add_message", rows)
+        ids = [row["id"] for row in rows]
+        ground.note("messages", ids[0], "append", after=ids[-1], entity=stream)
+        return ids
+
+    def _index(self, stream: int, spoken: list[Spoken]) -> None:
+        """Index messages with what stands before and after each. The last one of before gets what follows it now."""
+        before = self._last(stream)
+        line = [*before, *spoken]
+        begin = len(before)
+        for place, one in enumerate(line):
+            if place < begin - 1 or (place < begin and not one.passage):
+                continue
+            near = nearby(one, line[place - 1] if place else None, line[place + 1] if place + 1 < len(line) else None)
+            if place < begin:
+                self._words.again(one.passage, one.speaker, one.content, near, day(one.at))
+            else:
+                self._words.add(
+                    stream, [(0, one.speaker, one.content)], message=one.message, near=near, dates=day(one.at)
+                )
+
+    def _last(self, stream: int) -> list[Spoken]:
+        """The last two messages of a stream in the caller's view, in order; a passage only where it is this space's own."""
+        found: list[tuple[Any, ...]] = []
+        for _, layer in self._ground.view:
+            found += self._ground.rows.all("last_lines", space=layer.space, at=layer.at, stream=stream)
+        found.sort(key=lambda row: row[0])
+        own = self._ground.space
+        return [
+            Spoken(
+                speaker,
+                self._ground.codec.line(body, checksum).content,
+                at,
+                number,
+                (passage or 0) if space == own else 0,
+            )
+            for number, space, speaker, at, checksum, body, passage in found[-2:]
+        ]
+
+    def read(
+        self,
+        stream: int,
+        *also: str,
+        order: str = "id",
+        down: bool = False,
+        limit: int,
+        view: View | None = None,
+        **values: Any,
+    ) -> list[Message]:
+        """Messages of a stream in the order of their `id`, `at` or `tick`, `limit` at the most. `also` names conditions."""
+        view = self._ground.view if view is None else view
+        found: list[tuple[Any, ...]] = []
+        for _, layer in view:
+            found += self._ground.rows.all(
+                "messages",
+                *also,
+                key=f"message_{order}",
+                down=down,
+                space=layer.space,
+                at=layer.at,
+                stream=stream,
+                limit=limit,
+                **values,
+            )
+        if len(view.layers) > 1:
+            place = {"id": 0, "at": 6, "tick": 7}[order]
+            found.sort(key=lambda row: (row[place], row[0]), reverse=down)
+        return [self._message(row) for row in found[:limit]]
+
+    def many(self, ids: Iterable[int], *also: str, **values: Any) -> dict[int, Message]:
+        """The given messages, by id."""
+        rows = self._ground.rows.all(
+            "messages_by_ids", *also, ids=msgspec.json.encode(sorted(set(ids))).decode(), **values
+        )
+        return {row[0]: self._message(row) for row in rows}
+
+    def count(self, stream: int) -> int:
+        """How many messages the view has of a stream."""
+        total = 0
+        for _, layer in self._ground.view:
+            row = self._ground.rows.one("count_messages", space=layer.space, at=layer.at, stream=stream)
+            total += row[0] if row else 0
+        return total
+
+    def _message(self, row: tuple[Any, ...]) -> Message:
+        (number, _, stream, role, kind, speaker, at, tick, importance, tokens, began, checksum, body) = row
+        line = self._ground.codec.line(body, checksum)
+        return Message(
+            id=number,
+            role=role,
+            content=line.content,
+            at=moment(at),
+            kind=kind,
+            speaker=speaker,
+            tick=tick,
+            importance=importance,
+            tokens=tokens,
+            provider=line.provider,
+            metadata=line.metadata,
+            stream=stream,
+            change=began,
+        )

@@ -1,0 +1,213 @@
+"""Tools that are one request each: arguments, checks and answer come straight from the request's declaration."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from enhanced_memory.client.operations import entities, search, service, spaces, streams, versions
+from enhanced_memory.client.request import Question, Request
+from enhanced_memory.mcp_server.tools.budget import size_of
+from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
+
+__all__ = ["TOOLSETS", "request_tool"]
+
+LISTS = ("hits", "messages", "versions", "entities", "rows")
+"""Under which key an answer holds what there may be too much of."""
+
+
+def request_tool(
+    request: type[Request[Any]],
+    title: str,
+    description: str = "",
+    *,
+    always: tuple[str, ...] = (),
+    hidden: tuple[str, ...] = (),
+    destroys: bool = False,
+    repeatable: bool | None = None,
+) -> Tool:
+    """`request` as a tool of the same name. `always` names fields of the answer shown even as their defaults,
+    `hidden` arguments that are not for clients.
+    """
+    reads = issubclass(request, Question)
+    return Tool(
+        name=request.op,
+        title=title,
+        description=description or (request.__doc__ or "").strip().splitlines()[0],
+        takes=request,
+        ask=_asking(always),
+        hidden=frozenset(hidden),
+        reads=reads and request is not spaces.Switch and request is not service.Backup,
+        destroys=destroys,
+        repeatable=reads if repeatable is None else repeatable,
+    )
+
+
+def _asking(always: tuple[str, ...]) -> Callable[[Call, Any], Awaitable[Structured]]:
+    async def ask(call: Call, request: Request[Any]) -> Structured:
+        answer = await call.ask(request)
+        shown: Structured = msgspec.to_builtins(answer)
+        shown |= {name: msgspec.to_builtins(getattr(answer, name)) for name in always}
+        return within(shown, call.budget)
+
+    return ask
+
+
+def within(shown: Structured, budget: int) -> Structured:
+    """`shown` with its list as long as fits into the budget, one item at least, and how many were left off."""
+    key = next((name for name in LISTS if isinstance(shown.get(name), list)), None)
+    if key is None or size_of(shown) <= budget:
+        return shown
+    values: list[Any] = shown[key]
+    room = budget - size_of(shown | {key: []}) - 80
+    fitting = 0
+    for value in values:
+        room -= size_of(value)
+        if room < 0 and fitting:
+            break
+        fitting += 1
+    if fitting == len(values):
+        return shown
+    # The daemon's cursor leads behind what is left off here: going on means asking for less at once.
+    told = {name: value for name, value in shown.items() if name != "cursor"}
+    return told | {
+        key: values[:fitting],
+        "leftOff": len(values) - fitting,
+        "note": f"cut to fit: ask again with limit {fitting} and go on from its cursor",
+    }
+
+
+async def _status(call: Call, request: service.GetMemoryStatus) -> Structured:
+    """The daemon's status, and what became of the file that this space came from."""
+    status = await call.ask(request)
+    listed = await call.ask(spaces.ListSpaces())
+    here = next((space for space in listed.spaces if space.name == listed.current), None)
+    noted = here.metadata if here is not None else {}
+    shown: Structured = msgspec.to_builtins(status) | {"state": status.state}
+    if "mirror" in noted:
+        shown["mirror"] = noted["mirror"]
+    if "imported" in noted:
+        shown["imported"] = await asyncio.to_thread(_as_they_are_now, noted["imported"], noted.get("mirror"))
+    return shown
+
+
+def _as_they_are_now(imported: Any, mirror: Any) -> Structured:
+    """What became of files that were taken in; `changedSince` where one holds something else that is not ours."""
+    told: Structured = {}
+    for path, report in imported.items():
+        try:
+            found = os.stat(path)
+        except OSError:
+            told[path] = report | {"gone": True}
+            continue
+        same = (found.st_size, found.st_mtime_ns) == (report.get("bytes", 0), report.get("mtime_ns"))
+        told[path] = report if same or path == mirror else report | {"changedSince": True}
+    return told
+
+
+STATUS = Tool(
+    name=service.GetMemoryStatus.op,
+    title="Memory status",
+    description="Memory status: how much is remembered, in which space, how it is stored, and whether all is well.",
+    takes=service.GetMemoryStatus,
+    ask=_status,
+    reads=True,
+    repeatable=True,
+)
+
+CORE = (
+    request_tool(
+        streams.AppendMessages,
+        "Append messages",
+        "Log conversation lines (messages) in a stream, e.g. a session; a new stream is made.",
+    ),
+    request_tool(
+        search.SearchMessages,
+        "Search messages",
+        "Search conversation messages by words, best first, in one stream or in all.",
+    ),
+    request_tool(
+        versions.MemoryHistory,
+        "Memory history",
+        "History of an entity: its versions, newest first, who changed it, when, and what it said.",
+    ),
+    STATUS,
+)
+
+TOOLSETS: dict[str, tuple[Tool, ...]] = {
+    "spaces": (
+        request_tool(spaces.ListSpaces, "List spaces", "List the spaces (worlds of memory), and which one is in use."),
+        request_tool(spaces.Switch, "Switch space", "Switch to another space for the rest of this session."),
+        # A space's metadata names files that the daemon writes: not for a model to set.
+        request_tool(
+            spaces.CreateSpace,
+            "Create space",
+            "Create a space; with a parent it reads through to it.",
+            hidden=("metadata",),
+            repeatable=True,
+        ),
+    ),
+    "streams": (
+        request_tool(streams.RecentMessages, "Recent messages", "Recent messages of a stream, oldest of them first."),
+        request_tool(streams.MessagesBy, "Messages by", "Messages of a stream by time, tick, role, kind or speaker."),
+        request_tool(
+            streams.GetWindow,
+            "Get window",
+            "Window: the last messages of a stream that fit a count and a token budget.",
+        ),
+    ),
+    "entities": (
+        request_tool(
+            entities.UpdateEntity,
+            "Update entity",
+            "Update an entity's type, properties, tier, priority or expiry; what is not given stays.",
+            repeatable=True,
+        ),
+        request_tool(
+            entities.RenameEntity,
+            "Rename entity",
+            "Rename an entity; its relations and history stay with it.",
+            repeatable=True,
+        ),
+        request_tool(
+            entities.RestoreEntities,
+            "Restore entities",
+            "Restore deleted entities with their relations.",
+            repeatable=True,
+        ),
+        request_tool(
+            entities.ListEntities,
+            "List entities",
+            "List entities by type, tag, tier or property, in order, page by page.",
+        ),
+        request_tool(entities.Tag, "Tag", "Tag entities.", repeatable=True),
+        request_tool(entities.Untag, "Untag", "Untag: take tags from entities.", repeatable=True),
+        request_tool(
+            entities.Pin, "Pin", "Pin entities, so that every context holds them, or unpin them.", repeatable=True
+        ),
+        request_tool(
+            entities.Confirm, "Confirm", "Confirm that what entities or some of their observations say is still true."
+        ),
+        request_tool(
+            entities.Quarantine,
+            "Quarantine",
+            "Quarantine entities: searches no longer show them; or release them.",
+            repeatable=True,
+        ),
+    ),
+    "admin": (
+        request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),
+        request_tool(
+            service.Backup,
+            "Backup",
+            "Back up the store into a file that is checked; `to` is a folder or a new file.",
+            repeatable=False,
+        ),
+        request_tool(
+            service.AccessLog, "Access log", "Access log: who asked for what and what came of it, newest first."
+        ),
+    ),
+}
+"""What may be chosen beside the core."""
