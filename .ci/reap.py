@@ -29,7 +29,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, interrupted)
     command = subprocess.Popen(sys.argv[1:], env={**os.environ, "BENEATH_REAP": str(os.getpid())})
     try:
-        code = command.wait()
+        code = collect(command.pid)
     except KeyboardInterrupt:
         command.terminate()
         code = 130
@@ -43,6 +43,15 @@ def main() -> int:
         print(f"{'not gone yet' if leaves else 'LEFT BEHIND'}: {pid} {command_line(pid)}", file=sys.stderr)
     end(left)
     return code
+
+
+def collect(pid: int) -> int:
+    """Wait for this child; its exit code. Orphans that end meanwhile are collected at once, for whoever waits for one of
+    them to be gone waits for its entry in the process table."""
+    while True:
+        ended, status = os.waitpid(-1, 0)
+        if ended == pid:
+            return os.waitstatus_to_exitcode(status)
 
 
 def interrupted(number: int, frame: FrameType | None) -> None:
