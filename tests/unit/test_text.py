@@ -65,7 +65,7 @@ def test_plain_data_is_accepted(value: Any) -> None:
         [["\0"]],
         nested(DEEPEST + 1),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: repr(value)[:30].partition(" at ")[0],
 )
 def test_anything_else_is_refused(value: Any) -> None:
     with pytest.raises(Invalid, match=r"[Ii]t"):
