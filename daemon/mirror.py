@@ -215,6 +215,8 @@ class Mirrors:
                 ask = ExportData(limit=PAGE, format="official", cursor=page.cursor, change=page.change)
             known = self._written.setdefault(str(mirror.path), Written())
             if digest.hexdigest() != known.sha256:
+                if known.coming not in ("", known.sha256):
+                    await asyncio.to_thread(_settle, path, known)
                 known.coming = digest.hexdigest()
                 await asyncio.to_thread(_write_ledger, self._ledger, self._written)
             same = await asyncio.to_thread(_replace, file, temporary, path, known, digest.hexdigest())
@@ -259,6 +261,13 @@ def _write_all(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
+
+
+def _settle(path: Path, known: Written) -> None:
+    """Find out whether what was announced last stands there: who announced it may have ended before noting that."""
+    with suppress(FileNotFoundError):
+        if _digest(path) == known.coming:
+            known.sha256 = known.coming
 
 
 def _replace(file: int, temporary: Path, path: Path, known: Written, sha256: str) -> bool:

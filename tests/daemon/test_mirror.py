@@ -108,6 +108,22 @@ def test_it_goes_on_after_a_restart_and_knows_its_own_hand(home: Path, file: Pat
     assert kept(file) == []
 
 
+def test_a_crash_between_the_file_and_the_note_of_it_is_not_somebody_else_s_hand(
+    home: Path, file: Path, memory: Memory
+) -> None:
+    memory.create_entities([EntityInput("Bob", "person")])
+    until(lambda: said(file) == ["Ada", "Bob"])
+    end_daemon(home / "memory.db", 15)
+    [ledger] = home.glob("memory.db.mirrors.json")
+    noted = json.loads(ledger.read_text())
+    for one in noted.values():
+        one |= {"coming": one["sha256"], "sha256": "0" * 64, "size": -1, "mtime_ns": -1}
+    ledger.write_text(json.dumps(noted))
+    memory.create_entities([EntityInput("Cy", "person")])
+    until(lambda: said(file) == ["Ada", "Bob", "Cy"])
+    assert kept(file) == []
+
+
 def test_a_stop_leaves_nothing_unwritten(home: Path, file: Path, memory: Memory) -> None:
     memory.create_entities([EntityInput("Last", "person")])
     end_daemon(home / "memory.db")
