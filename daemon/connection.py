@@ -240,15 +240,20 @@ class Connection(asyncio.Protocol):
         if stop:
             self._transport.pause_reading()
         else:
+            self._excuse()
             asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _excuse(self) -> None:
+        """Count a half-sent message from now on: it was we who kept the rest of it waiting."""
+        if self._frame_since is not None:
+            self._frame_since = monotonic()
 
     def _go_on(self) -> None:
         """Take what was held back; once nothing is, read on."""
         while self._held and not self._paused:
             self._take(self._held.popleft())
         if not self._paused and self._transport is not None and not self._transport.is_closing():
-            if self._frame_since is not None:
-                self._frame_since = monotonic()  # it was we who kept the rest of it waiting
+            self._excuse()
             self._transport.resume_reading()
 
     def _watch_frame(self, whole: bool) -> None:
