@@ -170,9 +170,10 @@ class Entities(Known):
 
     def _name(self, entity: int, name: str, scope: str) -> None:
         ground = self._ground
-        if ground.rows.all("living_name", space=ground.space, name=name, scope=scope):
+        if not ground.rows.run(
+            "add_name", space=ground.space, name=name, scope=scope, began=ground.number, entity=entity
+        ):
             raise self._taken(name)
-        ground.rows.run("add_name", space=ground.space, name=name, scope=scope, began=ground.number, entity=entity)
 
     def _unname(self, name: str, scope: str) -> None:
         ground = self._ground

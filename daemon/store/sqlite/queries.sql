@@ -176,11 +176,9 @@ AND NOT EXISTS (
 -- name: name
 SELECT scope, entity FROM names WHERE space = :space AND name = :name AND began <= :at AND (ended = 0 OR ended > :at)
 
--- name: living_name
-SELECT entity FROM names WHERE space = :space AND name = :name AND scope = :scope AND ended = 0
-
 -- name: add_name
-INSERT INTO names (space, name, scope, began, entity) VALUES (:space, :name, :scope, :began, :entity)
+-- No row where the name is taken.
+INSERT INTO names (space, name, scope, began, entity) VALUES (:space, :name, :scope, :began, :entity) ON CONFLICT DO NOTHING
 
 -- name: drop_name_begun
 DELETE FROM names WHERE space = :space AND name = :name AND scope = :scope AND ended = 0 AND began = :number
