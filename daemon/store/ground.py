@@ -28,6 +28,9 @@ class Rows(Protocol):
     memo: dict[Any, int]
     """Ids of what never changes once it is written; emptied when a transaction is undone."""
 
+    views: dict[str, View]
+    """What was found out of spaces' views; emptied when a space changes. An engine that cannot know when one does keeps none."""
+
     def all(self, name: str, /, *also: str, **values: Any) -> list[tuple[Any, ...]]:
         """Every row."""
         ...
@@ -169,6 +172,14 @@ class Ground:
 
     def view_of(self, name: str) -> View | None:
         """The view from a space; None where no such space is in use."""
+        known = self.rows.views.get(name)
+        if known is None:
+            known = self._view_of(name)
+            if known is not None:
+                self.rows.views[name] = known
+        return known
+
+    def _view_of(self, name: str) -> View | None:
         row = self.rows.one("space_named", name=name)
         if row is None or row[4]:
             return None

@@ -21,7 +21,7 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Health, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.sqlite import copies, file, training
-from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, each, translated
+from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.writer import Job, Later, Plain, Writer, settle
 from enhanced_memory.daemon.store.tx import Tx
 
@@ -40,7 +40,7 @@ class _Reader:
 
     def __init__(self, engine: "SqliteEngine") -> None:
         self.connection = file.connect(Path(engine.path), readonly=True)
-        self.rows = SqliteRows(self.connection)
+        self.rows = SqliteRows(self.connection, engine.epoch)
         self.codec = Codec(engine.dictionaries, engine.dictionary)
 
     def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
@@ -75,8 +75,9 @@ class SqliteEngine:
             self.dictionaries[number] = words
             self.dictionary = number
         self.store_id: str = next(each(connection, "SELECT value FROM meta WHERE key = 'store_id'"))[0]
+        self.epoch = Epoch()
         self._writer = Writer(
-            connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished
+            connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished, self.epoch
         )
         self._writer.start()
         self._own = _Reader(self)

@@ -13,8 +13,9 @@ import apsw
 
 from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused
 from enhanced_memory.daemon.store.queries import load
+from enhanced_memory.daemon.store.views import View
 
-__all__ = ["SqliteRows", "each", "translated"]
+__all__ = ["Epoch", "SqliteRows", "each", "translated"]
 
 QUERIES = load(Path(__file__).parent / "queries.sql")
 
@@ -32,7 +33,20 @@ _PUT_OFF = {
 _WAITED_FOR = re.compile(rf"\b(?:{'|'.join(sorted(set(_PUT_OFF.values())))})\b")
 """What a statement's text names if it may see what was put off."""
 
+_OF_SPACES = frozenset(
+    name
+    for name, text in QUERIES.items()
+    if re.search(r"^(INSERT( OR \w+)? INTO|UPDATE|DELETE FROM) spaces\b", text, re.MULTILINE)
+)
+"""Statements after which a view may be another one."""
+
 _SLOT = re.compile(r"/\*(also|key|down)\*/")
+
+
+class Epoch:
+    """How often spaces were changed and committed. Written by the writer, read by all."""
+
+    number = 0
 
 
 class SqliteRows:
@@ -43,8 +57,12 @@ class SqliteRows:
     FTS5 writes out what it holds at every savepoint, so that words in the middle of a group would cost more than all the rest.
     """
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, epoch: Epoch | None = None) -> None:
         self.connection = connection
+        self.epoch = epoch or Epoch()
+        self.views: dict[str, View] = {}
+        self.spaces_changed = False
+        self._seen = 0
         self.memo: dict[Any, int] = {}
         self._execute: Any = connection.cursor().execute
         self._many: Any = connection.cursor().executemany
@@ -55,6 +73,10 @@ class SqliteRows:
 
     def begin(self) -> None:
         """Begin to see the store as it is now."""
+        # Looked at before the transaction begins: what is found out within it is as new as this number, or newer.
+        if self._seen != self.epoch.number:
+            self._seen = self.epoch.number
+            self.views.clear()
         self._execute("BEGIN")
 
     def end(self) -> None:
@@ -86,6 +108,9 @@ class SqliteRows:
         if self.put_off:
             self._settle_for(text)
         self._execute(text, values)
+        if name in _OF_SPACES:
+            self.views.clear()
+            self.spaces_changed = True
         return self.connection.changes()
 
     def many(self, name: str, rows: Iterable[Mapping[str, Any]], /) -> None:
@@ -97,6 +122,12 @@ class SqliteRows:
         if self.put_off:
             self._settle_for(text)
         self._many(text, rows)
+
+    def forget(self) -> None:
+        """Forget what a transaction found out that is undone."""
+        self.memo.clear()
+        self.views.clear()
+        self.put_off.clear()
 
     def settle(self) -> None:
         """Carry out what was put off: table by table, in each table in order."""

@@ -24,7 +24,7 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
-from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, translated
+from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, translated
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["Job", "Later", "Plain", "Writer", "settle"]
@@ -82,6 +82,7 @@ class Writer:
     loop: AbstractEventLoop
     finished: Callable[[list[Job]], None]
     """Called on the loop with jobs whose answers are known."""
+    epoch: Epoch = field(default_factory=Epoch)
     counters: Counters = field(default_factory=Counters)
     commits: int = 0
     state: str = "ready"
@@ -98,7 +99,7 @@ class Writer:
 
     def start(self) -> None:
         """Begin to work."""
-        self._rows = SqliteRows(self.connection)
+        self._rows = SqliteRows(self.connection, self.epoch)
         self._sql = self.connection.cursor().execute
         row = self._rows.one("high_water") or (0, 0, 0, 0, 0)
         mark = self._rows.one("get_meta", key="entity_high_water")
@@ -197,6 +198,9 @@ class Writer:
             self._insert_noted()
         self._rows.settle()
         self._sql("COMMIT")
+        if self._rows.spaces_changed:
+            self._rows.spaces_changed = False
+            self.epoch.number += 1
 
     def _trusting(self, job: Job) -> None:
         """Carry out a job as one that will not fail half way: what fails mostly does so before it writes, and then there is
@@ -225,8 +229,7 @@ class Writer:
         except BaseException as problem:
             job.error, job.touched = _told(problem), None
             self.counters = mark
-            self._rows.memo.clear()
-            self._rows.put_off.clear()
+            self._rows.forget()
             if self.connection.in_transaction:
                 self._sql("ROLLBACK TO one")
                 self._sql("RELEASE one")
@@ -244,8 +247,7 @@ class Writer:
     def _undo(self, counters: Counters) -> None:
         self.counters = counters
         if self._rows is not None:
-            self._rows.memo.clear()
-            self._rows.put_off.clear()
+            self._rows.forget()
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
 
