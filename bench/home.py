@@ -108,9 +108,9 @@ class Home:
         finally:
             file.close()
 
-    def trained(self, wait_s: float = 20.0) -> bool:
-        """Wait until the store packs with a dictionary of its own."""
-        return until(lambda: bool(self.rows("SELECT 1 FROM dictionaries")), wait_s)
+    def trained(self, wait_s: float = 20.0, dictionaries: int = 1) -> bool:
+        """Wait until the store has made so many dictionaries of its own."""
+        return until(lambda: len(self.rows("SELECT 1 FROM dictionaries")) >= dictionaries, wait_s)
 
 
 class Program:

@@ -68,12 +68,12 @@ class SqliteEngine:
         self._loop = loop
         self._owned = owned
         self._asked: queue.SimpleQueue[tuple[Callable[[Tx], Any], Call, Future[Any]] | None] = queue.SimpleQueue()
-        self._training = False
         self._trainer: threading.Thread | None = None
         connection = file.open_store(settings.store_path, settings.synchronous)
         for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
             self.dictionaries[number] = words
             self.dictionary = number
+        self._stage = len(self.dictionaries) - 1
         self.store_id: str = next(each(connection, "SELECT value FROM meta WHERE key = 'store_id'"))[0]
         self.epoch = Epoch()
         self._writer = Writer(
@@ -150,7 +150,7 @@ class SqliteEngine:
                 for listen in self.listeners:
                     listen(Touched(*job.touched))
             settle(job.waiter, job.result, job.error)
-        if not self._training and self.dictionary == BUILT_IN and self._writer.counters.entity >= training.ENOUGH:
+        if self._stage < len(training.STAGES) and self._writer.counters.entity >= training.STAGES[self._stage]:
             self._train()
 
     async def alone(self, work: Callable[[apsw.Connection], A]) -> A:
@@ -161,7 +161,10 @@ class SqliteEngine:
 
     def _train(self) -> None:
         """Make a dictionary from the store's own bodies, away from loop and writer, and pack with it from then on."""
-        self._training = True
+        if self._trainer is not None and self._trainer.is_alive():
+            return
+        while self._stage < len(training.STAGES) and self._writer.counters.entity >= training.STAGES[self._stage]:
+            self._stage += 1  # a store that is taken in whole passes several at once
 
         def make() -> None:
             found = training.trained(Path(self.path), Codec(self.dictionaries, self.dictionary))
