@@ -10,7 +10,7 @@ from enhanced_memory.daemon.store.bodies import Codec, built_in, crc, train
 from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["ENOUGH", "Trained", "trained"]
+__all__ = ["STAGES", "Trained", "trained"]
 
 log = logging.getLogger(__name__)
 
