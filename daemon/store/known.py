@@ -99,6 +99,18 @@ class Known:
         plain = [entity for within, entity in found if not within]
         return plain or [entity for _, entity in found]
 
+    def opened(self, ref: Ref, scope: str | None = None) -> list[Stored]:
+        """What an id or a name means, deleted entities left out: several where entities share a name within scopes of their own."""
+        view = self._ground.view
+        if isinstance(ref, str) and len(view.layers) == 1 and view.now:
+            space = view.layers[0].space
+            here = [self._now(row) for row in self._ground.rows.all("entities_named", space=space, name=ref)]
+            if scope is not None:
+                return [one for one in here if one.scope == scope]
+            return [one for one in here if not one.scope] or here
+        ids = [ref] if isinstance(ref, int) else self.meant(ref, scope)
+        return [one for one in (self.find(each, scope) for each in ids) if one is not None]
+
     def named_in_any_scope(self, name: str) -> list[int]:
         """The ids of all entities with a name."""
         return [entity for _, entity in self._named(name, self._ground.view)]

@@ -64,6 +64,13 @@ SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.
        (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
 FROM entities e LEFT JOIN uses u ON u.entity = e.id WHERE e.space = :space AND e.id = :id
 
+-- name: entities_named
+-- What lives under a name in one space: the commonest question there is, in one statement.
+SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
+       (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
+FROM names n JOIN entities e ON e.space = n.space AND e.id = n.entity LEFT JOIN uses u ON u.entity = e.id
+WHERE n.space = :space AND n.name = :name AND n.ended = 0
+
 -- name: entities_by_id
 SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
        (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last

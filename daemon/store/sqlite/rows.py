@@ -71,12 +71,15 @@ class SqliteRows:
         """In order; a request that is undone takes its own away again."""
         self._waits: dict[str, bool] = {}
 
-    def begin(self) -> None:
-        """Begin to see the store as it is now."""
-        # Looked at before the transaction begins: what is found out within it is as new as this number, or newer.
+    def look(self) -> None:
+        """Forget views that may be others by now. Before a transaction begins: what is found out within it is as new, or newer."""
         if self._seen != self.epoch.number:
             self._seen = self.epoch.number
             self.views.clear()
+
+    def begin(self) -> None:
+        """Begin to see the store as it is now."""
+        self.look()
         self._execute("BEGIN")
 
     def end(self) -> None:

@@ -84,7 +84,9 @@ class Writer:
     """Called on the loop with jobs whose answers are known."""
     epoch: Epoch = field(default_factory=Epoch)
     counters: Counters = field(default_factory=Counters)
-    commits: int = 0
+    committing: int = 0
+    committed: int = 0
+    """Commits begun, and commits done: while both are the same number as before, nothing has changed in between."""
     state: str = "ready"
     problem: str = ""
     _queue: "queue.SimpleQueue[Job | Later | Plain | None]" = field(
@@ -170,7 +172,6 @@ class Writer:
                 except _HalfDone:
                     self._undo(before)
                     self._carry_out(batch, self._careful)
-            self.commits += 1
             self._checkpoint_due = True
             self.state, self.problem = "ready", ""
         except BaseException as problem:
@@ -197,10 +198,17 @@ class Writer:
         if self._noted:
             self._insert_noted()
         self._rows.settle()
-        self._sql("COMMIT")
+        self._commit()
         if self._rows.spaces_changed:
             self._rows.spaces_changed = False
             self.epoch.number += 1
+
+    def _commit(self) -> None:
+        self.committing += 1
+        try:
+            self._sql("COMMIT")
+        finally:
+            self.committed = self.committing
 
     def _trusting(self, job: Job) -> None:
         """Carry out a job as one that will not fail half way: what fails mostly does so before it writes, and then there is
@@ -304,7 +312,7 @@ class Writer:
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             self._insert_noted()
-            self.connection.execute("COMMIT")
+            self._commit()
         except apsw.Error:
             self._undo(before)
             raise
