@@ -26,7 +26,7 @@ from enhanced_memory.daemon.notify import tell, watchdog_s
 from enhanced_memory.daemon.service import Service
 from enhanced_memory.daemon.store import Engine, Touched
 
-__all__ = ["Server", "listen", "refuse"]
+__all__ = ["DRAIN_S", "Server", "listen", "refuse"]
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,7 @@ class Server:
             await self._stopped.wait()
         finally:
             tell("STOPPING=1")
+            self._engine.leave()
             # From here on nobody can reach us; whoever tries starts the next daemon, which waits for the store's lock.
             if self._owns_socket and inode is not None and _inode(path) == inode:
                 os.unlink(path)

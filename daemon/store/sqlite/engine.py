@@ -255,6 +255,10 @@ class SqliteEngine:
         sizes = [os.path.getsize(self.path + end) if os.path.exists(self.path + end) else 0 for end in ("", "-wal")]
         return Usage(engine=f"SQLite {apsw.sqlite_lib_version()}", file=sizes[0], wal=sizes[1])
 
+    def leave(self) -> None:
+        """Tell whoever wants the store that it will be free soon."""
+        self._owned.leave()
+
     async def close(self) -> None:
         """Carry out what was handed over, then close the file and let others own it."""
         for _ in self._threads:
