@@ -62,6 +62,8 @@ NOTES = """
   floor is the same handler on the same engine in one process, without socket, frames, layers and access rows.
 - *one commit for each request*: the same daemon with `group_max = 1`.
 - *echo*: the same Python client against a server that unpacks each frame and packs an answer of the same form.
+  Client and servers are kept on two cores while they are compared: whether a pair shares a core halves or doubles its round trip,
+  and the scheduler decides it anew each time. One row shows what comes out where it may.
 - ratios of p50 are the median over the rounds of each round's own ratio, so they may differ from the quotient of the
   two times beside them. p99 is taken over all rounds; for a create it is compared with the floor's p50.
 - a timing that misses its target fails nothing: it is told here.
