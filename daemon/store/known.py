@@ -135,7 +135,7 @@ class Known:
     def many(self, ids: Iterable[int], *also: str, view: View | None = None, **values: Any) -> dict[int, Stored]:
         """What the view knows of the given entities, those deleted left out. `also` names conditions that they must meet."""
         view = self._ground.view if view is None else view
-        found = {entity: one for entity, one in self._load(ids, view).items() if not one.deleted}
+        found = {entity: one for entity, one in self.load(ids, view).items() if not one.deleted}
         if also and found:
             values |= {"now": self._ground.now}
             kept = {one.id for one in found.values() if not one.current and past.meets(one, also, values)}
@@ -149,7 +149,7 @@ class Known:
             found = {entity: one for entity, one in found.items() if entity in kept}
         return found
 
-    def _load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
+    def load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
         """The given entities from the nearest layer that knows each, deleted ones included."""
         left = set(ids)
         found: dict[int, Stored] = {}
@@ -184,7 +184,7 @@ class Known:
                 beyond=last, beyond_id=last_id, deleted=deleted, limit=limit, **values,
             )  # fmt: skip
         then: dict[int, Stored] = {}
-        for one in self._changed_since(view):
+        for one in self.changed_since(view):
             place = past.place(one, key, values)
             if one.deleted == deleted and place is not None and past.meets(one, also, values):
                 if beyond is None or _after((place, one.id), (last, last_id), down):
@@ -193,7 +193,7 @@ class Known:
         if len(view.layers) > 1 or then:
             rows.sort(key=lambda row: (past.in_order(row[1]), row[0]), reverse=down)
         rows = rows[:limit]
-        loaded = self._load([row[0] for row in rows if row[0] not in then], view) | then
+        loaded = self.load([row[0] for row in rows if row[0] not in then], view) | then
         for entity, place in rows:
             loaded[entity].place = place
         return [loaded[entity] for entity, _ in rows]
@@ -207,13 +207,13 @@ class Known:
                 f"count_by_{what}", space=layer.space, at=layer.at, nearer=view.nearer(depth)
             ):
                 total[str(name)] = total.get(str(name), 0) + count
-        for one in self._changed_since(view):
+        for one in self.changed_since(view):
             if not one.deleted:
                 said: str = one.state.type if what == "type" else str(TIERS[one.state.attributes.get("tier") or 0])
                 total[said] = total.get(said, 0) + 1
         return total
 
-    def _changed_since(self, view: View) -> Iterator[Stored]:
+    def changed_since(self, view: View) -> Iterator[Stored]:
         """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those."""
         for depth, layer in view:
             if layer.at < NOW:
@@ -223,7 +223,7 @@ class Known:
                         "changed_since", space=layer.space, at=layer.at, nearer=view.nearer(depth)
                     )
                 ]
-                yield from self._load(ids, view).values()
+                yield from self.load(ids, view).values()
 
     def version(self, entity: int, space: int, number: int) -> tuple[State, bytes]:
         """What version `number` of an entity said in a space, and its plain bytes. `NotFound` where there is none such."""

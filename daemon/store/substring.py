@@ -6,8 +6,9 @@ allows.
 
 from typing import Any
 
+from enhanced_memory.daemon.store import past
 from enhanced_memory.daemon.store.bodies import State, decoded
-from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.tx import Tx
 from enhanced_memory.daemon.store.views import View
 
 __all__ = ["MAX_BYTES", "containing", "holds"]
@@ -18,13 +19,13 @@ MAX_BYTES = 64 * 1024 * 1024
 
 
 def containing(
-    ground: Ground, sought: str, bodies: int, view: View, *also: str, **values: Any
+    tx: Tx, sought: str, bodies: int, view: View, *also: str, **values: Any
 ) -> tuple[list[int], bool]:
     """The entities whose name, type or any observation contains `sought`, whatever the case; and whether all were
     looked at.
 
-    `bodies` is how many are opened at most. `also` names conditions that the entities must meet. A layer of the past
-    shows what was changed since as it is now, so it may miss what only stood there then.
+    `bodies` is how many are opened at most. `also` names conditions that the entities must meet. What a layer of the past
+    has of entities that were changed since is looked at last.
     """
     needle = sought.lower()
     if not needle or "\0" in needle:
@@ -37,12 +38,12 @@ def containing(
             wanted = min(PAGE, left)
             if wanted <= 0 or room <= 0:
                 return found, False
-            rows = ground.rows.all(
-                "bodies", *also, space=layer.space, at=layer.at, nearer=view.nearer(depth), now=ground.now,
+            rows = tx.rows.all(
+                "bodies", *also, space=layer.space, at=layer.at, nearer=view.nearer(depth), now=tx.now,
                 beyond=beyond, beyond_id=beyond_id, limit=wanted, **values,
             )  # fmt: skip
             for entity, _, checksum, body in rows:
-                raw = ground.codec.plain(body, checksum)
+                raw = tx.codec.plain(body, checksum)
                 room -= len(raw)
                 # Bytes first: decoding what cannot match would cost most of the time. No text is torn by it: what
                 # stands between texts is never read as part of one.
@@ -52,6 +53,12 @@ def containing(
             if len(rows) < wanted:
                 break
             beyond, beyond_id = rows[-1][1], rows[-1][0]
+    for one in tx.entities.changed_since(view):
+        if left <= 0 or room <= 0:
+            return found, False
+        left, room = left - 1, room - len(one.raw)
+        if not one.deleted and past.meets(one, also, values | {"now": tx.now}) and holds(one.state, needle):
+            found.append(one.id)
     return found, True
 
 
