@@ -23,6 +23,9 @@ TIERS: tuple[Tier, ...] = ("working", "episodic", "semantic", "procedural")
 KEYFRAME = 32
 """Every so many versions one is kept whole, so that any opens with at most this many deltas."""
 
+CHUNK = 500
+"""Bodies opened at a time, where there may be any number."""
+
 
 class Stored(msgspec.Struct):
     """An entity as one layer of a view holds it."""
@@ -223,7 +226,8 @@ class Known:
                         "changed_since", space=layer.space, at=layer.at, nearer=view.nearer(depth)
                     )
                 ]
-                yield from self.load(ids, view).values()
+                for start in range(0, len(ids), CHUNK):
+                    yield from self.load(ids[start : start + CHUNK], view).values()
 
     def version(self, entity: int, space: int, number: int) -> tuple[State, bytes]:
         """What version `number` of an entity said in a space, and its plain bytes. `NotFound` where there is none such."""
