@@ -171,10 +171,12 @@ class _Sides:
         left = ours or theirs
         if left is None:
             return None
-        was, mine, other = (ABSENT if one is None else _about(one) for one in (base, ours, theirs))
         if ours is None or theirs is None:
-            value = settle(self.clashes, part, was, mine, other, self._strategy, _about(left))
+            # Who confirmed what the other side removed contradicts it.
+            was, mine, other = (ABSENT if one is None else _about(one, "trusted") for one in (base, ours, theirs))
+            value = settle(self.clashes, part, was, mine, other, self._strategy, _about(left, "trusted"))
             return None if value is ABSENT else left
+        was, mine, other = (_about(one, *_LATER, "trusted") for one in (base, ours, theirs))
         extra: dict[str, Any] = dict(settle(self.clashes, part, was, mine, other, self._strategy))
         for key in (*_LATER, "trusted"):
             sides = [one.extra[key] for one in (ours, theirs) if one.extra and key in one.extra]
@@ -185,10 +187,9 @@ class _Sides:
         )
 
 
-def _about(noted: Noted) -> dict[str, Any]:
-    """What an observation says of itself, less who has confirmed it: that is no contradiction."""
-    extra = noted.extra or {}
-    return {"text": noted.text} | {key: value for key, value in extra.items() if key not in (*_LATER, "trusted")}
+def _about(noted: Noted, *less: str) -> dict[str, Any]:
+    """An observation and what it says of itself, `less` some of that."""
+    return {"text": noted.text} | {key: value for key, value in (noted.extra or {}).items() if key not in less}
 
 
 def alike(one: State, other: State) -> bool:

@@ -12,13 +12,14 @@ from enhanced_memory.daemon.store.views import View
 from enhanced_memory.daemon.threeway import ABSENT, same
 from enhanced_memory.daemon.times import moment_or_none
 
-__all__ = ["Bound", "Key", "edges_in", "entity_diff", "key_of", "relation_diff", "shown_attribute", "told_name"]
+__all__ = ["Bound", "Key", "edges_in", "entity_diff", "key_of", "relation_diff", "shown_part", "told_name"]
 
 Key = tuple[End, End, str]
 """By what a relation is known: its ends and its type."""
 
 _UNTOLD = ("born", "copied", "confirmed_at")
 """Attributes that are no difference in what an entity says."""
+_TIMES = ("at", "confirmed_at", "valid_from", "valid_to")
 _NAMES = {"pinned": "always_include", "relevance": "relevance_score"}
 
 
@@ -30,13 +31,17 @@ def told_name(part: str) -> str:
 _DEFAULTS: dict[str, Any] = {"tier": 0, "priority": 5, "pinned": False, "quarantined": False, "relevance": 1.0}
 
 
-def shown_attribute(name: str, value: Any) -> Any:
-    """An attribute as answers tell it, its default where it is absent. Any other part is told as it is."""
+def shown_part(part: str, value: Any) -> Any:
+    """A part as answers tell it: an attribute that is absent has its default, times are times."""
     if value is ABSENT:
-        value = _DEFAULTS.get(name)
-    if name == "tier" and value is not None:
+        value = _DEFAULTS.get(part)
+    if part == "tier" and value is not None:
         return TIERS[int(value)]
-    return moment_or_none(value) if name == "expires_at" else value
+    if part.startswith("observation:") and value is not None:
+        return {
+            name: moment_or_none(each) if name in _TIMES else each for name, each in value.items() if name != "origin"
+        }
+    return moment_or_none(value) if part == "expires_at" else value
 
 
 def entity_diff(before: Stored | None, after: Stored | None) -> EntityDiff | None:
@@ -79,14 +84,14 @@ def _parts(was: State | None, now: State | None) -> list[Changed]:
     before, after = _said(was), _said(now)
     if was is None or now is None:
         return [
-            Changed(told_name(part), *(shown_attribute(part, side[part]) if side else None for side in (before, after)))
+            Changed(told_name(part), *(shown_part(part, side[part]) if side else None for side in (before, after)))
             for part in (before or after)
         ]
     return [
         Changed(
             told_name(part),
-            shown_attribute(part, before.get(part, ABSENT)),
-            shown_attribute(part, after.get(part, ABSENT)),
+            shown_part(part, before.get(part, ABSENT)),
+            shown_part(part, after.get(part, ABSENT)),
         )
         for part in dict.fromkeys([*before, *after])
         if part not in before or part not in after or not same(before[part], after[part])

@@ -6,7 +6,7 @@ noted as taken in up to this change.
 
 from enhanced_memory.client.operations.branches import MergeBranch, MergeConflict, Merged
 from enhanced_memory.client.values import MessageInput, Outcome
-from enhanced_memory.daemon.handlers.comparing import Bound, Key, edges_in, key_of, shown_attribute, told_name
+from enhanced_memory.daemon.handlers.comparing import Bound, Key, edges_in, key_of, shown_part, told_name
 from enhanced_memory.daemon.handlers.editing import copy, outcome
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
@@ -152,7 +152,7 @@ class _Merge:
             self._renames.append((entity, ours, found.state, number))
 
     def _clash(self, entity: int, ours: Stored, clash: Clash, number: int) -> None:
-        base, mine, other = (shown_attribute(clash.part, side) for side in (clash.base, clash.ours, clash.theirs))
+        base, mine, other = (shown_part(clash.part, side) for side in (clash.base, clash.ours, clash.theirs))
         says = _says(mine, other)
         theirs = self._tx.entities.known(entity, self._line.view)
         part = told_name(clash.part)

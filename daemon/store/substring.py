@@ -18,9 +18,7 @@ MAX_BYTES = 64 * 1024 * 1024
 """Plain bytes looked at, however many bodies are allowed: a few of them may be huge."""
 
 
-def containing(
-    tx: Tx, sought: str, bodies: int, view: View, *also: str, **values: Any
-) -> tuple[list[int], bool]:
+def containing(tx: Tx, sought: str, bodies: int, view: View, *also: str, **values: Any) -> tuple[list[int], bool]:
     """The entities whose name, type or any observation contains `sought`, whatever the case; and whether all were
     looked at.
 
