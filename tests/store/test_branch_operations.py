@@ -299,6 +299,7 @@ async def test_a_diff_tells_what_the_branch_changed_and_nothing_that_its_parent_
     ]  # fmt: skip
     assert found.relations == [
         RelationDiff("removed", "Ada", "Bob", "likes"),
+        RelationDiff("added", "Ada", "ghost", "likes"),
         RelationDiff("added", "Eve", "Ada", "knows"),
     ]
     assert (found.branch, found.parent, found.against, found.messages, found.cursor) == ("b", "default", "pin", 1, None)
