@@ -77,9 +77,9 @@ CREATE INDEX changes_at ON changes (at);        -- the number at a time
 CREATE TABLE journal (
     number      INTEGER NOT NULL,
     seq         INTEGER NOT NULL,
-    subject     TEXT    NOT NULL,               -- entity, relation, messages, space
+    subject     TEXT    NOT NULL,               -- entity, relation, messages, space, merge
     id          INTEGER NOT NULL,               -- for messages: the first of them
-    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, append …
+    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, append …; of a merge: conflict
     before      INTEGER NOT NULL DEFAULT 0,     -- version before, 0: none
     after       INTEGER NOT NULL DEFAULT 0,     -- version after, 0: none; for messages: the last of them
     PRIMARY KEY (number, seq)

@@ -150,7 +150,7 @@ def _entities(tx: Tx, line: Line, ask: DiffBranch, after: int) -> tuple[list[Ent
             ids = sorted({*ids, *tx.branches.since(line, after, ask.limit)})[: ask.limit]
         if not ids:
             return found, None
-        before, now = _before(tx, line, ask.against, ids), tx.entities.load(ids, line.view)
+        before, now = _before(tx, line, ask.against, ids), tx.entities.seen(ids, line.view)
         for entity in ids:
             one = entity_diff(before.get(entity), now.get(entity))
             after, looked = entity, looked + 1
@@ -163,9 +163,9 @@ def _entities(tx: Tx, line: Line, ask: DiffBranch, after: int) -> tuple[list[Ent
 def _before(tx: Tx, line: Line, against: str, ids: list[int]) -> dict[int, Stored]:
     """The entities as the other space has them, or as the branch found them."""
     if against == "now":
-        return tx.entities.load(ids, line.here)
+        return tx.entities.seen(ids, line.here)
     if not line.beneath.live:
-        return tx.entities.load(ids, line.beneath)
+        return tx.entities.seen(ids, line.beneath)
     known = {entity: tx.entities.known(entity, tx.branches.base(line, entity, 0)) for entity in ids}
     return {entity: one for entity, one in known.items() if one is not None}
 
@@ -206,5 +206,5 @@ def _names(tx: Tx, ids: Iterable[int], *views: View) -> dict[int, str]:
     found: dict[int, str] = {}
     left = set(ids)
     for view in views:
-        found |= {entity: one.state.name for entity, one in tx.entities.load(left - found.keys(), view).items()}
+        found |= {entity: one.state.name for entity, one in tx.entities.seen(left - found.keys(), view).items()}
     return found

@@ -271,7 +271,7 @@ class _Merge:
         if left not in self._before:
             known = ours.id if ours is not None else conflict.id
             versions = (ours.version if ours is not None else 0, theirs.version if theirs is not None else 0)
-            self._tx.note("conflict", known, "merge", *versions, entity=known)
+            self._tx.note("merge", known, "conflict", *versions, entity=known)
 
     # Relations
 
@@ -353,7 +353,7 @@ class _Merge:
         if not clash.settled:
             self._after[left] = at
             if left not in self._before:
-                self._tx.note("conflict", number, "merge", entity=key[0].id)
+                self._tx.note("merge", key[0].id, "conflict", entity=key[0].id)
 
     # Messages
 

@@ -23,8 +23,9 @@ TIERS: tuple[Tier, ...] = ("working", "episodic", "semantic", "procedural")
 KEYFRAME = 32
 """Every so many versions one is kept whole, so that any opens with at most this many deltas."""
 
-CHUNK = 500
-"""Bodies opened at a time, where there may be any number."""
+
+CHUNK = 200
+"""Entities of the past that are opened at a time."""
 
 
 class Stored(msgspec.Struct):
@@ -138,7 +139,7 @@ class Known:
     def many(self, ids: Iterable[int], *also: str, view: View | None = None, **values: Any) -> dict[int, Stored]:
         """What the view knows of the given entities, those deleted left out. `also` names conditions that they must meet."""
         view = self._ground.view if view is None else view
-        found = {entity: one for entity, one in self.load(ids, view).items() if not one.deleted}
+        found = {entity: one for entity, one in self._load(ids, view).items() if not one.deleted}
         if also and found:
             values |= {"now": self._ground.now}
             kept = {one.id for one in found.values() if not one.current and past.meets(one, also, values)}
@@ -152,7 +153,7 @@ class Known:
             found = {entity: one for entity, one in found.items() if entity in kept}
         return found
 
-    def load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
+    def _load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
         """The given entities from the nearest layer that knows each, deleted ones included."""
         left = set(ids)
         found: dict[int, Stored] = {}
@@ -168,6 +169,10 @@ class Known:
                     if stored is not None:
                         found[row[0]] = stored
         return found
+
+    def seen(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
+        """What a view knows of the given entities, deleted or not."""
+        return self._load(ids, view)
 
     def page(
         self, *also: str, key: str = "key_id", down: bool = False, limit: int, beyond: tuple[Any, int] | None = None,
@@ -187,16 +192,20 @@ class Known:
                 beyond=last, beyond_id=last_id, deleted=deleted, limit=limit, **values,
             )  # fmt: skip
         then: dict[int, Stored] = {}
-        for one in self.changed_since(view):
+        by_id = key == "key_id" and not down
+        start = max(last_id if beyond is not None else 0, values.get("after", 0)) if by_id else 0
+        for one in self.changed_since(view, after=start):
             place = past.place(one, key, values)
             if one.deleted == deleted and place is not None and past.meets(one, also, values):
                 if beyond is None or _after((place, one.id), (last, last_id), down):
                     then[one.id] = one
                     rows.append((one.id, place))
+                    if by_id and len(view.layers) == 1 and len(then) >= limit:
+                        break  # they come in the order of their ids: no later one is on this page
         if len(view.layers) > 1 or then:
             rows.sort(key=lambda row: (past.in_order(row[1]), row[0]), reverse=down)
         rows = rows[:limit]
-        loaded = self.load([row[0] for row in rows if row[0] not in then], view) | then
+        loaded = self._load([row[0] for row in rows if row[0] not in then], view) | then
         for entity, place in rows:
             loaded[entity].place = place
         return [loaded[entity] for entity, _ in rows]
@@ -216,18 +225,30 @@ class Known:
                 total[said] = total.get(said, 0) + 1
         return total
 
-    def changed_since(self, view: View) -> Iterator[Stored]:
-        """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those."""
+    def changed_since(self, view: View, after: int = 0) -> Iterator[Stored]:
+        """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those.
+
+        Layer by layer in the order of their ids, those above `after`, opened as they are asked for.
+        """
         for depth, layer in view:
-            if layer.at < NOW:
+            beyond = after
+            while layer.at < NOW:
                 ids = [
                     row[0]
                     for row in self._ground.rows.all(
-                        "changed_since", space=layer.space, at=layer.at, nearer=view.nearer(depth)
+                        "changed_since",
+                        space=layer.space,
+                        at=layer.at,
+                        nearer=view.nearer(depth),
+                        after=beyond,
+                        limit=CHUNK,
                     )
                 ]
-                for start in range(0, len(ids), CHUNK):
-                    yield from self.load(ids[start : start + CHUNK], view).values()
+                loaded = self._load(ids, view)
+                yield from (loaded[entity] for entity in ids if entity in loaded)
+                if len(ids) < CHUNK:
+                    break
+                beyond = ids[-1]
 
     def version(self, entity: int, space: int, number: int) -> tuple[State, bytes]:
         """What version `number` of an entity said in a space, and its plain bytes. `NotFound` where there is none such."""

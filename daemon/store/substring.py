@@ -8,7 +8,8 @@ from typing import Any
 
 from enhanced_memory.daemon.store import past
 from enhanced_memory.daemon.store.bodies import State, decoded
-from enhanced_memory.daemon.store.tx import Tx
+from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.known import Known
 from enhanced_memory.daemon.store.views import View
 
 __all__ = ["MAX_BYTES", "containing", "holds"]
@@ -18,12 +19,14 @@ MAX_BYTES = 64 * 1024 * 1024
 """Plain bytes looked at, however many bodies are allowed: a few of them may be huge."""
 
 
-def containing(tx: Tx, sought: str, bodies: int, view: View, *also: str, **values: Any) -> tuple[list[int], bool]:
+def containing(
+    ground: Ground, known: Known, sought: str, bodies: int, view: View, *also: str, **values: Any
+) -> tuple[list[int], bool]:
     """The entities whose name, type or any observation contains `sought`, whatever the case; and whether all were
     looked at.
 
-    `bodies` is how many are opened at most. `also` names conditions that the entities must meet. What a layer of the past
-    has of entities that were changed since is looked at last.
+    `bodies` is how many are opened at most. `also` names conditions that the entities must meet. In a layer of the past
+    what was changed since is looked at as it was then, after the rest.
     """
     needle = sought.lower()
     if not needle or "\0" in needle:
@@ -36,12 +39,12 @@ def containing(tx: Tx, sought: str, bodies: int, view: View, *also: str, **value
             wanted = min(PAGE, left)
             if wanted <= 0 or room <= 0:
                 return found, False
-            rows = tx.rows.all(
-                "bodies", *also, space=layer.space, at=layer.at, nearer=view.nearer(depth), now=tx.now,
+            rows = ground.rows.all(
+                "bodies", *also, space=layer.space, at=layer.at, nearer=view.nearer(depth), now=ground.now,
                 beyond=beyond, beyond_id=beyond_id, limit=wanted, **values,
             )  # fmt: skip
             for entity, _, checksum, body in rows:
-                raw = tx.codec.plain(body, checksum)
+                raw = ground.codec.plain(body, checksum)
                 room -= len(raw)
                 # Bytes first: decoding what cannot match would cost most of the time. No text is torn by it: what
                 # stands between texts is never read as part of one.
@@ -51,12 +54,13 @@ def containing(tx: Tx, sought: str, bodies: int, view: View, *also: str, **value
             if len(rows) < wanted:
                 break
             beyond, beyond_id = rows[-1][1], rows[-1][0]
-    for one in tx.entities.changed_since(view):
-        if left <= 0 or room <= 0:
-            return found, False
-        left, room = left - 1, room - len(one.raw)
-        if not one.deleted and past.meets(one, also, values | {"now": tx.now}) and holds(one.state, needle):
-            found.append(one.id)
+    if not view.now:
+        for one in known.changed_since(view):
+            if left <= 0 or room <= 0:
+                return found, False
+            left, room = left - 1, room - len(one.raw)
+            if not one.deleted and holds(one.state, needle) and past.meets(one, also, values | {"now": ground.now}):
+                found.append(one.id)
     return found, True
 
 

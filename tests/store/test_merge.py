@@ -499,8 +499,8 @@ async def test_a_conflict_is_put_into_the_journal_once(default: Place, branch: P
     await change(branch, properties={"age": 2})
     for _ in range(3):
         await merge(default)
-    assert await world.rows("SELECT id, act, before, after FROM journal WHERE subject = 'conflict'") == [
-        (ada, "merge", 2, 2)
+    assert await world.rows("SELECT id, act, before, after FROM journal WHERE subject = 'merge'") == [
+        (ada, "conflict", 2, 2)
     ]
 
 

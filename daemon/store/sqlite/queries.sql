@@ -191,8 +191,9 @@ ORDER BY e.began DESC, e.id DESC LIMIT :limit
 
 -- name: changed_since
 SELECT e.id FROM entities e
-WHERE e.space = :space AND e.began > :at AND e.first <= :at
+WHERE e.space = :space AND e.id > :after AND e.began > :at AND e.first <= :at
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+ORDER BY e.id LIMIT :limit
 
 -- name: key_id
 e.id
@@ -624,9 +625,10 @@ INSERT INTO dictionaries (id, at, bytes) VALUES (:id, :at, :bytes)
 -- A space that was brought back after :at was still retired then; only the journal knows.
 -- name: transfer_spaces
 SELECT s.id, s.name, s.parent, s.pinned, s.kind, s.metadata, s.began,
-       CASE WHEN NOT EXISTS (SELECT 1 FROM journal j WHERE j.number > :at AND j.subject = 'space' AND j.id = s.id) THEN s.ended
+       CASE WHEN NOT EXISTS (SELECT 1 FROM journal j WHERE j.number > :at AND j.subject = 'space' AND j.act <> 'merge' AND j.id = s.id) THEN s.ended
             ELSE coalesce((SELECT CASE j.act WHEN 'delete' THEN j.number ELSE 0 END FROM journal j
-                           WHERE j.number <= :at AND j.subject = 'space' AND j.id = s.id ORDER BY j.number DESC, j.seq DESC LIMIT 1), 0) END
+                           WHERE j.number <= :at AND j.subject = 'space' AND j.act <> 'merge' AND j.id = s.id ORDER BY j.number DESC, j.seq DESC LIMIT 1), 0) END,
+       s.entity
 FROM spaces s WHERE s.id > :after AND s.began <= :at ORDER BY s.id LIMIT :limit
 
 -- name: transfer_changes
@@ -657,9 +659,20 @@ SELECT u.entity, u.count, u.last FROM uses u
 WHERE u.entity > :after AND EXISTS (SELECT 1 FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = u.entity AND e.first <= :at)
 ORDER BY u.entity LIMIT :limit
 
+-- name: transfer_merges
+SELECT branch, target, subject, id, part, began, base, CASE WHEN ended > :at THEN 0 ELSE ended END FROM merges
+WHERE began <= :at ORDER BY branch, target, began, subject, id, part, ended
+
+-- name: transfer_known_merges
+SELECT branch, target, subject, id, part, ended FROM merges
+
+-- name: transfer_merge
+INSERT INTO merges (branch, target, subject, id, part, began, base, ended) VALUES (:branch, :target, :subject, :id, :part, :began, :base, :ended)
+
 -- name: transfer_total
 SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
      + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
+     + (SELECT count(*) FROM merges WHERE began <= :at)
 
 -- name: transfer_known_changes
 SELECT number FROM changes WHERE number IN (SELECT value FROM json_each(:numbers))
@@ -689,8 +702,9 @@ SELECT role, kind, at, crc, body FROM messages
 WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at IN (SELECT value FROM json_each(:times))
 
 -- name: transfer_space
-INSERT INTO spaces (id, name, parent, pinned, kind, metadata, began, ended) VALUES (:id, :name, :parent, :pinned, :kind, :metadata, :began, :ended)
-ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, pinned = excluded.pinned, kind = excluded.kind, metadata = excluded.metadata,
+INSERT INTO spaces (id, name, parent, pinned, kind, entity, metadata, began, ended)
+VALUES (:id, :name, :parent, :pinned, :kind, :entity, :metadata, :began, :ended)
+ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, pinned = excluded.pinned, kind = excluded.kind, entity = excluded.entity, metadata = excluded.metadata,
     began = excluded.began, ended = excluded.ended
 
 -- name: transfer_name
