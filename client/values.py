@@ -244,6 +244,8 @@ class Space(Value, frozen=True):
     pinned_at: int | None = None
     """The parent's change number a branch is pinned at; none for a live parent."""
     kind: Literal["space", "branch"] = "space"
+    entity: int | None = None
+    """The one entity that a branch is of; none: of all."""
     created_at: datetime | None = None
     deleted: bool = False
     metadata: dict[str, Any] = {}

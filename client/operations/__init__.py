@@ -1,6 +1,6 @@
 """The table of contents: every operation, lent to `Memory` and `AsyncMemory` under its own name."""
 
-from enhanced_memory.client.operations import entities, relations, search, service, spaces, streams, versions
+from enhanced_memory.client.operations import branches, entities, relations, search, service, spaces, streams, versions
 from enhanced_memory.client.request import method
 
 __all__ = ["Operations"]
@@ -34,6 +34,12 @@ class Operations:
     list_spaces = method(spaces.ListSpaces)
     delete_space = method(spaces.DeleteSpace)
     switch = method(spaces.Switch)
+
+    memory_branch = method(branches.MemoryBranch)
+    list_branches = method(branches.ListBranches)
+    diff_branch = method(branches.DiffBranch)
+    merge_branch = method(branches.MergeBranch)
+    discard_branch = method(branches.DiscardBranch)
 
     append_messages = method(streams.AppendMessages)
     recent_messages = method(streams.RecentMessages)

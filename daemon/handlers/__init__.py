@@ -8,6 +8,7 @@ from collections.abc import Collection
 from enhanced_memory.client.operations import Operations
 from enhanced_memory.client.request import HANDLERS, method
 from enhanced_memory.daemon.handlers import (
+    branches,
     entities,
     moving,
     reading,
@@ -17,10 +18,12 @@ from enhanced_memory.daemon.handlers import (
     service,
     spaces,
     streams,
+    uniting,
     versions,
 )
 
 __all__ = [
+    "branches",
     "complete",
     "entities",
     "moving",
@@ -31,6 +34,7 @@ __all__ = [
     "service",
     "spaces",
     "streams",
+    "uniting",
     "versions",
 ]
 

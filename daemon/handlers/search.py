@@ -56,7 +56,9 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
     arms = ["names", "words", *(["meaning"] if tx.call.meaning is not None and not ask.substring else [])]
     holding: set[int] = set()
     if ask.substring or len(known) < upto:
-        ids, complete = containing(tx, ask.query, _SUBSTRING_BODIES[ask.substring], tx.view, *conditions, **values)
+        ids, complete = containing(
+            tx, tx.entities, ask.query, _SUBSTRING_BODIES[ask.substring], tx.view, *conditions, **values
+        )
         arms.append("substring")
         holding.update(ids)
         others = tx.entities.many(holding - known.keys())

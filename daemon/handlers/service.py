@@ -125,7 +125,7 @@ def subscribe(tx: Tx, ask: Subscribe) -> Subscribed:
     """Events begin with the next change."""
     peer = tx.call.peer
     peer.watched = frozenset(tx.entities.get(ref).id for ref in ask.entities)
-    peer.seen = frozenset((peer.space, *tx.view.names))
+    peer.seen = tx.view.live | {peer.space}
     peer.subscribed = True
     return Subscribed(tx.log.last_change())
 

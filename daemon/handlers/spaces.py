@@ -23,7 +23,12 @@ def create_space(tx: Tx, ask: CreateSpace) -> Space:
         raise Invalid("'auto' means the space of the project at hand.", "choose another name")
     if ask.parent == ask.name:
         raise Invalid("A space cannot be its own parent.", "name another parent, or none")
-    return tx.spaces.create(ask.name, ask.parent, ask.metadata)
+    known = tx.spaces.find(ask.name)
+    made = tx.spaces.create(ask.name, ask.parent, ask.metadata)
+    if known is not None and known.deleted:
+        with tx.inside(ask.name):
+            tx.relations.bind()  # its parents may have got what its relations only name
+    return made
 
 
 @UpdateSpace.handler
@@ -55,5 +60,5 @@ def switch(tx: Tx, ask: Switch) -> Space:
     space = tx.spaces.get(ask.space)
     peer = tx.call.peer
     peer.space, peer.parent = space.name, None
-    peer.seen = frozenset(tx.view.names)
+    peer.seen = tx.view.live
     return space

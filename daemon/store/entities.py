@@ -39,6 +39,12 @@ class Entities(Known):
             raise self._taken(state.name)
         return self._begin(entity, state, scope, version=1, before=0, act="create")
 
+    def admit(self, entity: int, state: State, scope: str, act: str) -> Stored:
+        """Write an entity that this space does not know under the id that it has elsewhere. `Conflict` where its name is taken."""
+        if self.named(state.name, scope) is not None:
+            raise self._taken(state.name)
+        return self._begin(entity, state, scope, version=1, before=0, act=act)
+
     def change(
         self, old: Stored, state: State, *, act: str = "update", deleted: bool = False, expected: int | None = None
     ) -> Stored:
@@ -66,6 +72,7 @@ class Entities(Known):
 
     def purge(self, old: Stored) -> dict[str, int]:
         """Remove all that this space holds of an entity, and what hangs on it anywhere if it is known nowhere else; rows removed, by table."""
+        self._ground.permit(old.id)
         rows = self._ground.rows
         entity, space = old.id, self._ground.space
         which = {
@@ -85,6 +92,7 @@ class Entities(Known):
             for table in (
                 "answers",
                 "notes",
+                "merges",
                 "passages",
                 "properties",
                 "tags",
@@ -102,6 +110,7 @@ class Entities(Known):
     ) -> Stored:
         """Write the first row that the caller's space has of an entity."""
         ground = self._ground
+        ground.permit(entity)
         number, space = ground.number, ground.space
         raw, stored = ground.codec.pack(state)
         checksum = crc(raw)
@@ -121,6 +130,7 @@ class Entities(Known):
     def _go_on(self, old: Stored, state: State, act: str, deleted: bool) -> Stored:
         """Write the next version of an entity that the caller's space has a row of. A second change in one request goes into the same version."""
         ground = self._ground
+        ground.permit(old.id)
         number, space, rows = ground.number, ground.space, ground.rows
         raw, stored = ground.codec.pack(state)
         checksum = crc(raw)

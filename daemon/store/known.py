@@ -24,6 +24,10 @@ KEYFRAME = 32
 """Every so many versions one is kept whole, so that any opens with at most this many deltas."""
 
 
+CHUNK = 200
+"""Entities of the past that are opened at a time."""
+
+
 class Stored(msgspec.Struct):
     """An entity as one layer of a view holds it."""
 
@@ -178,6 +182,10 @@ class Known:
                         found[row[0]] = stored
         return found
 
+    def seen(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
+        """What a view knows of the given entities, deleted or not."""
+        return self._load(ids, view)
+
     def page(
         self, *also: str, key: str = "key_id", down: bool = False, limit: int, beyond: tuple[Any, int] | None = None,
         deleted: bool = False, view: View | None = None, **values: Any,
@@ -196,12 +204,16 @@ class Known:
                 beyond=last, beyond_id=last_id, deleted=deleted, limit=limit, **values,
             )  # fmt: skip
         then: dict[int, Stored] = {}
-        for one in self._changed_since(view):
+        by_id = key == "key_id" and not down
+        start = max(last_id if beyond is not None else 0, values.get("after", 0)) if by_id else 0
+        for one in self.changed_since(view, after=start):
             place = past.place(one, key, values)
             if one.deleted == deleted and place is not None and past.meets(one, also, values):
                 if beyond is None or _after((place, one.id), (last, last_id), down):
                     then[one.id] = one
                     rows.append((one.id, place))
+                    if by_id and len(view.layers) == 1 and len(then) >= limit:
+                        break  # they come in the order of their ids: no later one is on this page
         if len(view.layers) > 1 or then:
             rows.sort(key=lambda row: (past.in_order(row[1]), row[0]), reverse=down)
         rows = rows[:limit]
@@ -219,23 +231,36 @@ class Known:
                 f"count_by_{what}", space=layer.space, at=layer.at, nearer=view.nearer(depth)
             ):
                 total[str(name)] = total.get(str(name), 0) + count
-        for one in self._changed_since(view):
+        for one in self.changed_since(view):
             if not one.deleted:
                 said: str = one.state.type if what == "type" else str(TIERS[one.state.attributes.get("tier") or 0])
                 total[said] = total.get(said, 0) + 1
         return total
 
-    def _changed_since(self, view: View) -> Iterator[Stored]:
-        """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those."""
+    def changed_since(self, view: View, after: int = 0) -> Iterator[Stored]:
+        """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those.
+
+        Layer by layer in the order of their ids, those above `after`, opened as they are asked for.
+        """
         for depth, layer in view:
-            if layer.at < NOW:
+            beyond = after
+            while layer.at < NOW:
                 ids = [
                     row[0]
                     for row in self._ground.rows.all(
-                        "changed_since", space=layer.space, at=layer.at, nearer=view.nearer(depth)
+                        "changed_since",
+                        space=layer.space,
+                        at=layer.at,
+                        nearer=view.nearer(depth),
+                        after=beyond,
+                        limit=CHUNK,
                     )
                 ]
-                yield from self._load(ids, view).values()
+                loaded = self._load(ids, view)
+                yield from (loaded[entity] for entity in ids if entity in loaded)
+                if len(ids) < CHUNK:
+                    break
+                beyond = ids[-1]
 
     def version(self, entity: int, space: int, number: int) -> tuple[State, bytes]:
         """What version `number` of an entity said in a space, and its plain bytes. `NotFound` where there is none such."""

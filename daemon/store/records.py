@@ -18,6 +18,7 @@ __all__ = [
     "Extra",
     "HeaderRecord",
     "JournalRecord",
+    "MergeRecord",
     "MessageRecord",
     "NotedRecord",
     "Record",
@@ -113,6 +114,7 @@ class SpaceRecord(msgspec.Struct, tag="space", forbid_unknown_fields=True):
     parent: Number = 0
     pinned: Number = 0
     kind: Literal["space", "branch"] = "space"
+    entity: Number = 0
     metadata: dict[str, Any] = {}
     began: Number = 0
     ended: Number = 0
@@ -198,6 +200,19 @@ class UseRecord(msgspec.Struct, tag="use", forbid_unknown_fields=True):
     last: Millis
 
 
+class MergeRecord(msgspec.Struct, tag="merge", forbid_unknown_fields=True):
+    """What a merge left for the next one."""
+
+    branch: Id
+    target: Id
+    subject: Literal["all", "entity", "relation", "same"]
+    id: Number
+    part: str
+    began: Id
+    base: Number
+    ended: Number = 0
+
+
 Record = (
     HeaderRecord
     | SpaceRecord
@@ -207,6 +222,7 @@ Record = (
     | MessageRecord
     | JournalRecord
     | UseRecord
+    | MergeRecord
 )
 
 

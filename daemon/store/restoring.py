@@ -14,6 +14,7 @@ from enhanced_memory.daemon.store.records import (
     ChangeRecord,
     EntityRecord,
     JournalRecord,
+    MergeRecord,
     MessageRecord,
     NotedRecord,
     RelationRecord,
@@ -42,6 +43,7 @@ class Restoring:
             MessageRecord: self._messages,
             JournalRecord: self._journal,
             UseRecord: self._uses,
+            MergeRecord: self._merges,
         }
 
     def take(self, run: Run) -> None:
@@ -73,7 +75,8 @@ class Restoring:
             else:
                 known[one.id] = one.name
                 values = {
-                    name: getattr(one, name) for name in ("id", "name", "parent", "pinned", "kind", "began", "ended")
+                    name: getattr(one, name)
+                    for name in ("id", "name", "parent", "pinned", "kind", "entity", "began", "ended")
                 }
                 rows.append(values | {"metadata": msgspec.msgpack.encode(one.metadata)})
         self._write("spaces", "transfer_space", rows)
@@ -249,6 +252,25 @@ class Restoring:
             else:
                 self._report.problem(place, _missing("use", one.entity, "entity", one.entity))
         self._write("uses", "transfer_use", rows)
+
+    def _merges(self, run: Run) -> None:
+        spaces = self._known_spaces()
+        changes = self._known_changes(number for _, one in run for number in (one.began, one.ended))
+        known = set(self._ground.rows.all("transfer_known_merges"))
+        rows: list[dict[str, Any]] = []
+        for place, one in run:
+            itself = (one.branch, one.target, one.subject, one.id, one.part, one.ended)
+            gone = next(((kind, number) for kind, number, among in (
+                ("space", one.branch, spaces), ("space", one.target, spaces), ("change", one.began, changes),
+                ("change", one.ended or one.began, changes)) if number not in among), None)  # fmt: skip
+            if itself in known:
+                self._report.count("unchanged")
+            elif gone is not None:
+                self._report.problem(place, _missing("merge", one.branch, *gone))
+            else:
+                known.add(itself)
+                rows.append(msgspec.structs.asdict(one))
+        self._write("merges", "transfer_merge", rows)
 
     # Entities
 

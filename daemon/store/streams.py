@@ -52,6 +52,7 @@ class Streams:
     def append(self, stream: int, messages: Iterable[MessageInput]) -> list[int]:
         """Write messages at the end of a stream; their ids, in the order given."""
         ground = self._ground
+        ground.permit(stream)
         counters, number, space = ground.counters, ground.number, ground.space
         rows: list[dict[str, Any]] = []
         spoken: list[Spoken] = []

@@ -1,10 +1,8 @@
 """A transaction as handlers see it: its footing, and the chapters of what can be said to the store."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
+from enhanced_memory.daemon.store.branches import Branches
 from enhanced_memory.daemon.store.entities import Entities
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.log import Log
@@ -29,20 +27,10 @@ class Tx(Ground):
         self.relations = Relations(self, self.entities)
         self.streams = Streams(self, self.words)
         self.spaces = Spaces(self)
+        self.branches = Branches(self)
         self.log = Log(self)
 
     @property
     def transfer(self) -> Transfer:
         """The whole store as records; made when asked for, which is rarely."""
         return Transfer(self)
-
-    @contextmanager
-    def inside(self, space: str) -> Generator[None]:
-        """Read and write in another space until the block ends. What is written is part of the same change."""
-        before = self.call, self._view, self._space
-        self.call = replace(self.call, peer=replace(self.call.peer, space=space, parent=None))
-        self._view, self._space = None, 0
-        try:
-            yield
-        finally:
-            self.call, self._view, self._space = before

@@ -5,21 +5,21 @@
 -- Spaces
 
 -- name: space_named
-SELECT id, name, parent, pinned, ended FROM spaces WHERE name = :name
+SELECT id, name, parent, pinned, ended, entity FROM spaces WHERE name = :name
 
 -- name: space_by_id
-SELECT id, name, parent, pinned, ended FROM spaces WHERE id = :id
+SELECT id, name, parent, pinned, ended, entity FROM spaces WHERE id = :id
 
 -- name: space_row
-SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at
+SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at, s.entity, s.began
 FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began WHERE s.name = :name
 
 -- name: spaces
-SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at
+SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at, s.entity, s.began
 FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began ORDER BY s.id
 
 -- name: add_space
-INSERT INTO spaces (name, parent, pinned, kind, metadata, began) VALUES (:name, :parent, :pinned, :kind, :metadata, :began)
+INSERT INTO spaces (name, parent, pinned, kind, entity, metadata, began) VALUES (:name, :parent, :pinned, :kind, :entity, :metadata, :began)
 
 -- name: set_space_metadata
 UPDATE spaces SET metadata = :metadata WHERE id = :id
@@ -29,6 +29,86 @@ UPDATE spaces SET ended = :number WHERE id = :id
 
 -- name: revive_space
 UPDATE spaces SET ended = 0 WHERE id = :id
+
+-- Branches
+
+-- name: branches_page
+SELECT s.id, s.name, p.name, s.pinned, s.entity, s.ended, c.at, coalesce(nullif(o.agent, ''), o.client, ''), coalesce(c.message, ''),
+       (SELECT count(*) FROM entities e WHERE e.space = s.id),
+       (SELECT max(m.base) FROM merges m WHERE m.branch = s.id AND m.target = s.parent AND m.subject = 'all' AND m.ended = 0)
+FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began LEFT JOIN origins o ON o.id = c.origin
+WHERE s.kind = 'branch' AND s.id > :after /*also*/ ORDER BY s.id LIMIT :limit
+
+-- name: branch_in_use
+AND s.ended = 0
+-- name: branch_over
+AND s.parent = :parent
+-- name: branch_named
+AND s.name = :name
+
+-- name: readers_of
+SELECT name FROM spaces WHERE parent = :id AND ended = 0 ORDER BY id LIMIT :limit
+
+-- name: rename_space
+UPDATE spaces SET name = :name WHERE id = :id
+
+-- name: number_at
+SELECT max(number) FROM changes WHERE at <= :at
+
+-- What one space holds of its own, begun after a change.
+-- name: own_entities
+SELECT id, first FROM entities WHERE space = :space AND began > :since AND first <= :at AND id > :after ORDER BY id LIMIT :limit
+
+-- name: own_entity
+SELECT first FROM entities WHERE space = :space AND id = :id AND first <= :at
+
+-- name: own_relations
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
+FROM relations r WHERE r.space = :space AND r.began <= :at AND (r.began > :since OR r.ended > :since) ORDER BY r.id, r.row
+
+-- name: own_relation
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
+FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
+
+-- name: own_messages
+SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, m.body
+FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
+
+-- name: of_stream
+AND m.stream = :stream
+
+-- name: count_own_messages
+SELECT count(*) FROM messages WHERE space = :space AND space > 1 AND ended = 0
+
+-- name: begun_as
+SELECT before FROM journal WHERE number = :number AND subject = 'entity' AND id = :id ORDER BY seq LIMIT 1
+
+-- name: merges
+SELECT subject, id, part, base FROM merges WHERE branch = :branch AND target = :target AND ended = 0
+
+-- name: add_merge
+INSERT INTO merges (branch, target, subject, id, part, began, base) VALUES (:branch, :target, :subject, :id, :part, :began, :base)
+
+-- name: drop_merge_begun
+DELETE FROM merges WHERE branch = :branch AND target = :target AND subject = :subject AND id = :id AND part = :part AND ended = 0 AND began = :number
+
+-- name: end_merge
+UPDATE merges SET ended = :number WHERE branch = :branch AND target = :target AND subject = :subject AND id = :id AND part = :part AND ended = 0
+
+-- name: unmerge_begun
+DELETE FROM merges WHERE began = :number
+
+-- name: unmerge_ended
+UPDATE merges SET ended = 0 WHERE ended = :number
+
+-- Names in relations of other spaces that an entity of this one may answer to.
+-- name: dangling_spaces
+SELECT space FROM relations WHERE from_id = 0 AND from_name = :name AND ended = 0
+UNION SELECT space FROM relations WHERE to_id = 0 AND to_name = :name AND ended = 0
+
+-- name: dangling_names
+SELECT from_name FROM relations WHERE space = :space AND from_id = 0 AND ended = 0
+UNION SELECT to_name FROM relations WHERE space = :space AND to_id = 0 AND ended = 0
 
 -- Changes and their journal
 
@@ -118,8 +198,9 @@ ORDER BY e.began DESC, e.id DESC LIMIT :limit
 
 -- name: changed_since
 SELECT e.id FROM entities e
-WHERE e.space = :space AND e.began > :at AND e.first <= :at
+WHERE e.space = :space AND e.id > :after AND e.began > :at AND e.first <= :at
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+ORDER BY e.id LIMIT :limit
 
 -- name: key_id
 e.id
@@ -498,6 +579,9 @@ UPDATE changes SET message = '' WHERE message <> '' AND number IN (
     UNION SELECT began FROM entities WHERE space = :space AND id = :entity
     UNION SELECT began FROM messages WHERE space = :space AND stream = :entity)
 
+-- name: purge_merges
+DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity AND (branch = :space OR target = :space OR :everywhere)
+
 -- name: purge_passages
 DELETE FROM passages WHERE entity = :entity AND (space = :space OR :everywhere)
 
@@ -548,9 +632,10 @@ INSERT INTO dictionaries (id, at, bytes) VALUES (:id, :at, :bytes)
 -- A space that was brought back after :at was still retired then; only the journal knows.
 -- name: transfer_spaces
 SELECT s.id, s.name, s.parent, s.pinned, s.kind, s.metadata, s.began,
-       CASE WHEN NOT EXISTS (SELECT 1 FROM journal j WHERE j.number > :at AND j.subject = 'space' AND j.id = s.id) THEN s.ended
+       CASE WHEN NOT EXISTS (SELECT 1 FROM journal j WHERE j.number > :at AND j.subject = 'space' AND j.act <> 'merge' AND j.id = s.id) THEN s.ended
             ELSE coalesce((SELECT CASE j.act WHEN 'delete' THEN j.number ELSE 0 END FROM journal j
-                           WHERE j.number <= :at AND j.subject = 'space' AND j.id = s.id ORDER BY j.number DESC, j.seq DESC LIMIT 1), 0) END
+                           WHERE j.number <= :at AND j.subject = 'space' AND j.act <> 'merge' AND j.id = s.id ORDER BY j.number DESC, j.seq DESC LIMIT 1), 0) END,
+       s.entity
 FROM spaces s WHERE s.id > :after AND s.began <= :at ORDER BY s.id LIMIT :limit
 
 -- name: transfer_changes
@@ -581,9 +666,20 @@ SELECT u.entity, u.count, u.last FROM uses u
 WHERE u.entity > :after AND EXISTS (SELECT 1 FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = u.entity AND e.first <= :at)
 ORDER BY u.entity LIMIT :limit
 
+-- name: transfer_merges
+SELECT branch, target, subject, id, part, began, base, CASE WHEN ended > :at THEN 0 ELSE ended END FROM merges
+WHERE began <= :at ORDER BY branch, target, began, subject, id, part, ended
+
+-- name: transfer_known_merges
+SELECT branch, target, subject, id, part, ended FROM merges
+
+-- name: transfer_merge
+INSERT INTO merges (branch, target, subject, id, part, began, base, ended) VALUES (:branch, :target, :subject, :id, :part, :began, :base, :ended)
+
 -- name: transfer_total
 SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
      + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
+     + (SELECT count(*) FROM merges WHERE began <= :at)
 
 -- name: transfer_known_changes
 SELECT number FROM changes WHERE number IN (SELECT value FROM json_each(:numbers))
@@ -613,8 +709,9 @@ SELECT role, kind, at, crc, body FROM messages
 WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at IN (SELECT value FROM json_each(:times))
 
 -- name: transfer_space
-INSERT INTO spaces (id, name, parent, pinned, kind, metadata, began, ended) VALUES (:id, :name, :parent, :pinned, :kind, :metadata, :began, :ended)
-ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, pinned = excluded.pinned, kind = excluded.kind, metadata = excluded.metadata,
+INSERT INTO spaces (id, name, parent, pinned, kind, entity, metadata, began, ended)
+VALUES (:id, :name, :parent, :pinned, :kind, :entity, :metadata, :began, :ended)
+ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, pinned = excluded.pinned, kind = excluded.kind, entity = excluded.entity, metadata = excluded.metadata,
     began = excluded.began, ended = excluded.ended
 
 -- name: transfer_name

@@ -216,13 +216,16 @@ class Writer:
         assert self._rows is not None
         mark, written, put_off = replace(self.counters), self.connection.total_changes(), len(self._rows.put_off)
         try:
-            self._work(job)
+            failure = None
+            rehearsal = self._work(job)
         except BaseException as problem:
+            failure, rehearsal = problem, True
+        if rehearsal:
             if self.connection.total_changes() != written or len(self._rows.put_off) != put_off:
                 job.call.used.clear()
-                raise _HalfDone from problem
+                raise _HalfDone from failure
             self.counters = mark
-            job.error = _told(problem)
+            job.error = _told(failure) if failure is not None else None
 
     def _careful(self, job: Job) -> None:
         """Carry out a job within a savepoint of its own, so that what it raises undoes it alone."""
@@ -231,26 +234,32 @@ class Writer:
         mark = replace(self.counters)
         self._sql("SAVEPOINT one")
         try:
-            self._work(job)
+            rehearsal = self._work(job)
             self._rows.settle()
-            self._sql("RELEASE one")
+            if not rehearsal:
+                self._sql("RELEASE one")
         except BaseException as problem:
-            job.error, job.touched = _told(problem), None
+            job.error, job.touched, rehearsal = _told(problem), None, True
+        if rehearsal:
             self.counters = mark
             self._rows.forget()
             if self.connection.in_transaction:
                 self._sql("ROLLBACK TO one")
                 self._sql("RELEASE one")
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: Job) -> bool:
+        """Carry out a job; whether it was a rehearsal, to be undone now that its answer is known."""
         assert self._rows is not None
         call, passages = job.call, self.counters.passage
         tx = Tx(self._rows, self.codec, call, self.clock(), self.settings, self.counters)
         job.result = job.work(tx)
+        if tx.rehearsal:
+            return True
         tx.finish()
         self._unmerged += self.counters.passage - passages
         if tx.started:
             job.touched = (tx.number, call.ask.op, tx.space_name, tx.touched, self.counters.passage, tx.ended)
+        return False
 
     def _undo(self, counters: Counters) -> None:
         self.counters = counters
