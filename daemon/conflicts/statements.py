@@ -1,0 +1,223 @@
+"""A sentence as far as it can be compared: its content words in order, what it denies, whether it tells of a change. Pure."""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+
+from enhanced_memory.daemon.conflicts.words import (
+    AUXILIARIES,
+    CHANGES,
+    DENIALS,
+    IRREGULAR,
+    MANY_VERBS,
+    MONTHS,
+    NUMBERS,
+    ONE_VERBS,
+    SIMILAR_VERBS,
+    STOP,
+    UNITS,
+    WEEKDAYS,
+)
+
+__all__ = ["Statement", "Word", "plain", "read", "stem"]
+
+Sort = Literal["word", "name", "number", "month", "weekday", "code"]
+
+LONGEST = 2000
+"""Characters of a text that are compared: a conflict of one sentence with one of fifty is not told by its words."""
+
+MOST = 60
+"""Content words that are compared, for the same reason."""
+
+_UNIT_OF = {spelling: unit for unit, spellings in UNITS.items() for spelling in spellings.split()}
+
+_TOKEN = re.compile(
+    r"o\([^)]*\)\)?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://\S+|\d+(?:[.:/-]\d+)+|\d+(?:st|nd|rd|th)\b|\d+|[^\W\d_]+(?:'[^\W\d_]+)?\d*|%|[:/{}#]",
+    re.IGNORECASE,
+)
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
+_CONTRACTED = ((re.compile(r"\bcan['’]?t\b|\bcannot\b", re.I), "can not"), (re.compile(r"\bwon['’]t\b", re.I), "will not"),
+               (re.compile(r"n['’]t\b", re.I), " not"), (re.compile(r"['’](s|re|ve|ll|d|m)\b", re.I), ""))  # fmt: skip
+_PERIOD = re.compile(r"\bfrom (?:\w+ )?\d{4} (?:to|until|till) |\b\d{4} ?[-–] ?\d{4}\b", re.I)
+_LONGER = re.compile(r"\bno longer\b|\bnot any ?more\b|\bany ?more\b|\bused to\b|\bfrom now on\b|\bas of\b|\bstarting (?:in|from|on)\b|\binstead of\b"
+                     r"|\bsince (?=\w+ the )|\bfrom (?:next|this) \w+ on\b|\b(?:has|have|had) been (?=\w+(?:ed|en)\b)|\bgot (?:married|divorced|engaged)\b|\bgave birth\b|\b(?:became|becomes?)\b", re.I)  # fmt: skip
+_NO_LONGER = re.compile(r"\bno longer\b|\bnot any ?more\b|\bany ?more\b", re.I)
+_DISLIKES = {"dislike": "like", "hate": "like", "detest": "like", "refuse": "accept", "unlike": "like"}
+_ACCENTED = re.compile(r"[^\x00-\x7f]")
+_TRANSPARENT = {"ß": "ss", "ø": "o", "æ": "ae", "ł": "l", "đ": "d", "’": "'", "‘": "'"}
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A content word."""
+
+    stem: str
+    sort: Sort
+    tail: bool
+    """Whether it stands behind the sentence's verb, where values stand."""
+    said: str
+    """As it is written, in lower case: what its vector is taken of."""
+    own: bool = False
+    """Whether it is part of the thing's own name in front of the verb: one may say it or leave it out."""
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A sentence, read."""
+
+    text: str
+    plain: str
+    """Two statements with one `plain` say the same with the same words."""
+    words: tuple[Word, ...]
+    stems: frozenset[str]
+    verb: str
+    """The stem of the verb, `be` for a sentence that says what something is; empty where none was recognised."""
+    denied: bool
+    changed: bool
+    """Whether it tells that something has become other than it was."""
+    past: bool
+    """Whether it tells of a period that is over."""
+    only: bool
+    passive: bool
+    """Whether something was done to the thing: `is made in`, `written by`. Such a thing was done in one place, by one person."""
+
+
+def folded(text: str) -> str:
+    """Lower case without accents."""
+    if not _ACCENTED.search(text):
+        return text.lower()
+    for char, said in _TRANSPARENT.items():
+        text = text.replace(char, said)
+    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char)).casefold()
+
+
+_PLAIN = re.compile(r"[+\-−]?\d+(?:[.:/-]\d+)*|[^\W_]+|[%#@+^=<>*/{}]")
+
+
+def plain(text: str) -> str:
+    """A text without what does not change its meaning: case, accents, punctuation, spaces. Numbers keep their points and signs."""
+    low = folded(_THOUSANDS.sub("", text))
+    return " ".join(_PLAIN.findall(low))
+
+
+@lru_cache(1 << 16)
+def stem(word: str) -> str:
+    """A word without its ending, so that `works`, `worked` and `working` are one. A light rule, not a dictionary."""
+    known = IRREGULAR.get(word)
+    if known is not None:
+        return known
+    if word in _UNIT_OF:
+        return _UNIT_OF[word]
+    if len(word) > 4 and word.endswith("ies"):
+        word = word[:-3] + "y"
+    elif len(word) > 4 and word.endswith(("sses", "ches", "shes", "xes", "zes")):
+        word = word[:-2]
+    elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for ending in ("ing", "ied", "ed"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and any(char in "aeiouy" for char in word[: -len(ending)]):
+            word = word[: -len(ending)] + ("y" if ending == "ied" else "")
+            if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":
+                word = word[:-1]
+            break
+    if len(word) > 4 and word.endswith("e"):
+        word = word[:-1]
+    return IRREGULAR.get(word, word)
+
+
+_VERBS = frozenset(map(stem, MANY_VERBS | ONE_VERBS | SIMILAR_VERBS | CHANGES))
+_BE = frozenset("is are was were be been being am remains remain stays stay became become becomes gets got get".split())
+_STATES = frozenset("is are am being remain remains stay stays".split())
+_AGENTS = frozenset("by in under at".split())
+_SIDES = frozenset("on off up out".split())
+"""Prepositions, unless they end the sentence: `debug mode is on`."""
+_PARTICIPLES = ("ed", "en", "made", "built", "led", "held", "sold", "born", "bought", "kept")
+_HAVE = frozenset("has have had having".split())
+_STEMMED_CHANGES = frozenset(map(stem, CHANGES)) | CHANGES
+_STEMMED_DISLIKES = {stem(word): stem(other) for word, other in _DISLIKES.items()}
+
+
+@lru_cache(1 << 14)
+def read(text: str, name: str = "") -> Statement:
+    """`text` as a statement about what is called `name`, whose words in it say nothing further."""
+    cut = _THOUSANDS.sub("", text[:LONGEST])
+    for found, instead in _CONTRACTED:
+        cut = found.sub(instead, cut)
+    changed = bool(_LONGER.search(cut))
+    cut = _NO_LONGER.sub(" no_longer ", cut)
+    own = {stem(one) for one in re.findall(r"[^\W_]+", folded(name))} if name else set[str]()
+    words: list[Word] = []
+    denied = False
+    verb = ""
+    tail = False
+    passive = False
+    state = False
+    spot = 0
+    tokens = list(_TOKEN.finditer(cut))
+    only = False
+    for number, match in enumerate(tokens):
+        raw = match.group()
+        low = folded(raw)
+        spot += 1
+        if low in ("no_longer", "longer"):
+            continue
+        if low in DENIALS:
+            denied = not denied
+            if low.startswith("lack"):
+                verb, tail = verb or "have", True
+            continue
+        if low == "only":
+            only = True
+        if low == ":":
+            # `Deadline: 15 May` says what `The deadline is 15 May` says.
+            if words and not tail:
+                verb, tail = verb or "be", True
+            continue
+        if low in AUXILIARIES:
+            if not tail:
+                verb = "be" if low in _BE else "have" if low in _HAVE else verb or "do"
+                tail = True
+            state = low in _STATES
+            continue
+        if low in STOP or (low in _SIDES and (number + 1 < len(tokens) or state is False)):
+            passive = passive or (low in _AGENTS and bool(words) and words[-1].said.endswith(_PARTICIPLES))
+            continue
+        if len(words) >= MOST:
+            break
+        sort, value = _sorted(raw, low, spot == 1)
+        if sort in ("word", "name") and value in _STEMMED_DISLIKES:
+            denied, value = not denied, _STEMMED_DISLIKES[value]
+        if sort == "word" and (value in _STEMMED_CHANGES or low in CHANGES):
+            # `Is closed` tells how it is, `was closed` what happened.
+            changed = changed or not (state and low.endswith(_PARTICIPLES))
+        if value in own and not tail:
+            words.append(Word(value, sort, tail, low, own=True))
+            continue
+        if sort == "word" and value in _VERBS and verb in ("", "be", "have", "do") and not (words and words[-1].tail):
+            verb, tail = value, True
+        words.append(Word(value, sort, tail, low))
+    if words and not any(word.tail for word in words):
+        words = [Word(word.stem, word.sort, True, word.said, word.own) for word in words]
+    return Statement(
+        text, plain(text), tuple(words), frozenset(word.stem for word in words), verb, denied, changed,
+        bool(_PERIOD.search(text)), only, passive,
+    )  # fmt: skip
+
+
+def _sorted(raw: str, low: str, first: bool) -> tuple[Sort, str]:
+    """What a token is, and what it is compared by."""
+    if low[0].isdigit():
+        digits = re.sub(r"(?:st|nd|rd|th)$", "", low)
+        return "number", digits
+    if low in NUMBERS:
+        return "number", NUMBERS[low]
+    if low in WEEKDAYS:
+        return "weekday", f"weekday {WEEKDAYS[low]}"
+    if low in MONTHS and (low != "may" or raw != "may") and (low != "march" or raw != "march"):
+        return "month", f"month {MONTHS[low]}"
+    if "@" in low or "/" in low or "(" in low or any(char.isdigit() for char in low):
+        return "code", low
+    if (not first and raw[0].isupper()) or (len(raw) > 1 and raw.isupper()):
+        return "name", stem(low)
+    return "word", stem(low)
