@@ -5,14 +5,14 @@ near. What stays over on both sides is what differs, and that is judged: a numbe
 attribute that has one value at a time, or one that has many.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Literal, Protocol
 
 import msgspec
 
 from enhanced_memory.daemon.conflicts import words as known
-from enhanced_memory.daemon.conflicts.statements import Statement, Word, stem
+from enhanced_memory.daemon.conflicts.statements import GROUPS, LIGHT_STEMS, Statement, Word, stem
 
 __all__ = ["LEXICAL", "Kind", "Meaning", "Verdict", "compare"]
 
@@ -22,8 +22,8 @@ Kind = Literal["duplicate", "contradiction", "update"]
 class Meaning(Protocol):
     """What a model says of words and of sentences."""
 
-    def words(self, one: str, other: str) -> float:
-        """The cosine of two words' vectors."""
+    def words(self, some: Sequence[str], others: Sequence[str]) -> list[list[float]]:
+        """The cosines of words' vectors: a row for each of `some`."""
         ...
 
     def sentences(self, one: str, other: str) -> float:
@@ -34,9 +34,9 @@ class Meaning(Protocol):
 class _Lexical:
     """No model: only letters count."""
 
-    def words(self, one: str, other: str) -> float:
+    def words(self, some: Sequence[str], others: Sequence[str]) -> list[list[float]]:
         """Nothing is near."""
-        return 0.0
+        return [[0.0] * len(others) for _ in some]
 
     def sentences(self, one: str, other: str) -> float:
         """Nothing is near."""
@@ -54,6 +54,9 @@ class Verdict(msgspec.Struct, frozen=True):
     reason: str
     """In words, without what the statements say: that may be purged."""
 
+
+ALONE = "an attribute that one thing alone can have"
+"""The reason where two things of different names claim it."""
 
 NEAR_WORD = 0.62
 """Two words count as one from this cosine on. `child` and `kid` have 0.83, `engineer` and `developer` 0.48."""
@@ -82,16 +85,12 @@ for _line in known.OPPOSITES:
         _OPPOSITE.setdefault(_one, set()).add(_other)
         _OPPOSITE.setdefault(_other, set()).add(_one)
 
-_SAME: dict[str, set[int]] = {}
-for _number, _line in enumerate(known.SAME):
-    for _word in _line.split():
-        _SAME.setdefault(stem(_word), set()).add(_number)
-
-_LIGHT = frozenset(map(stem, known.LIGHT))
+_SAME, _LIGHT = GROUPS, LIGHT_STEMS
 _ONE_VERBS, _ONE_NOUNS = frozenset(map(stem, known.ONE_VERBS)), frozenset(map(stem, known.ONE_NOUNS))
 _MANY_VERBS, _MANY_NOUNS = frozenset(map(stem, known.MANY_VERBS)), frozenset(map(stem, known.MANY_NOUNS))
 _FOR_ONE, _SIMILAR = frozenset(map(stem, known.FOR_ONE)), frozenset(map(stem, known.SIMILAR_VERBS))
 
+_NONE: set[str] = set()
 _HARD = frozenset(("number", "month", "weekday", "name", "code"))
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "de")
 
@@ -148,23 +147,25 @@ def _align(a: Statement, b: Statement, meaning: Meaning) -> _Aligned:
         for other in right:
             if opposite(word.stem, other.stem):
                 opposed.append((word, other))
-            elif _SAME.get(word.stem, set[int]()) & _SAME.get(other.stem, set[int]()) or _joined(word, other):
+            elif _SAME.get(word.stem, _NONE) & _SAME.get(other.stem, _NONE) or _joined(word, other):
                 pairs.append((word, other, 1.0))
             else:
                 continue
             left.remove(word)
             right.remove(other)
             break
-    soft = sorted(
-        (
+    soft: list[tuple[float, int, int]] = []
+    if left and right:
+        cosines = meaning.words([word.said for word in left], [word.said for word in right])
+        soft = sorted(
             (-near, place, where)
             for (place, word), (where, other) in product(enumerate(left), enumerate(right))
-            if word.sort in ("word", "name")
+            if (near := cosines[place][where]) >= NEAR_WORD
+            and word.sort in ("word", "name")
             and other.sort in ("word", "name")
             and not (word.sort == other.sort == "name")
-            and (near := meaning.words(word.said, other.said)) >= (NEAR_WORD if word.tail and other.tail else SAME_WORD)
-        ),
-    )
+            and (near >= SAME_WORD or (word.tail and other.tail))
+        )
     gone_left: set[int] = set()
     gone_right: set[int] = set()
     for near, place, where in soft:
@@ -251,7 +252,7 @@ def _definite(a: Statement, b: Statement, found: _Aligned) -> Verdict | None:
         shared = {one.stem for one, _, _ in found.pairs if one.tail}
         names = left[0].sort in ("name", "word") and right[0].sort in ("name", "word")
         if shared & _ONE_NOUNS and names and len(shared) >= 2 and all(not word.tail for word in (*left, *right)):
-            return Verdict("contradiction", 0.85, "the same attribute of another thing, which one alone can have")
+            return Verdict("contradiction", 0.85, ALONE)
     return None
 
 
@@ -282,7 +283,7 @@ def _other_value(a: Statement, b: Statement, found: _Aligned, meaning: Meaning) 
         return Verdict("contradiction", strength, reason)
     if shared & _MANY_NOUNS or attribute in _MANY_NOUNS:
         return None
-    near = max((meaning.words(one.said, other.said) for one, other in product(left, right)), default=0.0)
+    near = max(map(max, meaning.words([word.said for word in left], [word.said for word in right])))
     named = all("name" in sorts or "code" in sorts for sorts in (sorts_left, sorts_right))
     single_noun = bool(shared & _ONE_NOUNS)
     if verb in _ONE_VERBS or (shared & _ONE_VERBS and verb in ("be", "have", "do", "")):

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from enhanced_memory.daemon.conflicts.comparing import LEXICAL, Kind, Meaning, Verdict, compare
+from enhanced_memory.daemon.conflicts.comparing import ALONE, LEXICAL, Kind, Meaning, Verdict, compare
 from enhanced_memory.daemon.conflicts.names import name_key
 from enhanced_memory.daemon.conflicts.statements import Statement, plain, read
 
@@ -20,6 +20,15 @@ UPDATE = 0.3
 
 MOST_PAIRS = 4000
 """Pairs of statements that are compared for one pair of entities; the newest statements go first."""
+
+MOST_ALONE = 60
+"""The newest observations of an entity that are compared with one another."""
+
+MOST_TOLD = 5
+"""Conflicts of one entity with itself that are told at once."""
+
+SURE = 0.85
+"""What a verdict needs where less speaks for it."""
 
 Suggested = Literal["merge", "update", "branch", "ignore"]
 ACTIONS: dict[Kind, Suggested] = {"duplicate": "merge", "update": "update", "contradiction": "update"}
@@ -56,76 +65,106 @@ def judge(a: Told, b: Told, threshold: float = THRESHOLD, meaning: Meaning = LEX
     if a.type.casefold() != b.type.casefold():
         return []
     shared, most = overlap(a.observations, b.observations)
-    share = shared / most if most else 0.0
-    best: dict[Kind, Found] = {}
-
-    def note(verdict: Verdict | None, one: int = -1, other: int = -1) -> None:
-        if verdict is None:
-            return
-        before = best.get(verdict.kind)
-        if before is None or verdict.confidence > before.confidence:
-            best[verdict.kind] = Found(
-                verdict.kind, round(verdict.confidence, 4), verdict.reason, ACTIONS[verdict.kind], one, other
-            )
-
+    if not most:
+        return []
+    share = shared / most
     named = name_key(a.name) == name_key(b.name)
-    matched = 0
+    best = _Best()
+    matched = shared
     if named or share <= threshold:
-        matched = _statements(a, b, named, note, meaning)
-    duplicate = best.pop("duplicate", None)
+        matched += _statements(a, b, named, best, meaning)
+    duplicate, update = best.kinds.pop("duplicate", None), best.kinds.get("update")
     if share > threshold:
-        best["duplicate"] = Found("duplicate", round(share, 4), f"{shared} of {most} observations are shared", "merge")
-        best.pop("update", None)
-    elif named and most and matched / most > threshold and duplicate is not None:
-        best["duplicate"] = duplicate
-        best.pop("update", None)
-    elif share > UPDATE and "update" not in best:
-        best["update"] = Found("update", round(share, 4), f"{shared} of {most} observations are shared", "update")
-    elif named and most and matched / most > UPDATE and "update" not in best and duplicate is not None:
-        best["update"] = Found(
-            "update", round(matched / most, 4), f"{matched} of {most} observations say the same", "update"
-        )
-    return sorted(best.values(), key=lambda one: ORDER.index(one.type))
+        best.kinds["duplicate"] = _whole("duplicate", share, f"{shared} of {most} observations are shared")
+        best.kinds.pop("update", None)
+    elif matched / most > threshold and duplicate is not None:
+        best.kinds["duplicate"] = duplicate
+        best.kinds.pop("update", None)
+    elif share > UPDATE and update is None:
+        best.kinds["update"] = _whole("update", share, f"{shared} of {most} observations are shared")
+    elif named and matched / most > UPDATE and update is None and duplicate is not None:
+        best.kinds["update"] = _whole("update", matched / most, f"{matched} of {most} observations say the same")
+    return sorted(best.kinds.values(), key=lambda one: ORDER.index(one.type))
+
+
+def judge_alone(told: Told, meaning: Meaning = LEXICAL) -> list[Found]:
+    """The conflicts among one entity's own observations, the more certain first; the later one counts as the newer.
+
+    An observation that tells of a change is reported where it is about another one without doubt: most of an entity's past
+    is no conflict.
+    """
+    said = [read(text, told.name) for text in told.observations[-MOST_ALONE:]]
+    skipped = max(0, len(told.observations) - MOST_ALONE)
+    found: list[Found] = []
+    for where, new in enumerate(said):
+        for place in range(where):
+            old = said[place]
+            if not (old.keys & new.keys or _bare(old, new)):
+                continue
+            verdict = compare(old, new, meaning)
+            if verdict is not None and (verdict.kind != "update" or verdict.confidence >= SURE):
+                found.append(_found(verdict, place + skipped, where + skipped))
+    return sorted(found, key=lambda one: -one.confidence)[:MOST_TOLD]
 
 
 ORDER: tuple[Kind, ...] = ("contradiction", "duplicate", "update")
 
 
-def _statements(a: Told, b: Told, named: bool, note, meaning: Meaning) -> int:
-    """Compare statement by statement; how many say the same."""
+class _Best:
+    """Of each kind the strongest."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[Kind, Found] = {}
+
+    def note(self, found: Found) -> None:
+        before = self.kinds.get(found.type)
+        if before is None or found.confidence > before.confidence:
+            self.kinds[found.type] = found
+
+
+def _found(verdict: Verdict, one: int, other: int) -> Found:
+    return Found(verdict.kind, round(verdict.confidence, 4), verdict.reason, ACTIONS[verdict.kind], one, other)
+
+
+def _whole(kind: Kind, confidence: float, reason: str) -> Found:
+    return Found(kind, round(confidence, 4), reason, ACTIONS[kind])
+
+
+def _statements(a: Told, b: Told, named: bool, best: _Best, meaning: Meaning) -> int:
+    """Compare statement by statement; how many of the newer one say the same as one of the older in other words."""
     # Under two names the subject is what the sentences themselves say.
     older = [read(text, a.name if named else "") for text in a.observations]
     newer = [read(text, b.name if named else "") for text in b.observations]
-    says = {one.plain for one in older}
-    said = {one.plain for one in newer}
-    matched = len(says & said)
+    says, said = {one.plain for one in older}, {one.plain for one in newer}
+    matched: set[str] = set()
     pairs = 0
     for where in range(len(newer) - 1, -1, -1):
         new = newer[where]
         if new.plain in says:
             continue
-        same = False
         for place in range(len(older) - 1, -1, -1):
             old = older[place]
-            if old.plain in said or pairs >= MOST_PAIRS or not may_conflict(old, new):
+            if old.plain in said or not (old.keys & new.keys or (named and _bare(old, new))):
                 continue
             pairs += 1
+            if pairs > MOST_PAIRS:
+                return len(matched)
             verdict = compare(old, new, meaning)
-            if verdict is None:
+            if verdict is None or (not named and not _across(verdict, old, new)):
                 continue
-            if not named and (verdict.kind == "update" or not verdict.reason.startswith("the same attribute of another")):
-                continue
-            note(verdict, place, where)
-            same = same or verdict.kind == "duplicate"
-        matched += same
-    return matched
+            best.note(_found(verdict, place, where))
+            if verdict.kind == "duplicate":
+                matched.add(new.plain)
+    return len(matched)
 
 
-def may_conflict(a: Statement, b: Statement) -> bool:
-    """Whether it is worth to compare two statements: they share a word or a verb, or one tells of a change."""
-    return bool(a.stems & b.stems) or a.changed or b.changed or (a.verb == b.verb and bool(a.verb)) or True
+def _bare(a: Statement, b: Statement) -> bool:
+    """Whether two statements without a word in common may be about one attribute: `is a cat`, `is a dog`; or a change of it."""
+    return (a.verb == b.verb and bool(a.verb)) or a.changed != b.changed
 
 
-def judge_alone(told: Told, meaning: Meaning = LEXICAL) -> list[Found]:
-    """The conflicts among one entity's own observations; the later one counts as the newer."""
-    return []
+def _across(verdict: Verdict, a: Statement, b: Statement) -> bool:
+    """Whether a verdict holds for things of two names: what they say must name its own subject, or be long and all but equal."""
+    if verdict.kind == "contradiction":
+        return verdict.reason == ALONE
+    return verdict.kind == "duplicate" and verdict.confidence >= SURE and min(len(a.words), len(b.words)) >= 3

@@ -1,6 +1,7 @@
 """Words and sentences as the shipped embedder sees them, for comparing statements. Vectors of words are remembered."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,12 @@ class Static:
         self._embedder = StaticEmbedder()
         self._kept: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
-    def words(self, one: str, other: str) -> float:
-        """The cosine of two words' vectors; 0 for a word without a known piece."""
-        return float(self._vector(one) @ self._vector(other))
+    def words(self, some: Sequence[str], others: Sequence[str]) -> list[list[float]]:
+        """The cosines of words' vectors; 0 for a word without a known piece."""
+        import numpy as np
+
+        cosines = np.stack([self._vector(word) for word in some]) @ np.stack([self._vector(word) for word in others]).T
+        return cosines.tolist()
 
     def sentences(self, one: str, other: str) -> float:
         """The same for sentences."""

@@ -12,10 +12,12 @@ from enhanced_memory.daemon.conflicts.words import (
     CHANGES,
     DENIALS,
     IRREGULAR,
+    LIGHT,
     MANY_VERBS,
     MONTHS,
     NUMBERS,
     ONE_VERBS,
+    SAME,
     SIMILAR_VERBS,
     STOP,
     UNITS,
@@ -70,7 +72,8 @@ class Statement(msgspec.Struct, frozen=True):
     plain: str
     """Two statements with one `plain` say the same with the same words."""
     words: tuple[Word, ...]
-    stems: frozenset[str]
+    keys: frozenset[str]
+    """What the statement is about, so that those that have nothing in common need not be compared: stems, and what may stand for them."""
     verb: str
     """The stem of the verb, `be` for a sentence that says what something is; empty where none was recognised."""
     denied: bool
@@ -97,6 +100,8 @@ _PLAIN = re.compile(r"[+\-−]?\d+(?:[.:/-]\d+)*|[^\W_]+|[%#@+^=<>*/{}]")
 
 def plain(text: str) -> str:
     """A text without what does not change its meaning: case, accents, punctuation, spaces. Numbers keep their points and signs."""
+    if len(text) > 20 * LONGEST:
+        return " ".join(text.lower().split())  # a document: its letters are enough
     low = folded(_THOUSANDS.sub("", text))
     return " ".join(_PLAIN.findall(low))
 
@@ -200,9 +205,28 @@ def read(text: str, name: str = "") -> Statement:
     if words and not any(word.tail for word in words):
         words = [Word(word.stem, word.sort, True, word.said, word.own) for word in words]
     return Statement(
-        text, plain(text), tuple(words), frozenset(word.stem for word in words), verb, denied, changed,
+        text, plain(text), tuple(words), keys_of(words), verb, denied, changed,
         bool(_PERIOD.search(text)), only, passive,
     )  # fmt: skip
+
+
+def keys_of(words: list[Word]) -> frozenset[str]:
+    """The stems of content words, and the groups of words that may stand for one another."""
+    found: set[str] = set()
+    for word in words:
+        if word.stem not in LIGHT_STEMS and not word.own:
+            found.add(word.stem)
+            found |= GROUPS.get(word.stem, _NONE)
+    return frozenset(found)
+
+
+_NONE: frozenset[str] = frozenset()
+LIGHT_STEMS = frozenset(map(stem, LIGHT))
+GROUPS: dict[str, set[str]] = {}
+"""The groups of words that may stand for one another, by stem."""
+for _number, _line in enumerate(SAME):
+    for _word in _line.split():
+        GROUPS.setdefault(stem(_word), set()).add(f"={_number}")
 
 
 def _sorted(raw: str, low: str, first: bool) -> tuple[Sort, str]:

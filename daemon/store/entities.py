@@ -92,6 +92,7 @@ class Entities(Known):
                 "versions",
                 "messages",
                 "relations",
+                "conflicts",
                 "uses",
                 "entities",
             )

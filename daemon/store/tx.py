@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from enhanced_memory.daemon.store.conflicts import Conflicts
 from enhanced_memory.daemon.store.entities import Entities
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.log import Log
@@ -27,6 +28,7 @@ class Tx(Ground):
         self.vectors = Vectors(self)
         self.entities = Entities(self, self.words)
         self.relations = Relations(self, self.entities)
+        self.conflicts = Conflicts(self)
         self.streams = Streams(self, self.words)
         self.spaces = Spaces(self)
         self.log = Log(self)
