@@ -14,7 +14,7 @@ import msgspec
 from enhanced_memory.daemon.conflicts import words as known
 from enhanced_memory.daemon.conflicts.statements import GROUPS, LIGHT_STEMS, Statement, Word, stem
 
-__all__ = ["LEXICAL", "Kind", "Meaning", "Verdict", "compare"]
+__all__ = ["ALONE", "LEXICAL", "Kind", "Meaning", "Verdict", "compare", "related"]
 
 Kind = Literal["duplicate", "contradiction", "update"]
 
@@ -75,6 +75,10 @@ MEANT = 0.66
 
 MEANT_COSINE = 0.80
 
+SHORT = 6
+SHARED = 0.34
+"""Statements of more than `SHORT` content words must share this part of the shorter one's to be compared."""
+
 TOPIC = 0.30
 """Two sentences are about one thing from this cosine on, if one of them tells of a change."""
 
@@ -91,8 +95,9 @@ _MANY_VERBS, _MANY_NOUNS = frozenset(map(stem, known.MANY_VERBS)), frozenset(map
 _FOR_ONE, _SIMILAR = frozenset(map(stem, known.FOR_ONE)), frozenset(map(stem, known.SIMILAR_VERBS))
 
 _NONE: set[str] = set()
+_SOFT = frozenset(("word", "name"))
 _HARD = frozenset(("number", "month", "weekday", "name", "code"))
-_PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "de")
+_PREFIXES = frozenset(("un", "in", "im", "ir", "il", "dis", "non", "de"))
 
 
 class _Aligned(msgspec.Struct):
@@ -120,52 +125,81 @@ def weight(word: Word) -> float:
 
 def opposite(one: str, other: str) -> bool:
     """Whether one of two stems at most is true of a thing."""
-    if other in _OPPOSITE.get(one, ()):
+    if other in _OPPOSITE.get(one, _NONE):
         return True
-    short, long = sorted((one, other), key=len)
-    return len(short) >= 3 and any(long == prefix + short for prefix in _PREFIXES)
+    short, long = (one, other) if len(one) < len(other) else (other, one)
+    return len(short) >= 3 and long.endswith(short) and long[: -len(short)] in _PREFIXES
+
+
+def related(a: Statement, b: Statement) -> bool:
+    """Whether it is worth to compare two statements: they share a word or, if they are short, a verb; long ones share several."""
+    shared = len(a.keys & b.keys)
+    least = min(len(a.words), len(b.words))
+    if least > SHORT:
+        return shared >= SHARED * least
+    return shared > 0 or (a.verb == b.verb and bool(a.verb)) or a.changed != b.changed
 
 
 def _align(a: Statement, b: Statement, meaning: Meaning) -> _Aligned:
-    left, right = list(a.words), list(b.words)
     pairs: list[tuple[Word, Word, float]] = []
-    places: dict[str, list[Word]] = {}
-    for word in right:
-        places.setdefault(word.stem, []).append(word)
+    waiting: dict[str, list[Word]] = {}
+    for word in b.words:
+        waiting.setdefault(word.stem, []).append(word)
+    left: list[Word] = []
+    for word in a.words:
+        there = waiting.get(word.stem)
+        if there:
+            pairs.append((word, there.pop(0), 1.0))
+        else:
+            left.append(word)
+    gone = {id(other) for _, other, _ in pairs}
+    right = [word for word in b.words if id(word) not in gone]
+    opposed: list[tuple[Word, Word]] = []
+    if left and right:
+        left, right = _by_letters(left, right, pairs, opposed)
+    if left and right:
+        left, right = _by_meaning(left, right, pairs, meaning)
+    return _Aligned(
+        pairs, opposed, [word for word in left if not word.own], [word for word in right if not word.own]
+    )
+
+
+def _by_letters(
+    left: list[Word], right: list[Word], pairs: list[tuple[Word, Word, float]], opposed: list[tuple[Word, Word]]
+) -> tuple[list[Word], list[Word]]:
+    """Opposites, words that may stand for one another, and words derived from one another; what is left then."""
     rest: list[Word] = []
     for word in left:
-        there = places.get(word.stem)
-        if there:
-            other = there.pop(0)
-            pairs.append((word, other, 1.0))
-            right.remove(other)
-        else:
-            rest.append(word)
-    left = rest
-    opposed: list[tuple[Word, Word]] = []
-    for word in list(left):
-        for other in right:
-            if opposite(word.stem, other.stem):
+        known_opposites, groups = _OPPOSITE.get(word.stem, _NONE), _SAME.get(word.stem, _NONE)
+        for place, other in enumerate(right):
+            said = other.stem
+            if said in known_opposites or (said[-2:] == word.stem[-2:] and opposite(word.stem, said)):
                 opposed.append((word, other))
-            elif _SAME.get(word.stem, _NONE) & _SAME.get(other.stem, _NONE) or _joined(word, other):
+            elif (groups and not groups.isdisjoint(_SAME.get(said, _NONE))) or (
+                said[:5] == word.stem[:5] and _joined(word, other)
+            ):
                 pairs.append((word, other, 1.0))
             else:
                 continue
-            left.remove(word)
-            right.remove(other)
+            del right[place]
             break
-    soft: list[tuple[float, int, int]] = []
-    if left and right:
-        cosines = meaning.words([word.said for word in left], [word.said for word in right])
-        soft = sorted(
-            (-near, place, where)
-            for (place, word), (where, other) in product(enumerate(left), enumerate(right))
-            if (near := cosines[place][where]) >= NEAR_WORD
-            and word.sort in ("word", "name")
-            and other.sort in ("word", "name")
-            and not (word.sort == other.sort == "name")
-            and (near >= SAME_WORD or (word.tail and other.tail))
-        )
+        else:
+            rest.append(word)
+    return rest, right
+
+
+def _by_meaning(
+    left: list[Word], right: list[Word], pairs: list[tuple[Word, Word, float]], meaning: Meaning
+) -> tuple[list[Word], list[Word]]:
+    """Words whose vectors are near, the nearest first; what is left then."""
+    cosines = meaning.words([word.said for word in left], [word.said for word in right])
+    soft = sorted(
+        (-near, place, where)
+        for place, row in enumerate(cosines)
+        if max(row) >= NEAR_WORD
+        for where, near in enumerate(row)
+        if near >= NEAR_WORD and _may_align(left[place], right[where], near)
+    )
     gone_left: set[int] = set()
     gone_right: set[int] = set()
     for near, place, where in soft:
@@ -174,17 +208,22 @@ def _align(a: Statement, b: Statement, meaning: Meaning) -> _Aligned:
         gone_left.add(place)
         gone_right.add(where)
         pairs.append((left[place], right[where], -near))
-    return _Aligned(
-        pairs,
-        opposed,
-        [word for place, word in enumerate(left) if place not in gone_left and not word.own],
-        [word for place, word in enumerate(right) if place not in gone_right and not word.own],
+    return (
+        [word for place, word in enumerate(left) if place not in gone_left],
+        [word for place, word in enumerate(right) if place not in gone_right],
     )
+
+
+def _may_align(one: Word, other: Word, near: float) -> bool:
+    """Numbers, dates and names are what they are; words in front of the verb say what it is about, and have to be nearer."""
+    if one.sort not in _SOFT or other.sort not in _SOFT or one.sort == other.sort == "name":
+        return False
+    return near >= SAME_WORD or (one.tail and other.tail)
 
 
 def _joined(one: Word, other: Word) -> bool:
     """One word derived from the other: `allergy` and `allergic`."""
-    if one.sort in ("number", "month", "weekday", "code") or other.sort in ("number", "month", "weekday", "code"):
+    if one.sort not in _SOFT or other.sort not in _SOFT:
         return False
     short, long = sorted((one.stem, other.stem), key=len)
     common = 0

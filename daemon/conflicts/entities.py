@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 
-from enhanced_memory.daemon.conflicts.comparing import ALONE, LEXICAL, Kind, Meaning, Verdict, compare
+from enhanced_memory.daemon.conflicts.comparing import ALONE, LEXICAL, Kind, Meaning, Verdict, compare, related
 from enhanced_memory.daemon.conflicts.names import name_key
-from enhanced_memory.daemon.conflicts.statements import Statement, plain, read
+from enhanced_memory.daemon.conflicts.statements import Statement, plain, read, rough
 
 __all__ = ["THRESHOLD", "UPDATE", "Found", "Told", "judge", "judge_alone", "overlap"]
 
@@ -23,6 +23,9 @@ MOST_PAIRS = 4000
 
 MOST_ALONE = 60
 """The newest observations of an entity that are compared with one another."""
+
+ROUGH = 7
+"""Texts of more words than this that share less than a quarter of them are not looked at closely."""
 
 MOST_TOLD = 5
 """Conflicts of one entity with itself that are told at once."""
@@ -93,13 +96,17 @@ def judge_alone(told: Told, meaning: Meaning = LEXICAL) -> list[Found]:
     An observation that tells of a change is reported where it is about another one without doubt: most of an entity's past
     is no conflict.
     """
-    said = [read(text, told.name) for text in told.observations[-MOST_ALONE:]]
-    skipped = max(0, len(told.observations) - MOST_ALONE)
+    texts = told.observations[-MOST_ALONE:]
+    skipped = len(told.observations) - len(texts)
+    words = [rough(text) for text in texts]
     found: list[Found] = []
-    for where, new in enumerate(said):
-        for place in range(where):
-            old = said[place]
-            if not (old.keys & new.keys or _bare(old, new)):
+    for where, newer in enumerate(words):
+        for place, older in enumerate(words[:where]):
+            least = min(len(newer), len(older))
+            if least > ROUGH and len(newer & older) * 4 < least:
+                continue
+            old, new = read(texts[place], told.name), read(texts[where], told.name)
+            if not related(old, new):
                 continue
             verdict = compare(old, new, meaning)
             if verdict is not None and (verdict.kind != "update" or verdict.confidence >= SURE):
@@ -144,7 +151,7 @@ def _statements(a: Told, b: Told, named: bool, best: _Best, meaning: Meaning) ->
             continue
         for place in range(len(older) - 1, -1, -1):
             old = older[place]
-            if old.plain in said or not (old.keys & new.keys or (named and _bare(old, new))):
+            if old.plain in said or not (related(old, new) if named else old.keys & new.keys):
                 continue
             pairs += 1
             if pairs > MOST_PAIRS:
@@ -156,11 +163,6 @@ def _statements(a: Told, b: Told, named: bool, best: _Best, meaning: Meaning) ->
             if verdict.kind == "duplicate":
                 matched.add(new.plain)
     return len(matched)
-
-
-def _bare(a: Statement, b: Statement) -> bool:
-    """Whether two statements without a word in common may be about one attribute: `is a cat`, `is a dog`; or a change of it."""
-    return (a.verb == b.verb and bool(a.verb)) or a.changed != b.changed
 
 
 def _across(verdict: Verdict, a: Statement, b: Statement) -> bool:

@@ -24,12 +24,15 @@ from enhanced_memory.daemon.conflicts.words import (
     WEEKDAYS,
 )
 
-__all__ = ["Statement", "Word", "plain", "read", "stem"]
+__all__ = ["GROUPS", "LIGHT_STEMS", "Statement", "Word", "folded", "plain", "read", "rough", "stem"]
 
 Sort = Literal["word", "name", "number", "month", "weekday", "code"]
 
 LONGEST = 2000
 """Characters of a text that are compared: a conflict of one sentence with one of fifty is not told by its words."""
+
+REMEMBERED = 300
+"""Characters up to which what was read of a text is remembered."""
 
 MOST = 60
 """Content words that are compared, for the same reason."""
@@ -95,6 +98,7 @@ def folded(text: str) -> str:
     return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char)).casefold()
 
 
+_NONE: frozenset[str] = frozenset()
 _PLAIN = re.compile(r"[+\-−]?\d+(?:[.:/-]\d+)*|[^\W_]+|[%#@+^=<>*/{}]")
 
 
@@ -143,71 +147,133 @@ _STEMMED_CHANGES = frozenset(map(stem, CHANGES)) | CHANGES
 _STEMMED_DISLIKES = {stem(word): stem(other) for word, other in _DISLIKES.items()}
 
 
-@lru_cache(1 << 14)
 def read(text: str, name: str = "") -> Statement:
     """`text` as a statement about what is called `name`, whose words in it say nothing further."""
-    cut = _THOUSANDS.sub("", text[:LONGEST])
-    for found, instead in _CONTRACTED:
-        cut = found.sub(instead, cut)
-    changed = bool(_LONGER.search(cut))
-    cut = _NO_LONGER.sub(" no_longer ", cut)
-    own = {stem(one) for one in re.findall(r"[^\W_]+", folded(name))} if name else set[str]()
+    return _kept(text, name) if len(text) <= REMEMBERED else _read(text, name)
+
+
+def rough(text: str) -> frozenset[str]:
+    """Words of a text that may tell what it is about: a quick look, by which most pairs are seen to have nothing in common."""
+    return frozenset(_LETTERS.findall(text[:LONGEST].lower())) - _SAYS_LITTLE
+
+
+_LETTERS = re.compile(r"\w+")
+_SAYS_LITTLE = STOP | AUXILIARIES
+
+
+def _read(text: str, name: str) -> Statement:
+    cut = text[:LONGEST]
+    if "," in cut:
+        cut = _THOUSANDS.sub("", cut)
+    if "'" in cut or "’" in cut or "annot" in cut:
+        for found, instead in _CONTRACTED:
+            cut = found.sub(instead, cut)
+    changed = _LONGER.search(cut) is not None
+    if changed:
+        cut = _NO_LONGER.sub(" ", cut)
+    own = _stems_of(name) if name else _NONE
     words: list[Word] = []
-    denied = False
+    denied = passive = state = only = tail = False
     verb = ""
-    tail = False
-    passive = False
-    state = False
-    spot = 0
-    tokens = list(_TOKEN.finditer(cut))
-    only = False
-    for number, match in enumerate(tokens):
-        raw = match.group()
-        low = folded(raw)
-        spot += 1
-        if low in ("no_longer", "longer"):
-            continue
-        if low in DENIALS:
-            denied = not denied
-            if low.startswith("lack"):
-                verb, tail = verb or "have", True
-            continue
-        if low == "only":
-            only = True
-        if low == ":":
-            # `Deadline: 15 May` says what `The deadline is 15 May` says.
-            if words and not tail:
-                verb, tail = verb or "be", True
-            continue
-        if low in AUXILIARIES:
+    tokens: list[str] = _TOKEN.findall(cut)
+    last = len(tokens) - 1
+    for number, raw in enumerate(tokens):
+        token = _token(raw)
+        part = token.part
+        if part == "word":
+            if len(words) >= MOST:
+                break
+            value, sort = token.stem, token.sort
+            denied = denied != token.denies
+            if sort == "word":
+                if number and token.capital:
+                    sort = "name"
+                elif token.changes and not (state and token.participle):
+                    changed = True  # `is closed` tells how it is, `was closed` what happened
+            if value in own and not tail:
+                words.append(Word(value, sort, tail, token.low, own=True))
+                continue
+            if token.verb and sort == "word" and verb in _WEAK and not (words and words[-1].tail):
+                verb, tail = value, True
+            words.append(Word(value, sort, tail, token.low))
+        elif part == "auxiliary":
             if not tail:
-                verb = "be" if low in _BE else "have" if low in _HAVE else verb or "do"
-                tail = True
-            state = low in _STATES
-            continue
-        if low in STOP or (low in _SIDES and (number + 1 < len(tokens) or state is False)):
-            passive = passive or (low in _AGENTS and bool(words) and words[-1].said.endswith(_PARTICIPLES))
-            continue
-        if len(words) >= MOST:
-            break
-        sort, value = _sorted(raw, low, spot == 1)
-        if sort in ("word", "name") and value in _STEMMED_DISLIKES:
-            denied, value = not denied, _STEMMED_DISLIKES[value]
-        if sort == "word" and (value in _STEMMED_CHANGES or low in CHANGES):
-            # `Is closed` tells how it is, `was closed` what happened.
-            changed = changed or not (state and low.endswith(_PARTICIPLES))
-        if value in own and not tail:
-            words.append(Word(value, sort, tail, low, own=True))
-            continue
-        if sort == "word" and value in _VERBS and verb in ("", "be", "have", "do") and not (words and words[-1].tail):
-            verb, tail = value, True
-        words.append(Word(value, sort, tail, low))
+                verb, tail = token.stem or verb or "do", True
+            state = token.low in _STATES
+        elif part == "stop":
+            only = only or token.low == "only"
+            if token.low in _AGENTS and words and words[-1].said.endswith(_PARTICIPLES):
+                passive = True
+        elif part == "side":
+            if number == last and state:
+                words.append(Word(token.low, "word", tail, token.low))
+        elif part == "denial":
+            denied = not denied
+            if token.verb:
+                verb, tail = verb or "have", True
+        elif words and not tail:
+            # `Deadline: 15 May` says what `The deadline is 15 May` says.
+            verb, tail = verb or "be", True
     if words and not any(word.tail for word in words):
         words = [Word(word.stem, word.sort, True, word.said, word.own) for word in words]
     return Statement(
-        text, plain(text), tuple(words), keys_of(words), verb, denied, changed,
-        bool(_PERIOD.search(text)), only, passive,
+        text[:LONGEST], plain(text), tuple(words), keys_of(words), verb, denied, changed,
+        ("19" in cut or "20" in cut) and _PERIOD.search(cut) is not None, only, passive,
     )  # fmt: skip
+
+
+_kept = lru_cache(1 << 13)(_read)
+
+
+class _Token(msgspec.Struct, frozen=True):
+    """What a token is, wherever it stands."""
+
+    part: Literal["word", "auxiliary", "stop", "side", "denial", "colon"]
+    low: str
+    stem: str = ""
+    sort: Sort = "word"
+    capital: bool = False
+    changes: bool = False
+    participle: bool = False
+    verb: bool = False
+    denies: bool = False
+
+
+@lru_cache(1 << 15)
+def _token(raw: str) -> _Token:
+    low = folded(raw)
+    if low in DENIALS:
+        return _Token("denial", low, verb=low.startswith("lack"))
+    if not (low[0].isalnum() or low[0] in "%#"):
+        return _Token("colon" if low == ":" else "stop", low)
+    if low in AUXILIARIES:
+        return _Token("auxiliary", low, "be" if low in _BE else "have" if low in _HAVE else "")
+    if low in STOP:
+        return _Token("stop", low)
+    if low in _SIDES:
+        return _Token("side", low)
+    sort, value = _sorted(raw, low)
+    denies = value in _STEMMED_DISLIKES
+    value = _STEMMED_DISLIKES.get(value, value)
+    return _Token(
+        "word",
+        low,
+        value,
+        sort,
+        raw[0].isupper(),
+        value in _STEMMED_CHANGES or low in CHANGES,
+        low.endswith(_PARTICIPLES),
+        value in _VERBS,
+        denies,
+    )
+
+
+_WEAK = frozenset(("", "be", "have", "do"))
+
+
+@lru_cache(1 << 12)
+def _stems_of(name: str) -> frozenset[str]:
+    return frozenset(stem(one) for one in re.findall(r"[^\W_]+", folded(name)))
 
 
 def keys_of(words: list[Word]) -> frozenset[str]:
@@ -220,7 +286,6 @@ def keys_of(words: list[Word]) -> frozenset[str]:
     return frozenset(found)
 
 
-_NONE: frozenset[str] = frozenset()
 LIGHT_STEMS = frozenset(map(stem, LIGHT))
 GROUPS: dict[str, set[str]] = {}
 """The groups of words that may stand for one another, by stem."""
@@ -229,19 +294,16 @@ for _number, _line in enumerate(SAME):
         GROUPS.setdefault(stem(_word), set()).add(f"={_number}")
 
 
-def _sorted(raw: str, low: str, first: bool) -> tuple[Sort, str]:
-    """What a token is, and what it is compared by."""
+def _sorted(raw: str, low: str) -> tuple[Sort, str]:
+    """What a content word is, and what it is compared by."""
     if low[0].isdigit():
-        digits = re.sub(r"(?:st|nd|rd|th)$", "", low)
-        return "number", digits
+        return "number", re.sub(r"(?:st|nd|rd|th)$", "", low)
     if low in NUMBERS:
         return "number", NUMBERS[low]
     if low in WEEKDAYS:
         return "weekday", f"weekday {WEEKDAYS[low]}"
-    if low in MONTHS and (low != "may" or raw != "may") and (low != "march" or raw != "march"):
+    if low in MONTHS and raw not in ("may", "march"):
         return "month", f"month {MONTHS[low]}"
     if "@" in low or "/" in low or "(" in low or any(char.isdigit() for char in low):
         return "code", low
-    if (not first and raw[0].isupper()) or (len(raw) > 1 and raw.isupper()):
-        return "name", stem(low)
-    return "word", stem(low)
+    return ("name" if len(raw) > 1 and raw.isupper() else "word"), stem(low)
