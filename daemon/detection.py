@@ -99,7 +99,9 @@ class Detection:
             one
             for one in found
             if not (one.existing_entity == one.entity and one.conflict_type != "contradiction" and one.new_says is None)
-            and not (one.conflict_type == "duplicate" and one.existing_says == one.new_says and one.new_says is not None)
+            and not (
+                one.conflict_type == "duplicate" and one.existing_says == one.new_says and one.new_says is not None
+            )
         ]
 
     def _checked(self, given: EntityInput) -> None:
@@ -156,9 +158,7 @@ class Detection:
 
 def told_of(given: EntityInput) -> Told:
     """Given data as far as conflicts go."""
-    return Told(
-        given.name, given.type, [one if isinstance(one, str) else one.text for one in given.observations]
-    )
+    return Told(given.name, given.type, [one if isinstance(one, str) else one.text for one in given.observations])
 
 
 def told_of_stored(known: Stored) -> Told:
@@ -172,9 +172,7 @@ def _got(ref: Ref, tx: Tx) -> Stored:
 
 def _judged(told: Told, found: list[Stored], threshold: float, meaning: Meaning) -> list[ConflictFound]:
     conflicts = [
-        _found(told, known, one)
-        for known in found
-        for one in judge(told_of_stored(known), told, threshold, meaning)
+        _found(told, known, one) for known in found for one in judge(told_of_stored(known), told, threshold, meaning)
     ]
     return sorted(conflicts, key=lambda one: -one.confidence)
 

@@ -20,7 +20,7 @@ CLOSELY = 40
 PROBES = 8
 """Observations whose words are looked for: the longest, which say most."""
 
-MEANT = 3
+MEANT = 2
 """Texts whose meaning is looked for."""
 
 HITS = 20

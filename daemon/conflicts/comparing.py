@@ -159,9 +159,7 @@ def _align(a: Statement, b: Statement, meaning: Meaning) -> _Aligned:
         left, right = _by_letters(left, right, pairs, opposed)
     if left and right:
         left, right = _by_meaning(left, right, pairs, meaning)
-    return _Aligned(
-        pairs, opposed, [word for word in left if not word.own], [word for word in right if not word.own]
-    )
+    return _Aligned(pairs, opposed, [word for word in left if not word.own], [word for word in right if not word.own])
 
 
 def _by_letters(
@@ -266,15 +264,13 @@ def _excluded(a: Statement, b: Statement, found: _Aligned, meaning: Meaning) -> 
     flips = (a.denied != b.denied) + len(found.opposed)
     if _subjects_differ(found):
         return _definite(a, b, found)
-    if flips % 2 == 1 and found.pairs or (flips == 1 and found.opposed):
+    if (flips % 2 == 1 and found.pairs) or (flips == 1 and found.opposed):
         loose = [word for word in (*left, *right) if word.stem not in _LIGHT]
         both = bool(left) and bool(right)
         counts = a.denied != b.denied and not found.opposed and all(word.sort == "number" for word in loose)
         if not both and (len(loose) <= 1 or counts) and not (loose and loose[0].sort in _HARD and not counts):
             strength = 0.95 if not loose else 0.85
-            reason = (
-                "opposite words of the same thing" if found.opposed else "one denies what the other says"
-            )
+            reason = "opposite words of the same thing" if found.opposed else "one denies what the other says"
             return Verdict("contradiction", strength * (0.6 + 0.4 * found.score if found.pairs else 0.8), reason)
         return None
     if flips:

@@ -25,7 +25,7 @@ MOST_ALONE = 60
 """The newest observations of an entity that are compared with one another."""
 
 ROUGH = 7
-"""Texts of more words than this that share less than a quarter of them are not looked at closely."""
+"""Texts of more words than this that share less than a third of them are not looked at closely."""
 
 MOST_TOLD = 5
 """Conflicts of one entity with itself that are told at once."""
@@ -102,8 +102,7 @@ def judge_alone(told: Told, meaning: Meaning = LEXICAL) -> list[Found]:
     found: list[Found] = []
     for where, newer in enumerate(words):
         for place, older in enumerate(words[:where]):
-            least = min(len(newer), len(older))
-            if least > ROUGH and len(newer & older) * 4 < least:
+            if not _worth(older, newer, True):
                 continue
             old, new = read(texts[place], told.name), read(texts[where], told.name)
             if not related(old, new):
@@ -139,19 +138,21 @@ def _whole(kind: Kind, confidence: float, reason: str) -> Found:
 
 def _statements(a: Told, b: Told, named: bool, best: _Best, meaning: Meaning) -> int:
     """Compare statement by statement; how many of the newer one say the same as one of the older in other words."""
-    # Under two names the subject is what the sentences themselves say.
-    older = [read(text, a.name if named else "") for text in a.observations]
-    newer = [read(text, b.name if named else "") for text in b.observations]
-    says, said = {one.plain for one in older}, {one.plain for one in newer}
+    older = [(plain(text), rough(text)) for text in a.observations]
+    newer = [(plain(text), rough(text)) for text in b.observations]
+    says, said = {one for one, _ in older}, {one for one, _ in newer}
     matched: set[str] = set()
     pairs = 0
     for where in range(len(newer) - 1, -1, -1):
-        new = newer[where]
-        if new.plain in says:
+        if newer[where][0] in says:
             continue
         for place in range(len(older) - 1, -1, -1):
-            old = older[place]
-            if old.plain in said or not (related(old, new) if named else old.keys & new.keys):
+            if older[place][0] in said or not _worth(older[place][1], newer[where][1], named):
+                continue
+            # Under two names the subject is what the sentences themselves say.
+            old = read(a.observations[place], a.name if named else "")
+            new = read(b.observations[where], b.name if named else "")
+            if named and not related(old, new):
                 continue
             pairs += 1
             if pairs > MOST_PAIRS:
@@ -163,6 +164,15 @@ def _statements(a: Told, b: Told, named: bool, best: _Best, meaning: Meaning) ->
             if verdict.kind == "duplicate":
                 matched.add(new.plain)
     return len(matched)
+
+
+def _worth(older: frozenset[str], newer: frozenset[str], named: bool) -> bool:
+    """Whether two texts are worth reading: their words overlap, or they are short; under two names they must say nearly the same."""
+    shared = len(older & newer)
+    if not named:
+        return shared * 2 >= max(len(older), len(newer))
+    least = min(len(older), len(newer))
+    return least <= ROUGH or shared * 3 >= least
 
 
 def _across(verdict: Verdict, a: Statement, b: Statement) -> bool:

@@ -7,8 +7,8 @@ from enhanced_memory.daemon.conflicts.statements import folded
 
 __all__ = ["name_key"]
 
-_TITLES = frozenset("dr prof professor mr mrs ms miss sir the".split())
-_FORMS = frozenset("inc corp corporation ltd llc gmbh ag co company limited".split())
+_TITLES = frozenset(["dr", "prof", "professor", "mr", "mrs", "ms", "miss", "sir", "the"])
+_FORMS = frozenset(["inc", "corp", "corporation", "ltd", "llc", "gmbh", "ag", "co", "company", "limited"])
 _UMLAUTS = str.maketrans({"ä": "a", "ö": "o", "ü": "u", "ß": "ss"})
 _PART = re.compile(r"\d+|[^\W\d_]+")
 

@@ -57,7 +57,13 @@ class Scanning:
     """One scan of one space."""
 
     def __init__(
-        self, engine: Engine, embedding: Embedding, pool: ThreadPoolExecutor, meaning: Meaning, call: Call, threshold: float
+        self,
+        engine: Engine,
+        embedding: Embedding,
+        pool: ThreadPoolExecutor,
+        meaning: Meaning,
+        call: Call,
+        threshold: float,
     ) -> None:
         self._engine = engine
         self._model = embedding.serving
@@ -222,8 +228,7 @@ class Scanning:
 
 
 def _page(after: int, tx: Tx) -> list[Stored]:
-    conditions = ["not_expired", *(["after_id"] if after else [])]
-    return tx.entities.page(*conditions, limit=PAGE, **({"after": after} if after else {}))
+    return tx.entities.page("not_expired", "after_id", limit=PAGE, after=after)
 
 
 def _known(ids: set[int], tx: Tx) -> dict[int, Stored]:

@@ -125,7 +125,11 @@ def stem(word: str) -> str:
     elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
     for ending in ("ing", "ied", "ed"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and any(char in "aeiouy" for char in word[: -len(ending)]):
+        if (
+            word.endswith(ending)
+            and len(word) - len(ending) >= 3
+            and any(char in "aeiouy" for char in word[: -len(ending)])
+        ):
             word = word[: -len(ending)] + ("y" if ending == "ied" else "")
             if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":
                 word = word[:-1]
@@ -136,13 +140,34 @@ def stem(word: str) -> str:
 
 
 _VERBS = frozenset(map(stem, MANY_VERBS | ONE_VERBS | SIMILAR_VERBS | CHANGES))
-_BE = frozenset("is are was were be been being am remains remain stays stay became become becomes gets got get".split())
-_STATES = frozenset("is are am being remain remains stay stays".split())
-_AGENTS = frozenset("by in under at".split())
-_SIDES = frozenset("on off up out".split())
+_BE = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "am",
+        "remains",
+        "remain",
+        "stays",
+        "stay",
+        "became",
+        "become",
+        "becomes",
+        "gets",
+        "got",
+        "get",
+    ]
+)
+_STATES = frozenset(["is", "are", "am", "being", "remain", "remains", "stay", "stays"])
+_AGENTS = frozenset(["by", "in", "under", "at"])
+_SIDES = frozenset(["on", "off", "up", "out"])
 """Prepositions, unless they end the sentence: `debug mode is on`."""
 _PARTICIPLES = ("ed", "en", "made", "built", "led", "held", "sold", "born", "bought", "kept")
-_HAVE = frozenset("has have had having".split())
+_HAVE = frozenset(["has", "have", "had", "having"])
 _STEMMED_CHANGES = frozenset(map(stem, CHANGES)) | CHANGES
 _STEMMED_DISLIKES = {stem(word): stem(other) for word, other in _DISLIKES.items()}
 

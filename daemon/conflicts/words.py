@@ -61,8 +61,7 @@ LIGHT = _set(
 NUMBERS = {
     word: str(value)
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-        " eighteen nineteen twenty".split()
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
     )
 } | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80", "ninety": "90"} | {
     "hundred": "100", "thousand": "1000", "million": "1000000", "dozen": "12", "once": "1", "twice": "2", "single": "1",
@@ -71,15 +70,27 @@ NUMBERS = {
 MONTHS = {
     name: number
     for number, names in enumerate(
-        "january jan,february feb,march,april apr,may,june jun,july jul,august aug,september sep sept,october oct"
-        ",november nov,december dec".split(",")
+        [
+            "january jan",
+            "february feb",
+            "march",
+            "april apr",
+            "may",
+            "june jun",
+            "july jul",
+            "august aug",
+            "september sep sept",
+            "october oct",
+            "november nov",
+            "december dec",
+        ]
     )
     for name in names.split()
 }
 
 WEEKDAYS = {
     name: number
-    for number, day in enumerate("monday tuesday wednesday thursday friday saturday sunday".split())
+    for number, day in enumerate(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
     for name in (day, day + "s")
 }
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
-from enhanced_memory.client.operations.conflicts import ConflictPage, ListConflicts, Resolved, ResolveConflict
+from enhanced_memory.client.operations.conflicts import ConflictPage, ListConflicts, ResolveConflict, Resolved
 from enhanced_memory.client.values import ConflictStatus, MemoryConflict, Outcome, Resolution
 from enhanced_memory.daemon.handlers.editing import copy, outcome, put, set_attribute
 from enhanced_memory.daemon.handlers.filters import as_json
@@ -72,11 +72,7 @@ def told(tx: Tx, found: list[Kept]) -> list[MemoryConflict]:
 
 
 def _told(tx: Tx, one: Kept, entity: Stored | None, other: Stored | None) -> MemoryConflict:
-    gone = [
-        number
-        for number, stored in ((one.entity, entity), (one.other, other))
-        if stored is None or stored.deleted
-    ]
+    gone = [number for number, stored in ((one.entity, entity), (one.other, other)) if stored is None or stored.deleted]
     return MemoryConflict(
         id=one.id,
         type=one.type,
@@ -244,9 +240,7 @@ def _within(tx: Tx, one: Kept, entity: Stored, ask: ResolveConflict) -> list[Out
     state = copy(entity.state)
     noted = next((each for each in state.observations if each.id == goes), None)
     if noted is None or not any(each.id in {one.part, one.other_part} - {goes} for each in state.observations):
-        raise Conflict(
-            f"An observation that conflict {one.id} is about is gone.", "resolve the conflict with ignore"
-        )
+        raise Conflict(f"An observation that conflict {one.id} is about is gone.", "resolve the conflict with ignore")
     if ask.action == "update":
         noted.extra = (noted.extra or {}) | {"valid_to": max(tx.now, (noted.extra or {}).get("valid_from", 0))}
     else:

@@ -69,9 +69,7 @@ class Conflicts:
             rows = self._ground.rows.all("conflict", space=layer.space, id=number, at=layer.at)
             if rows:
                 return Kept(*rows[0])
-        raise NotFound(
-            f"There is no conflict {number} in space {self._ground.space_name!r}.", "see `list_conflicts`"
-        )
+        raise NotFound(f"There is no conflict {number} in space {self._ground.space_name!r}.", "see `list_conflicts`")
 
     def settle(self, one: Kept, status: ConflictStatus, notes: str) -> None:
         """Give a conflict another status, in the caller's space."""
