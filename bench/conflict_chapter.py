@@ -108,15 +108,17 @@ def looking(size: Size) -> list[Figure]:
         daemon = home.serve()
         with home.client(timeout_s=600.0) as memory:
             _fill(memory, [*base, *(known for _, known in planted)])
-            until(lambda: "0 passages waiting" in memory.get_memory_status().search, 900)
+            until(lambda: ", 0 passages waiting" in memory.get_memory_status().search, 900)
             fresh = invented(32, 200)
             asked: list[float] = []
+            quiet = daemon.cpu_times()
             for one in fresh:
                 given = EntityInput(one.name, one.type, list(one.observations))
                 began = time.perf_counter()
                 memory.detect_conflicts(entities=[given])
                 asked.append(time.perf_counter() - began)
             busy, began = daemon.cpu_times(), time.perf_counter()
+            asked_cpu = busy.user + busy.system - quiet.user - quiet.system
             pings: list[float] = []
             scan = memory.scan_conflicts(wait_s=0.0)
             while scan.state == "running":
@@ -140,13 +142,18 @@ def looking(size: Size) -> list[Figure]:
     found = sum((known.name, kind) in seen for kind, known in planted)
     cpu = after.user + after.system - busy.user - busy.system
     said = f"{count:,} entities"
+    scanned = f"{cpu:.1f} s of CPU; {scan.pairs:,} pairs compared, {scan.recorded:,} recorded"
+    pinged = f"p50 {told(percentile(pings, 0.5))}"
+    detected = f"p99 {told(percentile(asked, 0.99))}; {asked_cpu / len(asked) * 1e3:.1f} ms of CPU each"
     return [
-        at_most(SECTION, f"detect_conflicts for one new entity against {said}, p50", percentile(asked, 0.5) * 1e3, 30, " ms", f"p99 {told(percentile(asked, 0.99))}"),
-        at_most(SECTION, f"whole-store scan of {said}", seconds, 60 * count / 100_000, " s", f"{cpu:.1f} s of CPU; {scan.pairs:,} pairs compared, {scan.recorded:,} recorded"),
+        at_most(
+            SECTION, f"detect_conflicts for one against {said}, p50", percentile(asked, 0.5) * 1e3, 30, " ms", detected
+        ),
+        at_most(SECTION, f"whole-store scan of {said}", seconds, 60 * count / 100_000, " s", scanned),
         at_least(SECTION, f"planted conflicts that the scan found, of {len(planted)}", found / len(planted), 0.9, ""),
-        Figure(SECTION, "ping while a scan runs, p99", told(percentile(pings, 0.99)), f"p50 {told(percentile(pings, 0.5))}"),
+        Figure(SECTION, "ping while a scan runs, p99", told(percentile(pings, 0.99)), pinged),
         Figure(SECTION, "a second scan recorded", f"{again.recorded}", "nothing has changed since the first"),
-    ]  # fmt: skip
+    ]
 
 
 def _planted(base: list[Known]) -> Iterator[tuple[str, Known]]:

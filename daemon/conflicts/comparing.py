@@ -90,11 +90,12 @@ for _line in known.OPPOSITES:
         _OPPOSITE.setdefault(_other, set()).add(_one)
 
 _SAME, _LIGHT = GROUPS, LIGHT_STEMS
+_BECAUSE = {stem(state): frozenset(map(stem, verbs.split())) for state, verbs in known.BECAUSE.items()}
 _ONE_VERBS, _ONE_NOUNS = frozenset(map(stem, known.ONE_VERBS)), frozenset(map(stem, known.ONE_NOUNS))
 _MANY_VERBS, _MANY_NOUNS = frozenset(map(stem, known.MANY_VERBS)), frozenset(map(stem, known.MANY_NOUNS))
 _FOR_ONE, _SIMILAR = frozenset(map(stem, known.FOR_ONE)), frozenset(map(stem, known.SIMILAR_VERBS))
 
-_NONE: set[str] = set()
+_NONE: frozenset[str] = frozenset()
 _SOFT = frozenset(("word", "name"))
 _HARD = frozenset(("number", "month", "weekday", "name", "code"))
 _PREFIXES = frozenset(("un", "in", "im", "ir", "il", "dis", "non", "de"))
@@ -357,7 +358,9 @@ def _updated(a: Statement, b: Statement, found: _Aligned, meaning: Meaning) -> V
     near = meaning.sentences(a.text, b.text)
     if _subjects_differ(found) and not telling:
         return None
-    if telling or found.opposed or near >= TOPIC:
+    stated = [*(word.stem for word in a.words), a.verb]
+    caused = any(not _BECAUSE.get(one, _NONE).isdisjoint(word.stem for word in b.words) for one in stated)
+    if telling or found.opposed or caused or near >= TOPIC:
         strength = min(0.95, 0.55 + 0.25 * found.score + 0.25 * max(near, 0.0))
         return Verdict("update", strength, "the newer one tells of a change")
     return None

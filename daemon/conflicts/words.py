@@ -6,6 +6,7 @@ that stands in no list is judged by its letters, its class (number, date, name) 
 
 __all__ = [
     "AUXILIARIES",
+    "BECAUSE",
     "CHANGES",
     "DENIALS",
     "FOR_ONE",
@@ -58,14 +59,14 @@ LIGHT = _set(
 )
 """Verbs and nouns that a sentence may have or lack without saying anything else."""
 
-NUMBERS = {
-    word: str(value)
-    for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
-    )
-} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80", "ninety": "90"} | {
-    "hundred": "100", "thousand": "1000", "million": "1000000", "dozen": "12", "once": "1", "twice": "2", "single": "1",
-}  # fmt: skip
+_COUNTED = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+    " eighteen nineteen twenty"
+)
+_TENS = "thirty forty fifty sixty seventy eighty ninety"
+NUMBERS = {word: str(value) for value, word in enumerate(_COUNTED.split())}
+NUMBERS |= {word: str(10 * value) for value, word in enumerate(_TENS.split(), 3)}
+NUMBERS |= {"hundred": "100", "thousand": "1000", "million": "1000000", "dozen": "12", "once": "1", "twice": "2"}
 
 MONTHS = {
     name: number
@@ -119,7 +120,8 @@ IRREGULAR = {
     "apps": "application", "config": "configuration", "prod": "production", "dev": "development", "docs": "documentation",
     "db": "database", "favourite": "favorite", "colour": "color", "centre": "center", "grey": "gray", "licence": "license",
     "programme": "program", "theatre": "theater", "behaviour": "behavior", "organisation": "organization", "fibre": "fiber",
-    "forbidden": "forbid", "forbade": "forbid", "rewritten": "rewrite", "hidden": "hide", "broken": "break", "chosen": "choose", "worn": "wear", "bus": "bus", "news": "news", "always": "always", "studied": "study", "tried": "try",
+    "forbidden": "forbid", "forbade": "forbid", "rewritten": "rewrite", "hidden": "hide", "broken": "break",
+    "used": "use", "using": "use", "worn": "wear", "bus": "bus", "news": "news", "always": "always", "studied": "study", "tried": "try",
 }  # fmt: skip
 """Forms that no rule makes, short forms, and British spellings."""
 
@@ -162,6 +164,14 @@ CHANGES = _set(
 )
 """Words by which a sentence says that something has become other than it was."""
 
+BECAUSE = {
+    "live": "move relocate emigrate", "reside": "move relocate", "base": "move relocate", "locate": "move relocate",
+    "work": "join leave quit retire promote hire fire resign switch start", "employ": "join leave quit retire hire fire",
+    "single": "marry wed engaged", "married": "divorce separate widow", "engaged": "marry wed", "own": "sell buy lose donate",
+    "have": "sell buy lose", "open": "close resolve fix", "plan": "postpone cancel delay finish complete", "train": "finish complete",
+}  # fmt: skip
+"""What has become other when such a verb is told: who moved lives elsewhere."""
+
 ONE_VERBS = _set(
     """
     live reside bear die marry base locate headquarter situate cost weigh measure expire begin start end finish depart arrive
@@ -199,7 +209,7 @@ MANY_NOUNS = _set(
 )
 """Attributes with many values at once."""
 
-FOR_ONE = _set("choose use keep store return require need want run write make work answer deploy serve do")
+FOR_ONE = _set("choose use keep store return require need want run work answer deploy serve do")
 """Verbs that have one value for each purpose: `as the database`, `for indentation`, `when there is no user`."""
 
 SIMILAR_VERBS = _set("be run write play host deploy serve")
