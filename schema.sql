@@ -77,7 +77,7 @@ CREATE INDEX changes_at ON changes (at);        -- the number at a time
 CREATE TABLE journal (
     number      INTEGER NOT NULL,
     seq         INTEGER NOT NULL,
-    subject     TEXT    NOT NULL,               -- entity, relation, messages, space, merge
+    subject     TEXT    NOT NULL,               -- entity, relation, messages, space, merge, conflict
     id          INTEGER NOT NULL,               -- for messages: the first of them
     act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, append …; of a merge: conflict
     before      INTEGER NOT NULL DEFAULT 0,     -- version before, 0: none
@@ -247,6 +247,30 @@ CREATE TABLE vectors (
     vector      BLOB    NOT NULL,
     PRIMARY KEY (model, passage)
 ) STRICT, WITHOUT ROWID;
+
+-- Two entities that duplicate, update or contradict each other; or one entity, where two of its observations do. What they say
+-- is not copied here. Resolving ends the row and begins the next with the same id.
+CREATE TABLE conflicts (
+    row         INTEGER PRIMARY KEY,
+    space       INTEGER NOT NULL,
+    id          INTEGER NOT NULL,               -- the same in every space
+    entity      INTEGER NOT NULL,               -- the older one
+    other       INTEGER NOT NULL,               -- the newer one
+    part        INTEGER NOT NULL DEFAULT 0,     -- the observation of `entity` that it is about; 0: the whole
+    other_part  INTEGER NOT NULL DEFAULT 0,
+    type        TEXT    NOT NULL CHECK (type IN ('duplicate', 'update', 'contradiction')),
+    confidence  REAL    NOT NULL,
+    reason      TEXT    NOT NULL,
+    action      TEXT    NOT NULL,               -- what is suggested: merge, update, branch, ignore
+    status      TEXT    NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'merged', 'updated', 'branched', 'ignored')),
+    notes       TEXT    NOT NULL DEFAULT '',
+    found       INTEGER NOT NULL,               -- the change that recorded it
+    began       INTEGER NOT NULL,
+    ended       INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX conflicts_id ON conflicts (space, id);
+CREATE INDEX conflicts_entity ON conflicts (entity);
+CREATE INDEX conflicts_other ON conflicts (other);
 
 -- How often and when an entity was last read. Written in batches: a read is not a write.
 CREATE TABLE uses (

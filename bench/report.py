@@ -1,6 +1,6 @@
 """Measure everything and write docs/performance.md.
 
-`python bench/report.py [--quick] [--only latency,load,footprint,mcp] [--json FILE] [--page FILE]`
+`python bench/report.py [--quick] [--only latency,load,footprint,mcp,conflicts] [--json FILE] [--page FILE]`
 
 A timing that misses its target is told; only a lost write makes the exit status 1. All runs in temporary homes, over
 Unix sockets, and no process is left behind.
@@ -22,6 +22,7 @@ from itertools import groupby
 from pathlib import Path
 
 import apsw
+import conflict_chapter
 import footprint
 import latency
 import load
@@ -37,6 +38,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "load": load.measure,
     "footprint": footprint.measure,
     "mcp": mcp_chapter.measure,
+    "conflicts": conflict_chapter.measure,
 }
 
 HEAD = """# Performance

@@ -54,6 +54,9 @@ class Settings:
     embedder: str = _setting(
         "static", "What understands meaning: `static` (ships with the package), or `none` for words alone."
     )
+    check_conflicts: bool = _setting(
+        False, "Whether what is stored is compared with what is there first, so that answers name its conflicts."
+    )
     readers: int = _setting(2, "Threads that answer questions.")
     max_connections: int = _setting(4096, "Connections held at once; above it the one idle longest is closed.")
     max_frame_bytes: int = _setting(16 * 1024 * 1024, "The largest message taken or sent.")

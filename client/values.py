@@ -14,12 +14,16 @@ __all__ = [
     "AccessRow",
     "Action",
     "BackupMade",
+    "ConflictFound",
+    "ConflictStatus",
+    "ConflictType",
     "Entity",
     "EntityInput",
     "Filter",
     "Graph",
     "Hit",
     "Limit",
+    "MemoryConflict",
     "Message",
     "MessageHit",
     "MessageInput",
@@ -31,6 +35,7 @@ __all__ = [
     "Ref",
     "Relation",
     "RelationInput",
+    "Resolution",
     "Scalar",
     "Space",
     "Tier",
@@ -130,6 +135,10 @@ class Entity(Value, frozen=True):
     last_confirmed: datetime | None = None
     access_count: int = 0
     last_accessed: datetime | None = None
+    parent_entity_id: int | None = None
+    """For a tombstone: the entity that it was merged into."""
+    conflict_resolution_method: str | None = None
+    """How the last conflict that it was in was resolved."""
     original_size: int = 0
     """Bytes of the body as JSON text."""
     compressed_size: int = 0
@@ -233,6 +242,53 @@ class MessageHit(Value, frozen=True):
     stream: str
     score: float
     snippet: str = ""
+
+
+ConflictType = Literal["duplicate", "update", "contradiction"]
+Resolution = Literal["merge", "update", "branch", "ignore"]
+ConflictStatus = Literal["pending", "merged", "updated", "branched", "ignored"]
+
+
+class ConflictFound(Value, frozen=True):
+    """What given data conflicts with. Nothing of it is recorded."""
+
+    entity: str
+    """The name that the data has."""
+    existing_entity: str
+    existing_id: int
+    conflict_type: ConflictType
+    confidence: float
+    """0 to 1. Of shared observations: their share."""
+    reason: str
+    suggested_action: Resolution
+    existing_says: str | None = None
+    """The observation that it is about; none where it is about the whole."""
+    new_says: str | None = None
+
+
+class MemoryConflict(Value, frozen=True):
+    """Two entities that duplicate, update or contradict each other; or one entity, where two of its observations do."""
+
+    id: int
+    type: ConflictType
+    entity_id: int
+    """The older one."""
+    entity: str
+    conflicting_entity_id: int
+    conflicting_entity: str
+    confidence: float
+    reason: str
+    suggested_action: Resolution
+    status: ConflictStatus = "pending"
+    entity_says: str | None = None
+    """What it says by now; none where the conflict is about the whole, or where the observation is gone."""
+    conflicting_says: str | None = None
+    detected_at: datetime | None = None
+    resolved_at: datetime | None = None
+    notes: str = ""
+    gone: list[int] = []
+    """Which of the two are deleted by now."""
+    space: str = "default"
 
 
 class Space(Value, frozen=True):

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from enhanced_memory.client.request import Request
-from enhanced_memory.client.values import Origin, Trust
+from enhanced_memory.client.values import ConflictFound, Origin, Trust
 
 __all__ = ["Call", "Meant", "Peer"]
 
@@ -65,6 +65,8 @@ class Call:
     """The change it made, once it has made one."""
     meaning: "Meant | None" = None
     """What the query means, where there is a model to say so."""
+    conflicts: "list[ConflictFound]" = field(default_factory=list["ConflictFound"])
+    """What the data to be stored conflicts with, where that was looked for."""
     used: list[int] = field(default_factory=list[int])
     """The entities that it read."""
 

@@ -26,10 +26,13 @@ def compose(layers: tuple[Layer, ...], answer: Answer) -> Answer:
     return answer
 
 
-def answer_from(engine: Engine, attended: Mapping[str, Attendant]) -> Answer:
+def answer_from(
+    engine: Engine, attended: Mapping[str, Attendant], before: Mapping[str, Attendant] | None = None
+) -> Answer:
     """What carries a call out on `engine`: point reads at once, questions on a reader, changes through the writer.
 
-    The operations in `attended` are answered there: they need more than a transaction.
+    The operations in `attended` are answered there: they need more than a transaction. What is in `before` is awaited first,
+    and notes on the call what the handler should know.
     """
 
     async def carry_out(call: Call) -> Any:
@@ -38,6 +41,8 @@ def answer_from(engine: Engine, attended: Mapping[str, Attendant]) -> Answer:
         if attendant is not None:
             return to_builtins(await attendant(call))
         handler = HANDLERS[ask.op]
+        if before and ask.op in before:
+            await before[ask.op](call)
 
         def work(tx: Tx) -> Any:
             return to_builtins(handler(tx, ask))

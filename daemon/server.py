@@ -71,7 +71,7 @@ class Server:
         self._service = Service(engine, self.metrics, settings)
         self._context = Context(engine, self.metrics, settings.access_log)
         handlers.complete(self._service.attended)
-        self.answer = compose(layers(self._context), answer_from(engine, self._service.attended))
+        self.answer = compose(layers(self._context), answer_from(engine, self._service.attended, self._service.before))
         engine.listeners.append(self._changed)
         self._mirrors = Mirrors(engine)
         self._service.notices = self._mirrors.problems
@@ -109,6 +109,7 @@ class Server:
                 os.unlink(path)
             server.close()
             await self._drain()
+            await self._service.detection.stop()
             await self._service.embedding.stop()
             flush(self._context)
             await self._mirrors.close()

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import psutil
 
+from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
+from enhanced_memory.client.operations.entities import AddObservations, CreateEntities
 from enhanced_memory.client.operations.search import SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
     Backup,
@@ -24,6 +26,7 @@ from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
 from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.detection import Detection
 from enhanced_memory.daemon.dispatch import Attendant
 from enhanced_memory.daemon.embedding.service import Embedding
 from enhanced_memory.daemon.metrics import Metrics
@@ -45,6 +48,7 @@ class Service:
         self._metrics = metrics
         self._settings = settings
         self.embedding = Embedding(engine, settings)
+        self.detection = Detection(engine, self.embedding)
         self.connections = 0
         self.notices: Callable[[], list[str]] = list
         """What an operator should know beside the store's own state."""
@@ -56,7 +60,13 @@ class Service:
             Verify.op: self._verify,
             SearchNodes.op: self._search,
             SearchMessages.op: self._search,
+            DetectConflicts.op: self.detection.detect,
+            ScanConflicts.op: self.detection.scan,
         }
+        self.before: dict[str, Attendant] = {}
+        """What is done before a change is carried out; its answer says what it found."""
+        if settings.check_conflicts:
+            self.before = {one.op: self.detection.check for one in (CreateEntities, AddObservations)}
 
     async def _ping(self, call: Call) -> Pong:
         return Pong(moment(self._engine.clock()))  # whether the store works is for `get_memory_status` to say

@@ -18,6 +18,7 @@ import mcp.types as t
 from fastmcp import FastMCP
 from fastmcp.exceptions import ToolError
 from fastmcp.server.context import set_transport
+from fastmcp.server.dependencies import get_context
 from fastmcp.tools import Tool as FastMCPTool
 from fastmcp.tools import ToolResult
 from mcp.server.runner import serve_dual_era_loop
@@ -78,7 +79,9 @@ class _Exposed(FastMCPTool):
         tool: Tool = self.declared
         try:
             text, structured = await tool.answer(
-                Call(self.memory_of(), tool.name, key=request_key.get()), arguments, exact=self.exact
+                Call(self.memory_of(), tool.name, key=request_key.get(), progress=_progress),
+                arguments,
+                exact=self.exact,
             )
         except Error as problem:
             raise ToolError(str(problem)) from None
@@ -88,6 +91,11 @@ class _Exposed(FastMCPTool):
             log.error("%s failed with %s\n%s", tool.name, kind, place)
             raise ToolError(f"{tool.name} failed inside the MCP server ({kind}). (its stderr says where)") from None
         return ToolResult(content=[t.TextContent(type="text", text=text)], structured_content=structured)
+
+
+async def _progress(done: int, total: int, says: str) -> None:
+    """Tell whoever asked how far the call is, if they want to know."""
+    await get_context().report_progress(done, total, says)
 
 
 class Outcome(Enum):

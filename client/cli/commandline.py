@@ -14,6 +14,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "looking": ("status", "show", "history", "access"),
     "finding": ("search", "list", "messages"),
     "writing": ("add", "forget", "restore", "purge", "rename", "tag", "untag", "relate", "unrelate", "spaces"),
+    "conflicts": ("conflicts",),
     "importing": ("import",),
     "exporting": ("export",),
     "service": ("backup", "verify", "stop"),

@@ -1,6 +1,16 @@
 """The table of contents: every operation, lent to `Memory` and `AsyncMemory` under its own name."""
 
-from enhanced_memory.client.operations import branches, entities, relations, search, service, spaces, streams, versions
+from enhanced_memory.client.operations import (
+    branches,
+    conflicts,
+    entities,
+    relations,
+    search,
+    service,
+    spaces,
+    streams,
+    versions,
+)
 from enhanced_memory.client.request import method
 
 __all__ = ["Operations"]
@@ -50,6 +60,11 @@ class Operations:
     search_messages = method(search.SearchMessages)
 
     memory_history = method(versions.MemoryHistory)
+
+    detect_conflicts = method(conflicts.DetectConflicts)
+    scan_conflicts = method(conflicts.ScanConflicts)
+    list_conflicts = method(conflicts.ListConflicts)
+    resolve_conflict = method(conflicts.ResolveConflict)
 
     hello = method(service.Hello)
     ping = method(service.Ping)

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from enhanced_memory.client.request import Change, Question
 from enhanced_memory.client.values import (
     Confidence,
+    ConflictFound,
     Entity,
     EntityInput,
     Filter,
@@ -31,6 +32,8 @@ class Created(Value, frozen=True):
 
     results: list[Outcome]
     space: str = "default"
+    conflicts: list[ConflictFound] = []
+    """What was new conflicts with this; only where the setting `check_conflicts` is on."""
 
 
 class CreateEntities(Change[Created]):

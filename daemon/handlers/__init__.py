@@ -9,6 +9,7 @@ from enhanced_memory.client.operations import Operations
 from enhanced_memory.client.request import HANDLERS, method
 from enhanced_memory.daemon.handlers import (
     branches,
+    conflicts,
     entities,
     moving,
     reading,
@@ -25,6 +26,7 @@ from enhanced_memory.daemon.handlers import (
 __all__ = [
     "branches",
     "complete",
+    "conflicts",
     "entities",
     "moving",
     "reading",

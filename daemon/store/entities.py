@@ -100,6 +100,7 @@ class Entities(Known):
                 "versions",
                 "messages",
                 "relations",
+                "conflicts",
                 "uses",
                 "entities",
             )

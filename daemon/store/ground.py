@@ -58,6 +58,7 @@ class Counters(msgspec.Struct):
     relation: int = 0
     message: int = 0
     passage: int = 0
+    conflict: int = 0
 
 
 class Ground:

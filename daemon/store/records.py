@@ -66,6 +66,10 @@ class Attributes(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True)
     quarantined: bool | UnsetType = UNSET
     expires_at: Millis | UnsetType = UNSET
     confirmed_at: Millis | UnsetType = UNSET
+    parent: Id | UnsetType = UNSET
+    """The entity that it was merged into."""
+    resolution: str | UnsetType = UNSET
+    """How a conflict that it was in was resolved."""
     born: Millis | UnsetType = UNSET
     """When it was made, where its space did not have it from the beginning."""
     copied: list[Whole] | UnsetType = UNSET

@@ -3,6 +3,7 @@
 from typing import Any
 
 from enhanced_memory.daemon.store.branches import Branches
+from enhanced_memory.daemon.store.conflicts import Conflicts
 from enhanced_memory.daemon.store.entities import Entities
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.log import Log
@@ -25,6 +26,7 @@ class Tx(Ground):
         self.vectors = Vectors(self)
         self.entities = Entities(self, self.words)
         self.relations = Relations(self, self.entities)
+        self.conflicts = Conflicts(self)
         self.streams = Streams(self, self.words)
         self.spaces = Spaces(self)
         self.branches = Branches(self)

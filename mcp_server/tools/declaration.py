@@ -5,7 +5,7 @@ An exact profile drops from the value whatever the tool's contract does not name
 aliases. Any other escapes in the text what a reader would not see.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,7 +19,7 @@ from enhanced_memory.mcp_server.fencing import json_text
 from enhanced_memory.mcp_server.tools.aliases import meant
 from enhanced_memory.mcp_server.tools.schema import form, pruned, read, schema_of
 
-__all__ = ["Call", "Structured", "Tool", "as_is", "as_json"]
+__all__ = ["Call", "Choice", "Structured", "Tool", "as_is", "as_json"]
 
 A = TypeVar("A")
 
@@ -32,6 +32,21 @@ CORE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A question with several answers, put to a person."""
+
+    question: str
+    argument: str
+    """The argument that the answer gives."""
+    options: Mapping[str, Any]
+    """Its values by what a person chooses."""
+
+
+async def _untold(done: int, total: int, says: str) -> None:
+    """Where nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One tool call under way: whose memory it is for, and which tool the changes are noted under."""
 
@@ -40,6 +55,8 @@ class Call:
     exact: bool = False
     key: str = ""
     """What makes a repeat of this very call known as one; empty where the client's side repeats nothing."""
+    progress: Callable[[int, int, str], Awaitable[None]] = _untold
+    """Tells the client how far a long call is."""
 
     async def ask(self, request: Request[A]) -> A:
         """The daemon's answer to `request`, or its error. A change that a client's side repeats is applied once."""
@@ -88,6 +105,8 @@ class Tool:
     """What of the answer its text tells: plain text as it is, anything else as JSON."""
     question: Callable[[Any, Settings], str] | None = None
     """What a person should be asked before the tool is carried out with these arguments; empty: nothing."""
+    chooses: Callable[[AsyncMemory, Any], Awaitable[Choice | None]] | None = None
+    """What a person should choose before the tool is carried out with these arguments; None: nothing."""
     reads: bool = False
     destroys: bool = False
     repeatable: bool = False

@@ -10,6 +10,7 @@ import msgspec
 from enhanced_memory.client.operations import entities, search, service, spaces, streams, versions
 from enhanced_memory.client.request import Question, Request
 from enhanced_memory.mcp_server.tools.budget import size_of
+from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
@@ -133,6 +134,7 @@ CORE = (
         "Memory history",
         "History of an entity: its versions, newest first, who changed it, when, and what it said.",
     ),
+    DETECT,
     STATUS,
 )
 
@@ -158,6 +160,7 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Window: the last messages of a stream that fit a count and a token budget.",
         ),
     ),
+    "versions": (*CONFLICTS,),
     "entities": (
         request_tool(
             entities.UpdateEntity,

@@ -441,6 +441,50 @@ WHERE r.from_id = 0 AND r.space = :space AND r.deleted = 0 AND r.began <= :at AN
                   AND (s.ended = 0 OR s.ended > n.value ->> 1))
 ORDER BY r.id
 
+-- Conflicts
+
+-- name: add_conflict
+INSERT INTO conflicts (space, id, entity, other, part, other_part, type, confidence, reason, action, status, notes, found, began)
+VALUES (:space, :id, :entity, :other, :part, :other_part, :type, :confidence, :reason, :action, :status, :notes, :found, :began)
+
+-- name: end_conflict
+UPDATE conflicts SET ended = :number WHERE row = :row AND ended = 0
+
+-- name: drop_conflict_begun
+DELETE FROM conflicts WHERE row = :row AND ended = 0 AND began = :number
+
+-- name: conflict
+SELECT k.row, k.space, k.id, k.entity, k.other, k.part, k.other_part, k.type, k.confidence, k.reason, k.action, k.status, k.notes, k.found, k.began,
+       (SELECT at FROM changes WHERE number = k.found), (SELECT at FROM changes WHERE number = k.began)
+FROM conflicts k WHERE k.space = :space AND k.id = :id AND k.began <= :at AND (k.ended = 0 OR k.ended > :at)
+
+-- name: conflicts
+SELECT k.row, k.space, k.id, k.entity, k.other, k.part, k.other_part, k.type, k.confidence, k.reason, k.action, k.status, k.notes, k.found, k.began,
+       (SELECT at FROM changes WHERE number = k.found), (SELECT at FROM changes WHERE number = k.began)
+FROM conflicts k
+WHERE k.space = :space AND k.began <= :at AND (k.ended = 0 OR k.ended > :at) AND k.id < :before
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN conflicts s ON s.space = n.value ->> 0 AND s.id = k.id AND s.began <= n.value ->> 1)
+  /*also*/
+ORDER BY k.id DESC LIMIT :limit
+
+-- name: conflicts_between
+SELECT k.row, k.space, k.id, k.entity, k.other, k.part, k.other_part, k.type, k.confidence, k.reason, k.action, k.status, k.notes, k.found, k.began, 0, 0
+FROM conflicts k
+WHERE k.entity IN (SELECT value FROM json_each(:ids)) AND k.space = :space AND k.began <= :at AND (k.ended = 0 OR k.ended > :at)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN conflicts s ON s.space = n.value ->> 0 AND s.id = k.id AND s.began <= n.value ->> 1)
+
+-- name: conflicts_with_status
+AND k.status = :status
+-- name: conflicts_of_types
+AND k.type IN (SELECT value FROM json_each(:types))
+-- name: conflicts_of_entity
+AND (k.entity = :entity OR k.other = :entity)
+-- name: conflicts_at_least
+AND k.confidence >= :confidence
+
+-- name: purge_conflicts
+DELETE FROM conflicts WHERE (entity = :entity OR other = :entity) AND (space = :space OR :everywhere)
+
 -- Messages
 
 -- name: add_message
@@ -613,7 +657,7 @@ DELETE FROM entities WHERE space = :space AND id = :entity
 
 -- name: high_water
 SELECT (SELECT coalesce(max(number), 0) FROM changes), (SELECT coalesce(max(id), 0) FROM entities), (SELECT coalesce(max(id), 0) FROM relations),
-       (SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM passages)
+       (SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM passages), (SELECT coalesce(max(id), 0) FROM conflicts)
 
 -- name: set_meta
 INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value
@@ -778,6 +822,10 @@ SELECT passage, vector FROM vectors WHERE model = :model AND passage IN (SELECT 
 
 -- name: passages_of
 SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: vectors_of_entities
+SELECT p.entity, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
+WHERE v.model = :model AND p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space IN (SELECT value FROM json_each(:spaces))
 
 -- name: purge_vectors
 DELETE FROM vectors WHERE passage = :id

@@ -103,9 +103,9 @@ class Writer:
         """Begin to work."""
         self._rows = SqliteRows(self.connection, self.epoch)
         self._sql = self.connection.cursor().execute
-        row = self._rows.one("high_water") or (0, 0, 0, 0, 0)
+        row = self._rows.one("high_water") or (0, 0, 0, 0, 0, 0)
         mark = self._rows.one("get_meta", key="entity_high_water")
-        self.counters = Counters(row[0], max(row[1], mark[0] if mark else 0), row[2], row[3], row[4])
+        self.counters = Counters(row[0], max(row[1], mark[0] if mark else 0), row[2], row[3], row[4], row[5])
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
