@@ -73,8 +73,8 @@ def taken_away(ask: Request[Any]) -> int:
     """How many things a call takes away: what its lists name."""
     if not deletes(type(ask)):
         return 0
-    lists = [value for value in msgspec.structs.asdict(ask).values() if isinstance(value, list)]
-    return max((len(cast("list[Any]", one)) for one in lists), default=1)
+    given: list[Any] = list(msgspec.structs.asdict(ask).values())
+    return max((len(cast("list[Any]", one)) for one in given if isinstance(one, list)), default=1)
 
 
 def plain(value: Any) -> Any:

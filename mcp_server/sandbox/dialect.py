@@ -10,10 +10,12 @@ import re
 from types import CodeType
 from typing import Any
 
-from RestrictedPython import (
-    RestrictingNodeTransformer,  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+from RestrictedPython.transformer import (
+    ALLOWED_FUNC_NAMES,
+    IOPERATOR_TO_STR,
+    RestrictingNodeTransformer,
+    copy_locations,
 )
-from RestrictedPython.transformer import ALLOWED_FUNC_NAMES, IOPERATOR_TO_STR, copy_locations
 
 from enhanced_memory.mcp_server.sandbox.library import NAMES, names_in
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from re import Match, Pattern
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["CONTAINERS", "Collection", "Made", "Printed", "guards", "has", "read"]
 
@@ -115,7 +115,7 @@ def read(thing: Any, name: Any, otherwise: Any = _NOTHING) -> Any:
 
 
 def _read(thing: Any, name: str) -> Any:
-    kind = type(thing)
+    kind = cast("Any", type(thing))
     if not name.startswith("_"):
         if kind is Collection:
             return thing.thing(name)
@@ -153,7 +153,7 @@ def has(thing: Any, name: Any) -> bool:
 
 def written(thing: Any) -> Any:
     """`thing`, if code may set its items or attributes."""
-    kind = type(thing)
+    kind = cast("Any", type(thing))
     if kind in WRITABLE or type(kind) is Made or kind is Made:
         return thing
     raise TypeError(f"{kind.__name__} cannot be changed")
@@ -163,23 +163,26 @@ def item(thing: Any, key: Any) -> Any:
     """`thing[key]`."""
     if isinstance(thing, type) and type(thing) is not Made:
         raise TypeError(f"{thing.__name__} has no items")
-    return thing[key]
+    held: Any = thing
+    return held[key]
 
+
+_OPERATOR: Any = operator  # its functions take anything, and say no types
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "+=": operator.iadd,
-    "-=": operator.isub,
-    "*=": operator.imul,
-    "/=": operator.itruediv,
-    "%=": operator.imod,
-    "**=": operator.ipow,
-    "<<=": operator.ilshift,
-    ">>=": operator.irshift,
-    "|=": operator.ior,
-    "^=": operator.ixor,
-    "&=": operator.iand,
-    "//=": operator.ifloordiv,
-    "@=": operator.imatmul,
+    "+=": _OPERATOR.iadd,
+    "-=": _OPERATOR.isub,
+    "*=": _OPERATOR.imul,
+    "/=": _OPERATOR.itruediv,
+    "%=": _OPERATOR.imod,
+    "**=": _OPERATOR.ipow,
+    "<<=": _OPERATOR.ilshift,
+    ">>=": _OPERATOR.irshift,
+    "|=": _OPERATOR.ior,
+    "^=": _OPERATOR.ixor,
+    "&=": _OPERATOR.iand,
+    "//=": _OPERATOR.ifloordiv,
+    "@=": _OPERATOR.imatmul,
 }
 
 

@@ -99,8 +99,9 @@ def _moment(given: Any, end: bool = False) -> datetime:
 
 def top_n(answer: Any, n: int = 10, key: str | Callable[[Any], Any] = "score", descending: bool = True) -> list[Any]:
     """The `n` with the most of a field (or of what a function says); those that have none come last."""
-    measure = key if callable(key) else (lambda item: field_of(item, key))
-    told = [(measure(item), item) for item in items_of(answer)]
+    told: list[tuple[Any, Any]] = [
+        (key(item) if callable(key) else field_of(item, key), item) for item in items_of(answer)
+    ]
     known = [pair for pair in told if pair[0] is not None]
     known.sort(key=operator.itemgetter(0), reverse=descending)
     return [item for _, item in known + [pair for pair in told if pair[0] is None]][:n]

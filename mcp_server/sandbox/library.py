@@ -4,7 +4,7 @@ Never a module: every module of the standard library leads to others by its own 
 a thread or reads an attribute by a name that code gives; what a function needs is loaded with the zygote.
 """
 
-import _strptime  # noqa: F401  # pyright: ignore[reportUnusedImport] - `datetime.strptime` would load it when first used
+import _strptime  # noqa: F401  # pyright: ignore[reportUnusedImport, reportMissingTypeStubs] - `datetime.strptime` would load it when first used
 import builtins
 import collections
 import datetime as dates
@@ -31,7 +31,7 @@ BUILTINS = (
     "ArithmeticError AssertionError AttributeError Exception IndexError KeyError LookupError MemoryError NameError "
     "NotImplementedError OverflowError RecursionError RuntimeError StopIteration TypeError UnicodeError ValueError "
     "ZeroDivisionError"
-).split()
+)
 
 
 def dumps(value: Any, indent: int | None = None, sort_keys: bool = False, ensure_ascii: bool = False) -> str:
@@ -100,7 +100,7 @@ def names_in(collection: str) -> list[str]:
 def surroundings() -> tuple[dict[str, Any], dict[str, Collection]]:
     """The builtins, with everything that needs no import; and the collections."""
     gathered = {name: Collection(name, things) for name, things in NAMES.items()}
-    said: dict[str, Any] = {name: getattr(builtins, name) for name in BUILTINS}
+    said: dict[str, Any] = {name: getattr(builtins, name) for name in BUILTINS.split()}
     said |= {"True": True, "False": False, "None": None, "__build_class__": builtins.__build_class__}
     said |= {"getattr": read, "hasattr": has, "type_name": type_name}
     said |= {name: gathered[name] for name in ALONE}

@@ -30,7 +30,7 @@ class _Walk:
         self._left -= 1
         if self._left < 0:
             raise ValueError(f"there is too much in it; {SMALLER}")
-        kind = type(value)
+        kind = cast("Any", type(value))
         if value is None or kind is bool:
             return value
         if kind is str:

@@ -3,7 +3,7 @@ nobody else's first."""
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import asynccontextmanager
 
 from enhanced_memory.client.errors import Busy
@@ -20,7 +20,7 @@ class Turns:
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, who: Hashable, wait_s: float) -> AsyncIterator[None]:
+    async def turn(self, who: Hashable, wait_s: float) -> AsyncGenerator[None]:
         """A turn for `who`. `Busy` where too many wait, or it did not come within `wait_s`."""
         await self._taken(who, wait_s)
         try:

@@ -9,7 +9,9 @@ import msgspec
 
 from enhanced_memory.client.operations import entities, search, service, spaces, streams, versions
 from enhanced_memory.client.request import Question, Request
+from enhanced_memory.mcp_server.sandbox.offering import told_isolation
 from enhanced_memory.mcp_server.tools.budget import size_of
+from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
@@ -86,6 +88,8 @@ async def _status(call: Call, request: service.GetMemoryStatus) -> Structured:
     here = next((space for space in listed.spaces if space.name == listed.current), None)
     noted = here.metadata if here is not None else {}
     shown: Structured = msgspec.to_builtins(status) | {"state": status.state}
+    if call.sandbox is not None:
+        shown["sandbox"] = await told_isolation(call.sandbox, call.settings)
     if "mirror" in noted:
         shown["mirror"] = noted["mirror"]
     if "imported" in noted:
@@ -133,6 +137,7 @@ CORE = (
         "Memory history",
         "History of an entity: its versions, newest first, who changed it, when, and what it said.",
     ),
+    EXECUTE_CODE,
     STATUS,
 )
 
