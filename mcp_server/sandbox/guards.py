@@ -220,11 +220,7 @@ class Printed:
 
     def _call_print(self, *things: Any, sep: str | None = " ", end: str | None = "\n", flush: bool = False) -> None:
         del flush
-        for place, thing in enumerate(things):
-            if place and sep:
-                self._write(str(sep))
-            self._write(str(thing))
-        self._write("\n" if end is None else str(end))
+        self._write((" " if sep is None else sep).join(map(str, things)) + ("\n" if end is None else end))
 
 
 def guards(printed: Printed, collections: dict[str, Collection]) -> dict[str, Any]:

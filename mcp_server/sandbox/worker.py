@@ -152,7 +152,7 @@ def _said(problem: BaseException) -> dict[str, Any]:
         message = ""
     if isinstance(problem, KeyError) and len(problem.args) == 1:
         message = f"there is no key {message}"
-    return _error(kind, message or HINTS_ALONE.get(kind, ""), line, HINTS.get(kind, ""))
+    return _error(kind, message or HINTS_ALONE.get(kind, "it says no more"), line, HINTS.get(kind, ""))
 
 
 HINTS_ALONE = {"MemoryError": "the code needs more memory than it may have"}
