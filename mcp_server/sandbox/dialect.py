@@ -7,6 +7,7 @@ begin with an underscore stay forbidden, so that nobody meets the guards that th
 
 import ast
 import re
+import unicodedata  # noqa: F401  # pyright: ignore[reportUnusedImport] - the parser would load it at the first name that is not ASCII
 from types import CodeType
 from typing import Any
 

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NoReturn
 
 from enhanced_memory.mcp_server.sandbox import plain, probes
@@ -97,7 +98,9 @@ ENGINES: dict[str, Engine] = {"restricted": restricted}
 
 
 def allow_bare() -> None:
-    """Let this process, and those that it forks, run code without the language's filter."""
+    """Let this process, and those that it forks, run code without the language's filter, with every tool at hand."""
+    for name in ("_posixsubprocess", "mmap", "resource", "select", "socket", "subprocess"):
+        import_module(name)
     ENGINES["bare"] = bare
 
 
