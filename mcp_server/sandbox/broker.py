@@ -127,15 +127,31 @@ class Sandbox:
             run = _Run(memory, job, allowed, settings.confirm_deletes if not confirm else None, tool, key)
             self._running += 1
             try:
-                worker = await self._worker(isolation, run.bounds)
-                try:
-                    return await run.answer(worker, isolation)
-                finally:
-                    worker.close()
+                return await self._answered(run, isolation)
             finally:
                 self._running -= 1
                 self._rest()
                 self._prepare(isolation, Bounds.settled(None, settings))
+
+    async def _answered(self, run: "_Run", isolation: Isolation) -> Ran:
+        """The run's answer. Where the zygote died, and its workers with it, before the code did anything, it is begun again."""
+        deaths = self._crew.deaths
+        try:
+            ran = await self._tried(run, isolation)
+        except Lost:
+            if self._crew.deaths == deaths:
+                raise
+        else:
+            if ran.ok or run.seen or self._crew.deaths == deaths:
+                return ran
+        return await self._tried(run, isolation)
+
+    async def _tried(self, run: "_Run", isolation: Isolation) -> Ran:
+        worker = await self._worker(isolation, run.bounds)
+        try:
+            return await run.answer(worker, isolation)
+        finally:
+            worker.close()
 
     async def _allowed(self, settings: Settings) -> Isolation:
         isolation = await self.isolation()
@@ -258,6 +274,11 @@ class _Run:
         self._frames = 0
         self._calls = 0
 
+    @property
+    def seen(self) -> bool:
+        """Whether the code has asked or said anything yet."""
+        return bool(self._calls or self._output)
+
     async def answer(self, worker: Worker, isolation: Isolation) -> Ran:
         """What comes of it. Whatever the worker does, this is over soon after the deadline."""
         began = time.monotonic()
@@ -293,6 +314,7 @@ class _Run:
         )
 
     async def _talk(self, worker: Worker) -> tuple[Any, Fault | None]:
+        self._frames = 0
         worker.limit(max(self.bounds.result_bytes, CALL_BYTES) + SLACK_BYTES)
         await worker.send(self._job)
         while True:

@@ -98,6 +98,8 @@ class Crew:
         self._control: socket.socket | None = None
         self._ready: asyncio.Future[None] | None = None
         self._number = 0
+        self.deaths = 0
+        """How many zygotes have ended."""
         self._asked: dict[int, asyncio.Future[Worker]] = {}
         self._living: dict[int, Worker] = {}
 
@@ -216,6 +218,7 @@ class Crew:
         control, self._control = self._control, None
         if control is None:
             return
+        self.deaths += 1
         asyncio.get_running_loop().remove_reader(control)
         control.close()
         if self._ready is not None and not self._ready.done():

@@ -53,12 +53,11 @@ async def memory() -> AsyncIterator[AsyncMemory]:
                 EntityInput("Acme", "company", ["makes anvils"]),
             ]
         )
-        assert memory.welcome is not None
-        pid = memory.welcome.pid
         yield memory
-        await memory.ping()
+        await memory.ping()  # whatever was done, it is well
+        assert memory.welcome is not None
+        process = psutil.Process(memory.welcome.pid)
         await memory.close()
-        process = psutil.Process(pid)
         process.send_signal(signal.SIGTERM)
         process.wait(20)
     finally:
