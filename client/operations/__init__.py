@@ -1,6 +1,6 @@
 """The table of contents: every operation, lent to `Memory` and `AsyncMemory` under its own name."""
 
-from enhanced_memory.client.operations import entities, relations, search, service, spaces, streams, versions
+from enhanced_memory.client.operations import entities, relations, search, service, skills, spaces, streams, versions
 from enhanced_memory.client.request import method
 
 __all__ = ["Operations"]
@@ -44,6 +44,9 @@ class Operations:
     search_messages = method(search.SearchMessages)
 
     memory_history = method(versions.MemoryHistory)
+
+    save_skill = method(skills.SaveSkill)
+    list_skills = method(skills.ListSkills)
 
     hello = method(service.Hello)
     ping = method(service.Ping)

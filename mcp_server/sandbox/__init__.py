@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from enhanced_memory.mcp_server.sandbox.broker import Sandbox
     from enhanced_memory.mcp_server.sandbox.command import execute
+    from enhanced_memory.mcp_server.sandbox.skills import SkillRan, run_skill
     from enhanced_memory.mcp_server.sandbox.values import Fault, Isolation, Limits, Ran
 
-__all__ = ["Fault", "Isolation", "Limits", "Ran", "Sandbox", "execute"]
+__all__ = ["Fault", "Isolation", "Limits", "Ran", "Sandbox", "SkillRan", "execute", "run_skill"]
 
-_WHERE = {"Sandbox": "broker", "execute": "command"}
+_WHERE = {"Sandbox": "broker", "SkillRan": "skills", "execute": "command", "run_skill": "skills"}
 
 
 def __getattr__(name: str) -> Any:

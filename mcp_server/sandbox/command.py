@@ -15,6 +15,7 @@ from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.sandbox.offering import told_isolation
+from enhanced_memory.mcp_server.sandbox.skills import run_skill
 from enhanced_memory.mcp_server.sandbox.values import Limits, Ran
 
 __all__ = ["check", "execute", "run"]
@@ -30,17 +31,23 @@ def execute(
     limits: Limits | None = None,
     confirm: bool = False,
     settings: Settings | None = None,
-    tool: str = "execute_code",
+    skill: str = "",
 ) -> Ran:
-    """Run `code` once, over the memory that the settings name. As `Sandbox.run`, with a sandbox and a client of its own."""
+    """Run `code` once, or the skill of that name, over the memory that the settings name.
+
+    As `Sandbox.run`, with a sandbox and a client of its own. For a skill, `context` is its arguments.
+    """
 
     async def once() -> Ran:
         memory = AsyncMemory(settings, client="memory-mcp", channel="code")
         try:
             async with Sandbox() as sandbox:
-                return await sandbox.run(
-                    code, memory, context=context, grants=grants, limits=limits, confirm=confirm, tool=tool
-                )
+                if skill:
+                    done = await run_skill(
+                        sandbox, memory, skill, context, grants=grants, limits=limits, confirm=confirm
+                    )
+                    return done.ran
+                return await sandbox.run(code, memory, context=context, grants=grants, limits=limits, confirm=confirm)
         finally:
             await memory.close()
 
@@ -53,7 +60,8 @@ def run(given: list[str]) -> int:
         prog="memory-mcp run",
         description="Run Python over the memory, in the sandbox of execute_code (docs/sandbox.md). `result` is printed as JSON.",
     )
-    parser.add_argument("file", metavar="FILE", help="the code; - for standard input")
+    parser.add_argument("file", metavar="FILE", help="the code; - for standard input; with --skill the skill's name")
+    parser.add_argument("--skill", action="store_true", help="run a skill that was saved; --context are its arguments")
     parser.add_argument("--context", metavar="JSON", default="{}", help="what the code finds as `context`")
     parser.add_argument(
         "--grant",
@@ -68,13 +76,14 @@ def run(given: list[str]) -> int:
     parser.add_argument("--space", metavar="NAME", help="the space to work in")
     parsed = parser.parse_args(given)
     try:
-        code = sys.stdin.read() if parsed.file == "-" else Path(parsed.file).read_text("utf-8")
+        code = "" if parsed.skill else sys.stdin.read() if parsed.file == "-" else Path(parsed.file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         print(f"memory-mcp: {parsed.file} cannot be read: {problem}", file=sys.stderr)
         return 2
     try:
         ran = execute(
             code,
+            skill=parsed.file if parsed.skill else "",
             context=_json(parsed.context),
             grants=parsed.grant,
             limits=_limits(parsed.limit),

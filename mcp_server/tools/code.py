@@ -9,11 +9,12 @@ from enhanced_memory.client.errors import Denied
 from enhanced_memory.client.request import REQUESTS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.mcp_server.sandbox.api import DELETE, deletes
+from enhanced_memory.mcp_server.sandbox.skills import run_skill
 from enhanced_memory.mcp_server.sandbox.values import Limits, Ran
 from enhanced_memory.mcp_server.tools.budget import first_that_fit, size_of
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
-__all__ = ["EXECUTE_CODE", "may_delete", "question", "told"]
+__all__ = ["EXECUTE_CODE", "RUN_SKILL", "may_delete", "question", "told"]
 
 Grants = Annotated[
     list[str], Meta(description="change: may write; delete: may delete; or names of operations. Empty: read-only")
@@ -94,6 +95,45 @@ def question(given: CodeArguments, settings: Settings) -> str:
     return "" if given.confirm or not may_delete(given.grants) else _QUESTION + given.code[:2000]
 
 
+class SkillArguments(msgspec.Struct):
+    """What `run_skill` takes."""
+
+    name: Annotated[str, Meta(description="The skill's name")]
+    arguments: Annotated[dict[str, Any], Meta(description="What it takes, by name; list_skills says what")] = {}
+    grants: Grants = []
+    limits: Annotated[Limits | None, Meta(description="To use less than the settings allow")] = None
+    confirm: Agreed = False
+
+
+async def run_kept(call: Call, given: SkillArguments) -> Structured:
+    """Run a skill for whoever calls."""
+    if call.sandbox is None:
+        raise Denied("Code is not run here.")
+    done = await run_skill(
+        call.sandbox,
+        call.memory,
+        given.name,
+        given.arguments,
+        grants=given.grants,
+        limits=given.limits,
+        confirm=given.confirm,
+        key=call.key,
+        who=id(call.memory),
+    )
+    beside: Structured = {"skill": done.skill, "version": done.version, "noted": done.noted}
+    return beside | told(done.ran, call.budget - size_of(beside))
+
+
+def ask_before_skill(given: SkillArguments, settings: Settings) -> str:
+    """What a person is asked before a skill that may delete is run."""
+    del settings
+    return (
+        ""
+        if given.confirm or not may_delete(given.grants)
+        else f"The skill {given.name[:200]!r} may delete memories. Go ahead?"
+    )
+
+
 _QUESTION = "Code that may delete memories is to be run. Go ahead?\n\n"
 
 
@@ -105,6 +145,17 @@ EXECUTE_CODE = Tool(
     takes=CodeArguments,
     ask=execute_code,
     question=question,
+    needs_sandbox=True,
+    destroys=True,
+)
+
+RUN_SKILL = Tool(
+    name="run_skill",
+    title="Run skill",
+    description="Run a skill: code that was saved under a name, with arguments. Read-only unless granted.",
+    takes=SkillArguments,
+    ask=run_kept,
+    question=ask_before_skill,
     needs_sandbox=True,
     destroys=True,
 )

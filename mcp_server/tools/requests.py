@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.operations import entities, search, service, spaces, streams, versions
+from enhanced_memory.client.operations import entities, search, service, skills, spaces, streams, versions
 from enhanced_memory.client.request import Question, Request
 from enhanced_memory.mcp_server.sandbox.offering import told_isolation
 from enhanced_memory.mcp_server.tools.budget import size_of
-from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE
+from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
 
-LISTS = ("hits", "messages", "versions", "entities", "rows")
+LISTS = ("hits", "skills", "messages", "versions", "entities", "rows")
 """Under which key an answer holds what there may be too much of."""
 
 
@@ -201,6 +201,17 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Quarantine entities: searches no longer show them; or release them.",
             repeatable=True,
         ),
+    ),
+    "skills": (
+        request_tool(
+            skills.SaveSkill, "Save skill", "Save a skill: code under a name, to be run again.", repeatable=True
+        ),
+        request_tool(
+            skills.ListSkills,
+            "List skills",
+            "List skills: what each does and takes, how often it ran and how it fared.",
+        ),
+        RUN_SKILL,
     ),
     "admin": (
         request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),
