@@ -31,6 +31,7 @@ from pydantic import ValidationError
 from enhanced_memory.client.aio import AsyncMemory
 from enhanced_memory.client.errors import Error
 from enhanced_memory.mcp_server.channel import Channel
+from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.session import SESSION, Session, current, request_key
 from enhanced_memory.mcp_server.subscriptions import Feeds
 from enhanced_memory.mcp_server.tools.declaration import Call, Tool
@@ -43,7 +44,7 @@ MemoryOf = Callable[[], AsyncMemory]
 log = logging.getLogger(__name__)
 
 
-def exposed(tool: Tool, memory_of: MemoryOf, *, exact: bool = False) -> FastMCPTool:
+def exposed(tool: Tool, memory_of: MemoryOf, *, exact: bool = False, sandbox: Sandbox | None = None) -> FastMCPTool:
     """`tool` as FastMCP serves it."""
     return _Exposed(
         name=tool.name,
@@ -59,14 +60,16 @@ def exposed(tool: Tool, memory_of: MemoryOf, *, exact: bool = False) -> FastMCPT
         ),
         declared=tool,
         memory_of=memory_of,
+        sandbox=sandbox,
         exact=exact,
     )
 
 
 class _Exposed(FastMCPTool):
-    # FastMCP's tools are pydantic models; these three are no part of what it shows.
+    # FastMCP's tools are pydantic models; these four are no part of what it shows.
     declared: Any
     memory_of: Any
+    sandbox: Any
     exact: bool = False
 
     def to_mcp_tool(self, **overrides: Any) -> t.Tool:
@@ -79,7 +82,9 @@ class _Exposed(FastMCPTool):
         tool: Tool = self.declared
         try:
             text, structured = await tool.answer(
-                Call(self.memory_of(), tool.name, key=request_key.get(), progress=_progress),
+                Call(
+                    self.memory_of(), tool.name, key=request_key.get(), progress=_progress, sandbox=self.sandbox
+                ),
                 arguments,
                 exact=self.exact,
             )

@@ -23,6 +23,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "hooks": ("hook",),
     "configuration": ("config",),
     "doctor": ("doctor",),
+    "running": ("run",),
     "manual": ("help",),
 }
 """The verbs by chapter, so that only the chapter of the verb that is used has to be imported."""

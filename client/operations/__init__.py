@@ -7,6 +7,7 @@ from enhanced_memory.client.operations import (
     relations,
     search,
     service,
+    skills,
     spaces,
     streams,
     versions,
@@ -65,6 +66,9 @@ class Operations:
     scan_conflicts = method(conflicts.ScanConflicts)
     list_conflicts = method(conflicts.ListConflicts)
     resolve_conflict = method(conflicts.ResolveConflict)
+
+    save_skill = method(skills.SaveSkill)
+    list_skills = method(skills.ListSkills)
 
     hello = method(service.Hello)
     ping = method(service.Ping)

@@ -16,6 +16,7 @@ from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.request import Change, Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.mcp_server.fencing import json_text
+from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.tools.aliases import meant
 from enhanced_memory.mcp_server.tools.schema import form, pruned, read, schema_of
 
@@ -57,6 +58,8 @@ class Call:
     """What makes a repeat of this very call known as one; empty where the client's side repeats nothing."""
     progress: Callable[[int, int, str], Awaitable[None]] = _untold
     """Tells the client how far a long call is."""
+    sandbox: Sandbox | None = None
+    """Where code is run; none where it is not."""
 
     async def ask(self, request: Request[A]) -> A:
         """The daemon's answer to `request`, or its error. A change that a client's side repeats is applied once."""
@@ -107,6 +110,8 @@ class Tool:
     """What a person should be asked before the tool is carried out with these arguments; empty: nothing."""
     chooses: Callable[[AsyncMemory, Any], Awaitable[Choice | None]] | None = None
     """What a person should choose before the tool is carried out with these arguments; None: nothing."""
+    needs_sandbox: bool = False
+    """Whether it runs code, and so is offered only where something holds that."""
     reads: bool = False
     destroys: bool = False
     repeatable: bool = False

@@ -7,15 +7,17 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.operations import entities, search, service, spaces, streams, versions
+from enhanced_memory.client.operations import entities, search, service, skills, spaces, streams, versions
 from enhanced_memory.client.request import Question, Request
+from enhanced_memory.mcp_server.sandbox.offering import told_isolation
 from enhanced_memory.mcp_server.tools.budget import size_of
 from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
+from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
 
-LISTS = ("hits", "messages", "versions", "entities", "rows")
+LISTS = ("hits", "skills", "messages", "versions", "entities", "rows")
 """Under which key an answer holds what there may be too much of."""
 
 
@@ -87,6 +89,8 @@ async def _status(call: Call, request: service.GetMemoryStatus) -> Structured:
     here = next((space for space in listed.spaces if space.name == listed.current), None)
     noted = here.metadata if here is not None else {}
     shown: Structured = msgspec.to_builtins(status) | {"state": status.state}
+    if call.sandbox is not None:
+        shown["sandbox"] = await told_isolation(call.sandbox, call.settings)
     if "mirror" in noted:
         shown["mirror"] = noted["mirror"]
     if "imported" in noted:
@@ -135,6 +139,7 @@ CORE = (
         "History of an entity: its versions, newest first, who changed it, when, and what it said.",
     ),
     DETECT,
+    EXECUTE_CODE,
     STATUS,
 )
 
@@ -199,6 +204,17 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Quarantine entities: searches no longer show them; or release them.",
             repeatable=True,
         ),
+    ),
+    "skills": (
+        request_tool(
+            skills.SaveSkill, "Save skill", "Save a skill: code under a name, to be run again.", repeatable=True
+        ),
+        request_tool(
+            skills.ListSkills,
+            "List skills",
+            "List skills: what each does and takes, how often it ran and how it fared.",
+        ),
+        RUN_SKILL,
     ),
     "admin": (
         request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),
