@@ -20,7 +20,6 @@ from fastmcp.tools import Tool as FastMCPTool
 from fastmcp.tools import ToolResult
 from mcp.server.runner import serve_dual_era_loop
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
-from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types.version import LATEST_MODERN_VERSION as MODERN
@@ -29,6 +28,7 @@ from pydantic import ValidationError
 from enhanced_memory.client.aio import AsyncMemory
 from enhanced_memory.mcp_server.channel import Channel
 from enhanced_memory.mcp_server.direct import Direct, Plain, answered
+from enhanced_memory.mcp_server.owed import Owed
 from enhanced_memory.mcp_server.profiles import Profile
 from enhanced_memory.mcp_server.session import SESSION, Session, current, request_key
 from enhanced_memory.mcp_server.subscriptions import Feeds
@@ -89,8 +89,6 @@ class Outcome(Enum):
     GONE = "the client is not there any more"
 
 
-UNANSWERED = 64
-"""Requests of one connection that are answered at a time; it is read no further meanwhile."""
 LAST_ANSWERS_S = 30.0
 SUBSCRIPTIONS = 256
 """What one session may subscribe to."""
@@ -160,7 +158,7 @@ class Served:
                 init_options=self._low.create_initialization_options(),
             )
         finally:
-            await stream.end()
+            await stream.owed.end()
             self._feeds.left(session)
             self._legacy.pop(session, None)
             self._resumed.discard(session)
@@ -232,16 +230,7 @@ class _Stream:
         self.mute = False
         """Set when the SDK winds the connection up: what it then answers to calls that it cancels is not to be heard."""
         self._keys = keys
-        self._answered = answered
-        self._pending: dict[t.RequestId, int] = {}
-        self._direct_ones: dict[t.RequestId, asyncio.Task[None]] = {}
-        """Those of them that the SDK does not see."""
-        self._some = asyncio.Event()
-        """Set while one more request may be taken."""
-        self._none = asyncio.Event()
-        """Set while none is unanswered."""
-        self._some.set()
-        self._none.set()
+        self.owed = Owed(answered)
 
     async def __aenter__(self) -> Self:
         return self
@@ -254,14 +243,6 @@ class _Stream:
     async def aclose(self) -> None:
         """Nothing is read any more, and nothing is told."""
         self.mute = True
-        for task in self._direct_ones.values():
-            task.cancel()
-
-    async def end(self) -> None:
-        """Wait until nothing is under way any more."""
-        await self.aclose()
-        if self._direct_ones:
-            await asyncio.wait(self._direct_ones.values())
 
     def __aiter__(self) -> Self:
         return self
@@ -272,23 +253,21 @@ class _Stream:
 
     async def __anext__(self) -> SessionMessage:
         while True:
-            if not self._some.is_set() and not await self.channel.until(self._some, float("inf")):
+            if not self.owed.room.is_set() and not await self.channel.until(self.owed.room, float("inf")):
                 raise self._over(Outcome.GONE)
             number = self.channel.read
             try:
                 line = await self.channel.line()
             except EOFError:
                 # The dispatcher cancels what is in flight when its input ends; the client may still wait for it.
-                answered = await self.channel.until(self._none, LAST_ANSWERS_S)
+                answered = await self.channel.until(self.owed.nothing, LAST_ANSWERS_S)
                 left = Outcome.LEFT if self.channel.leaving else Outcome.ANSWERED
                 raise self._over(Outcome.GONE if not answered and self.channel.gone else left) from None
             # Whoever answers runs in a copy of the context as it is now.
             request_key.set(self._keys(number))
             plain = self.direct.plain(line) if self.direct is not None and line else None
             if plain is not None and self._may_answer(plain):
-                self._take(plain.id)
-                task = asyncio.get_running_loop().create_task(self._answer(plain))
-                self._direct_ones[coerce_request_id(plain.id)] = task
+                self.owed.begin(plain.id, self._answer(plain))
                 continue
             message = await self._message(line)
             if message is not None:
@@ -300,21 +279,18 @@ class _Stream:
         """Whether the SDK need not see `call`, nor would have another one to answer before."""
         return (
             self._session.arrived
-            and len(self._pending) == len(self._direct_ones)
-            and coerce_request_id(call.id) not in self._pending
+            and self.owed.ours
+            and call.id not in self.owed
             and self.direct is not None
             and self.direct.may_answer(call)
         )
 
     async def _answer(self, call: Plain) -> None:
         assert self.direct is not None
-        try:
-            line = await self.direct.answer(call, lambda: self._session.memory, request_key.get())
-            if not self.mute:
-                await self.channel.write(line)
-                self.settle(call.id)
-        finally:
-            del self._direct_ones[coerce_request_id(call.id)]
+        line = await self.direct.answer(call, lambda: self._session.memory, request_key.get())
+        if not self.mute:
+            await self.channel.write(line)
+            self.owed.settle(call.id)
 
     def _over(self, outcome: Outcome) -> StopAsyncIteration:
         self.outcome = outcome
@@ -338,46 +314,23 @@ class _Stream:
             return None
         if isinstance(message, t.JSONRPCRequest):
             if message.method != "subscriptions/listen":
-                self._take(message.id)
+                self.owed.take(message.id)
             if message.method == "initialize" and self.direct is not None:
                 self.direct.forget()
         elif isinstance(message, t.JSONRPCNotification) and message.method == "notifications/cancelled":
             self._cancelled((message.params or {}).get("requestId"))
         return message
 
-    def _take(self, number: t.RequestId) -> None:
-        known = coerce_request_id(number)
-        self._pending[known] = self._pending.get(known, 0) + 1
-        self._count()
-
     def _cancelled(self, number: Any) -> None:
         """The SDK never answers what its client has cancelled, and neither do we."""
         if isinstance(number, str | int):
-            known = coerce_request_id(number)
-            if known in self._direct_ones:
-                self._direct_ones[known].cancel()
             if self.direct is not None:
                 self.direct.heard(number, None)
-            self.settle(number)
+            self.owed.cancel(number)
 
     async def _refuse(self, code: int, text: str, about: t.RequestId | None = None) -> None:
         error = {"jsonrpc": "2.0", "id": about, "error": {"code": code, "message": text}}
         await self.channel.write(json.dumps(error, separators=(",", ":")).encode() + b"\n")
-
-    def settle(self, answered: t.RequestId) -> None:
-        """A request has been answered, or is not to be."""
-        known = coerce_request_id(answered)
-        left = self._pending.get(known, 0) - 1
-        if left > 0:
-            self._pending[known] = left
-        elif left == 0:
-            del self._pending[known]
-        self._count()
-        self._answered()
-
-    def _count(self) -> None:
-        self._some.set() if len(self._pending) < UNANSWERED else self._some.clear()
-        self._none.clear() if self._pending else self._none.set()
 
 
 def _id_of(line: bytes) -> t.RequestId | None:
@@ -418,4 +371,4 @@ class _Out:
                 self._stream.direct.heard(message.id, getattr(message, "result", None))
             # Only now: a client that does not read is not read from.
             if message.id is not None:
-                self._stream.settle(message.id)
+                self._stream.owed.settle(message.id)

@@ -14,7 +14,8 @@ import pytest
 from enhanced_memory.client import AsyncMemory, Settings
 from enhanced_memory.client.errors import NotFound
 from enhanced_memory.mcp_server import direct, profiles
-from enhanced_memory.mcp_server.edge import UNANSWERED, Outcome, Served
+from enhanced_memory.mcp_server.edge import Outcome, Served
+from enhanced_memory.mcp_server.owed import UNANSWERED
 from enhanced_memory.mcp_server.profiles import COMPAT, CORE, Profile
 from enhanced_memory.mcp_server.server import build
 from enhanced_memory.mcp_server.session import Session, memory
@@ -290,6 +291,25 @@ async def test_a_cancelled_call_is_cancelled_and_never_answered(
     assert await asyncio.wait_for(client.task, 10) is Outcome.ANSWERED
     with pytest.raises(EOFError):
         await client.line()
+
+
+async def test_an_id_is_free_again_once_its_call_was_cancelled(
+    connect: Connect, settings: Settings, house: House, counted: Counted
+) -> None:
+    """Call, cancel and call again in one piece: the first is cancelled before it has begun."""
+    client = await connect(settings, house.profile, "legacy")
+    await learnt(client)
+    cancel = json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}).encode()
+    slow = said({"name": "slow", "arguments": {"name": "late"}}, 7, "legacy")
+    quick = said({"name": "quick", "arguments": {"name": "now"}}, 7, "legacy")
+    for _ in range(3):
+        await client.raw(slow + b"\n" + cancel + b"\n" + quick + b"\n")
+        answer = await client.read()
+        assert (answer["id"], answer["result"]["structuredContent"]) == (7, {"name": "now"})
+    client.ends()
+    assert await asyncio.wait_for(client.task, 10) is Outcome.ANSWERED
+    assert house.began.count("now") == 3
+    assert counted.calls >= 3
 
 
 @pytest.mark.parametrize("junk", [None, [], {}, 1.5, True, "x" * 5000, 10**30], ids=str)

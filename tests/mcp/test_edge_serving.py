@@ -16,7 +16,8 @@ from fastmcp.server.lifespan import lifespan
 
 from enhanced_memory.client import AsyncMemory, Settings
 from enhanced_memory.mcp_server.channel import Channel
-from enhanced_memory.mcp_server.edge import UNANSWERED, Outcome, Served
+from enhanced_memory.mcp_server.edge import Outcome, Served
+from enhanced_memory.mcp_server.owed import UNANSWERED
 from enhanced_memory.mcp_server.session import Session, current, request_key
 from enhanced_memory.mcp_server.subscriptions import Feeds
 from enhanced_memory.mcp_server.warming import ENVELOPE, warm
