@@ -27,6 +27,8 @@ class Peer:
     space: str = "default"
     parent: str | None = None
     read_only: bool = False
+    confined: frozenset[str] = frozenset()
+    """The only spaces that it may work in; empty: any."""
     greeted: bool = False
     subscribed: bool = False
     watched: frozenset[int] = frozenset()
@@ -69,6 +71,12 @@ class Call:
     """What the data to be stored conflicts with, where that was looked for."""
     used: list[int] = field(default_factory=list[int])
     """The entities that it read."""
+
+    @property
+    def kept_as(self) -> str:
+        """Under which key the answer is kept. What is confined finds no answer that was given to somebody else."""
+        key, peer = self.key or "", self.peer
+        return "\n".join((*sorted(peer.confined), peer.user, key)) if peer.confined else key
 
     def origin(self, method: str = "manual", trust: Trust | None = None, channel: str | None = None) -> Origin:
         """Where whatever this call says comes from."""

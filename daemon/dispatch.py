@@ -60,15 +60,14 @@ def _keyed(handler: Callable[[Any, Any], Any], call: Call) -> Callable[[Tx], Any
     """A change that is carried out once for its key: a repeat gets the first one's answer. Both stand in one transaction."""
 
     def work(tx: Tx) -> Any:
-        assert call.key is not None
-        kept = tx.log.kept_answer(call.peer.uid, call.key)
+        kept = tx.log.kept_answer(call.peer.uid, call.kept_as)
         if kept is not None:
             op, answer, call.change = kept
             if op != call.ask.op:
                 raise Conflict(f"The key was used for {op} before.", "give every change a key of its own")
             return unpack_value(answer)
         answer = to_builtins(handler(tx, call.ask))
-        tx.log.keep_answer(call.peer.uid, call.key, call.ask.op, pack_value(answer))
+        tx.log.keep_answer(call.peer.uid, call.kept_as, call.ask.op, pack_value(answer))
         return answer
 
     return work

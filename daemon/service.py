@@ -87,6 +87,15 @@ class Service:
         status: Status = await self._engine.read(lambda tx: HANDLERS[GetMemoryStatus.op](tx, call.ask), call)
         usage = self._engine.usage()
         state, problem = self._engine.state
+        if call.peer.confined:
+            # Sizes, counts, paths and problems of the whole store are somebody else's affair.
+            return msgspec.structs.replace(
+                status,
+                engine=usage.engine,
+                search=told if "keywords only" in (told := self.embedding.told) else told.partition(" (")[0],
+                uptime_s=round(self._metrics.uptime_s, 1),
+                state="failing" if state == "failing" else "ready",
+            )
         return msgspec.structs.replace(
             status,
             store=self._engine.path,

@@ -21,6 +21,7 @@ from enhanced_memory.mcp_server.prompts import add_prompts
 from enhanced_memory.mcp_server.resources import INTERNAL, add_graph, add_resources
 from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.sandbox.offering import runs_code
+from enhanced_memory.mcp_server.session import SESSION
 
 __all__ = ["INSTRUCTIONS", "NAME", "build"]
 
@@ -104,8 +105,13 @@ class _Arriving(Middleware):
 
     async def _arrived(self, context: MiddlewareContext[Any]) -> None:
         launch = self._launch_of()
-        if launch is None:
-            return
+        if launch is not None:
+            await self._arrive(context, launch)
+        session = SESSION.get(None)
+        if session is not None:
+            session.arrived = True
+
+    async def _arrive(self, context: MiddlewareContext[Any], launch: Launch) -> None:
         inside = context.fastmcp_context
 
         async def progress(done: int, total: int) -> None:

@@ -304,7 +304,7 @@ def _token(raw: str) -> _Token:
     )
 
 
-_DETERMINERS = frozenset("a an the this that its his her their our my your no".split())
+_DETERMINERS = frozenset(["a", "an", "the", "this", "that", "its", "his", "her", "their", "our", "my", "your", "no"])
 """What stands behind one is no verb: `the release`."""
 _WEAK = frozenset(("", "be", "have", "do"))
 

@@ -1,5 +1,7 @@
 """Spaces: making, listing, retiring, switching."""
 
+from msgspec.structs import replace
+
 from enhanced_memory.client.errors import Denied, Invalid
 from enhanced_memory.client.operations.spaces import (
     CreateSpace,
@@ -40,8 +42,11 @@ def update_space(tx: Tx, ask: UpdateSpace) -> Space:
 
 @ListSpaces.handler
 def list_spaces(tx: Tx, ask: ListSpaces) -> SpaceList:
-    """In the order of their making."""
-    return SpaceList(tx.spaces.all(ask.deleted), tx.space_name)
+    """In the order of their making. A confined caller is shown its own, without what is noted about them: that names files."""
+    spaces, confined = tx.spaces.all(ask.deleted), tx.call.peer.confined
+    if confined:
+        spaces = [replace(space, metadata={}) for space in spaces if space.name in confined]
+    return SpaceList(spaces, tx.space_name)
 
 
 @DeleteSpace.handler

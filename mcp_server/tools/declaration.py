@@ -5,8 +5,9 @@ An exact profile drops from the value whatever the tool's contract does not name
 aliases. Any other escapes in the text what a reader would not see.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -60,10 +61,15 @@ class Call:
     """Tells the client how far a long call is."""
     sandbox: Sandbox | None = None
     """Where code is run; none where it is not."""
+    changes: Counter[str] = field(default_factory=Counter[str], repr=False)
+    """How many changes of each operation the call has made: a repeat makes them in the same order."""
 
     async def ask(self, request: Request[A]) -> A:
         """The daemon's answer to `request`, or its error. A change that a client's side repeats is applied once."""
-        key = f"{self.key}:{request.op}" if self.key and isinstance(request, Change) else None
+        key = None
+        if self.key and isinstance(request, Change):
+            self.changes[request.op] += 1
+            key = f"{self.key}:{request.op}:{self.changes[request.op]}"
         return await self.memory.send(request, tool=self.tool, key=key)
 
     @property

@@ -11,8 +11,8 @@ from enhanced_memory.client.operations import entities, search, service, skills,
 from enhanced_memory.client.request import Question, Request
 from enhanced_memory.mcp_server.sandbox.offering import told_isolation
 from enhanced_memory.mcp_server.tools.budget import size_of
-from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
 from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
+from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]

@@ -582,6 +582,15 @@ SELECT (SELECT count(*) FROM entities WHERE deleted = 0), (SELECT count(*) FROM 
        (SELECT count(*) FROM messages WHERE ended = 0), (SELECT count(*) FROM versions), (SELECT count(*) FROM spaces WHERE ended = 0),
        (SELECT count(*) FROM changes), (SELECT coalesce(sum(length(body)), 0) FROM entities), (SELECT coalesce(sum(text_bytes), 0) FROM entities)
 
+-- name: counts_of
+WITH mine AS (SELECT value AS space FROM json_each(:spaces))
+SELECT (SELECT count(*) FROM entities WHERE deleted = 0 AND space IN mine),
+       (SELECT count(*) FROM relations WHERE ended = 0 AND deleted = 0 AND space IN mine),
+       (SELECT count(*) FROM messages WHERE ended = 0 AND space IN mine), (SELECT count(*) FROM versions WHERE space IN mine),
+       (SELECT count(*) FROM mine), (SELECT count(*) FROM changes WHERE space IN mine),
+       (SELECT coalesce(sum(length(body)), 0) FROM entities WHERE space IN mine),
+       (SELECT coalesce(sum(text_bytes), 0) FROM entities WHERE space IN mine)
+
 -- name: count_by_type
 SELECT e.type, count(*) FROM entities e
 WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
