@@ -8,7 +8,10 @@ import msgspec
 
 from enhanced_memory.daemon.store.words import Candidate
 
-__all__ = ["POOL", "SUBSTRING", "Line", "by_entity", "fused", "name_bonus", "order", "snippet"]
+__all__ = [
+    "NEAR", "POOL", "SAME_NAME", "SUBSTRING", "Line", "Ranked", "Standing", "by_entity", "fused", "name_bonus", "order", "snippet",
+    "standing",
+]  # fmt: skip
 
 # Every constant of the ranking, with the measurement that set it: docs/decisions/0021-ranking.md. The optima are flat, so the
 # numbers are round on purpose.
@@ -44,7 +47,28 @@ NAME_HOLDS = 0.15
 SUBSTRING = 250.0
 """Bonus for holding the query as it stands, where the caller wants that first."""
 
+RECENCY = 0.05
+HALF_LIFE_DAYS = 30.0
+"""For what was changed or said now; half of it after so many days. It decides between equals: old answers are still answers."""
+
+IMPORTANCE = 0.1
+"""For an importance of 1 (what is more counts as 1)."""
+
+PRIORITY = 0.02
+"""For each step of priority above 5, and against it for each below."""
+
+PINNED = 0.1
+"""For what is part of every context anyway."""
+
+TIERS = (0.0, 0.0, 0.02, 0.02)
+"""For what was distilled (semantic) or learnt to do (procedural), before what is still being worked on."""
+
+REPEATED = 0.5
+"""The share of its score that a message keeps whose very words stand before it already."""
+
 SNIPPET_CHARS = 240
+
+DAY_MS = 86_400_000
 
 
 _FIRST_PERSON = frozenset(["i", "my", "me", "mine", "myself", "we", "our", "us"])
@@ -62,6 +86,28 @@ class Line(msgspec.Struct):
     length: int
     """In words."""
     stream: int
+    said: str = ""
+    """What it says: a second one that says the same goes back."""
+    age_ms: int = 0
+    importance: float = 0.0
+
+
+class Ranked(msgspec.Struct):
+    """A message with its score and what that is made of."""
+
+    line: Line
+    score: float
+    explained: dict[str, float]
+
+
+class Standing(msgspec.Struct):
+    """An entity, as far as its rank depends on what it is."""
+
+    tier: int = 0
+    priority: int = 5
+    importance: float = 0.0
+    pinned: bool = False
+    age_ms: int = 0
 
 
 def fused(words: Mapping[int, float], meaning: Mapping[int, float]) -> dict[int, float]:
@@ -75,7 +121,23 @@ def fused(words: Mapping[int, float], meaning: Mapping[int, float]) -> dict[int,
     }
 
 
-def order(query: str, lines: list[Line]) -> list[tuple[Line, float]]:
+def recency(age_ms: int) -> float:
+    """What is gained by being of today, less the older it is."""
+    return RECENCY * 0.5 ** (max(0, age_ms) / DAY_MS / HALF_LIFE_DAYS)
+
+
+def standing(one: Standing) -> dict[str, float]:
+    """What an entity gains by what it is, whatever is asked."""
+    return {
+        "recency": recency(one.age_ms),
+        "tier": TIERS[one.tier] if 0 <= one.tier < len(TIERS) else 0.0,
+        "importance": IMPORTANCE * min(1.0, max(0.0, one.importance)),
+        "priority": PRIORITY * (one.priority - 5),
+        "pinned": PINNED if one.pinned else 0.0,
+    }
+
+
+def order(query: str, lines: list[Line]) -> list[Ranked]:
     """Messages with their scores, best first."""
     scores = fused({one.passage: one.words for one in lines}, {one.passage: one.meaning for one in lines})
     asked = {word.lower() for word in _WORD.findall(query)}
@@ -85,17 +147,31 @@ def order(query: str, lines: list[Line]) -> list[tuple[Line, float]]:
         named.clear()  # a name that everybody answers to tells nobody apart
     roles = {one.role for one in lines}
     own = "user" in roles and len(roles) > 1 and bool(asked & _FIRST_PERSON)
-    score: dict[int, float] = {}
+    ranked: list[Ranked] = []
     best: dict[int, float] = {}
     for one in lines:
-        value = scores[one.passage]
-        if (one.speaker.strip() and one.speaker.lower().split()[0] in named) or (own and one.role == "user"):
-            value += SPEAKER
-        value += LENGTH * min(1.0, math.log1p(one.length) / math.log1p(LENGTH_FULL))
-        score[one.passage] = value
-        best[one.stream] = max(best.get(one.stream, 0.0), value)
-    ranked = [(one, score[one.passage] + SESSION * best[one.stream]) for one in lines]
-    return sorted(ranked, key=lambda pair: (-pair[1], pair[0].passage))
+        meant = (one.speaker.strip() and one.speaker.lower().split()[0] in named) or (own and one.role == "user")
+        gains = {
+            "fused": scores[one.passage],
+            "speaker": SPEAKER if meant else 0.0,
+            "length": LENGTH * min(1.0, math.log1p(one.length) / math.log1p(LENGTH_FULL)),
+            "recency": recency(one.age_ms),
+            "importance": IMPORTANCE * min(1.0, max(0.0, one.importance)),
+        }
+        ranked.append(Ranked(one, sum(gains.values()), gains))
+        best[one.stream] = max(best.get(one.stream, 0.0), ranked[-1].score)
+    for one in ranked:
+        one.explained["session"] = SESSION * best[one.line.stream]
+        one.score += one.explained["session"]
+    ranked.sort(key=lambda one: (-one.score, one.line.passage))
+    said: set[str] = set()
+    for one in ranked:
+        words = " ".join(one.line.said.casefold().split())
+        if words and words in said:
+            one.explained["repeated"] = -(1 - REPEATED) * one.score
+            one.score *= REPEATED
+        said.add(words)
+    return sorted(ranked, key=lambda one: (-one.score, one.line.passage))
 
 
 def by_entity(candidates: Iterable[Candidate]) -> dict[int, tuple[float, list[Candidate]]]:

@@ -20,6 +20,8 @@ class SearchResult(Value, frozen=True):
     space: str = "default"
     cut: bool = False
     """Whether there is more behind the last hit."""
+    total: int | None = None
+    """Where asked for: exactly how many entities meet the filters and hold any word of the query, stop words aside."""
 
 
 class SearchNodes(Question[SearchResult]):
@@ -27,6 +29,8 @@ class SearchNodes(Question[SearchResult]):
 
     Where words find fewer than `limit`, entities whose name, type or any observation contains the query as it stands follow,
     out of the 1,000 changed last. `substring` puts those in front, out of the 50,000 changed last, and leaves meaning aside.
+    Filters are judged before the best are chosen. `count` also counts all that the words find, which takes as long as they are
+    many; `explain` shows with each hit what every arm and every prior gave it.
     """
 
     query: Query
@@ -44,6 +48,8 @@ class SearchNodes(Question[SearchResult]):
     quarantined: bool = False
     substring: bool = False
     details: bool = False
+    count: bool = False
+    explain: bool = False
 
 
 class MessageSearch(Value, frozen=True):
@@ -53,10 +59,12 @@ class MessageSearch(Value, frozen=True):
     arms: list[str]
     space: str = "default"
     cut: bool = False
+    total: int | None = None
+    """Where asked for: exactly how many messages meet the filters and hold any word of the query, stop words aside."""
 
 
 class SearchMessages(Question[MessageSearch]):
-    """Find messages by words, best first, in one stream or in all."""
+    """Find messages by words, best first, in one stream or in all. `count` and `explain` as in `search_nodes`."""
 
     query: Query
     limit: Limit = 10
@@ -66,3 +74,5 @@ class SearchMessages(Question[MessageSearch]):
     speakers: list[str] = []
     since: datetime | None = None
     until: datetime | None = None
+    count: bool = False
+    explain: bool = False

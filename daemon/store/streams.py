@@ -8,6 +8,7 @@ import msgspec
 from enhanced_memory.client.values import Message, MessageInput
 from enhanced_memory.daemon.store.bodies import Line, crc
 from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.terms import telling
 from enhanced_memory.daemon.store.views import View
 from enhanced_memory.daemon.store.words import Words
 from enhanced_memory.daemon.times import millis, moment
@@ -33,7 +34,9 @@ def nearby(one: Spoken, before: Spoken | None, after: Spoken | None) -> str:
     """What was said just before and after; nothing for a long message, which stands on its own."""
     if len(one.content) > NEAR_CHARS:
         return ""
-    return " ".join(f"{other.speaker}: {other.content}"[:NEAR_CHARS] for other in (before, after) if other is not None)
+    return telling(
+        " ".join(f"{other.speaker}: {other.content}"[:NEAR_CHARS] for other in (before, after) if other is not None)
+    )
 
 
 def day(at: int) -> str:

@@ -289,15 +289,66 @@ UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space = :space OR 
 UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0
 WHERE m.stream = :entity AND (m.space = :space OR :everywhere) AND p.ended = 0
 
+-- A search's rows come as one: a reader lets go of the interpreter for each row, and would have to win it back as often.
+
 -- name: words_match
-SELECT w.id, -w.score, p.space, p.entity, p.part, p.message, p.began, p.ended
-FROM (SELECT rowid AS id, rank AS score FROM words WHERE words MATCH :match AND rank MATCH :weights ORDER BY rank LIMIT :limit) w
-JOIN passages p ON p.id = w.id ORDER BY w.score
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words w CROSS JOIN passages p ON p.id = w.rowid
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
+    ORDER BY w.rank LIMIT :limit)
+
+-- name: words_match_entities
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
+    ORDER BY w.rank LIMIT :limit)
+
+-- name: words_match_messages
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
+    ORDER BY w.rank LIMIT :limit)
 
 -- name: words_past_match
-SELECT w.id, -w.score, p.space, p.entity, p.part, p.message, p.began, p.ended
-FROM (SELECT rowid AS id, rank AS score FROM words_past WHERE words_past MATCH :match AND rank MATCH :weights ORDER BY rank LIMIT :limit) w
-JOIN passages p ON p.id = w.id ORDER BY w.score
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
+    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
+    ORDER BY w.rank LIMIT :limit)
+
+-- Without a score, which is what takes the time:
+-- name: words_every
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM words w CROSS JOIN passages p ON p.id = w.rowid
+WHERE w.words MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND p.message = 0
+
+-- name: words_past_every
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
+WHERE w.words_past MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND p.message = 0
+
+-- name: count_words_messages
+SELECT count(*) FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
+WHERE w.words MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND (:stream = 0 OR p.entity = :stream) /*also*/
+
+-- name: passage_span
+SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0) FROM passages)
+
+-- For each expression: in how many of the oldest and how many of the newest passages that have it, up to where, and down to where.
+-- name: term_spans
+SELECT json_group_array(json_array(
+    t.value,
+    (SELECT count(*) FROM (SELECT rowid FROM words WHERE words MATCH t.value LIMIT :limit)),
+    (SELECT coalesce(max(rowid), 0) FROM (SELECT rowid FROM words WHERE words MATCH t.value LIMIT :limit)),
+    (SELECT coalesce(min(rowid), 0) FROM (SELECT rowid FROM words WHERE words MATCH t.value ORDER BY rowid DESC LIMIT :limit))))
+FROM json_each(:terms) t
 
 -- Relations
 

@@ -19,7 +19,7 @@ __all__ = ["SqliteRows", "each", "translated"]
 QUERIES = load(Path(__file__).parent / "queries.sql")
 
 _PUT_OFF = frozenset(("add_words", "drop_words", "add_words_past", "drop_words_past"))
-_NEED_WORDS = frozenset(("words_match", "words_past_match", "scour_words", "scour_words_past"))
+_NEED_WORDS = frozenset(name for name, text in QUERIES.items() if re.search(r"\bwords(_past)?\b", text)) - _PUT_OFF
 
 _SLOT = re.compile(r"/\*(also|key|down)\*/")
 
@@ -56,6 +56,8 @@ class SqliteRows:
 
     def one(self, name: str, /, *also: str, **values: Any) -> tuple[Any, ...] | None:
         """The first row."""
+        if self.put_off and name in _NEED_WORDS:
+            self.settle_words()
         # Read to its end: a statement left open would stand in the way of folding the log into the file.
         rows = self._execute(self._text(name, also, "", False), values).fetchall()
         return rows[0] if rows else None
