@@ -146,7 +146,7 @@ class Store:
                 ],
                 [[message for message in tx.streams.read(one, limit=1000, view=view)] for one in ids],
                 sorted(
-                    (one.entity, one.part, one.message, one.began, one.ended)
+                    (one.entity, one.part, one.message, one.began, one.ended, round(one.score, 6))
                     for messages in (False, True)
                     for one in tx.words.matching(
                         "tea chess rain line version ünïcode 北京", 1000, view, messages
