@@ -10,14 +10,14 @@ from enhanced_memory.daemon.store.words import Candidate
 
 __all__ = [
     "NEAR", "POOL", "SAME_NAME", "SUBSTRING", "Line", "Ranked", "Standing", "by_entity", "fused", "name_bonus", "order", "snippet",
-    "standing",
+    "standing", "without_echoes",
 ]  # fmt: skip
 
 # Every constant of the ranking, with the measurement that set it: docs/decisions/0021-ranking.md. The optima are flat, so the
 # numbers are round on purpose.
 
-POOL = 200
-"""Candidates from each arm; scores are then known for the union of them."""
+POOL = 100
+"""Candidates from each arm; scores are then known for the union of them. 50 lose on long replies, 200 gain nothing (0021)."""
 
 MEANING = 0.5
 """The share of meaning in the fused score, the rest being words; each side is divided by its best score for the query."""
@@ -71,6 +71,8 @@ SNIPPET_CHARS = 240
 DAY_MS = 86_400_000
 
 
+_LENGTH_FULL_LOG = math.log1p(LENGTH_FULL)
+
 _FIRST_PERSON = frozenset(["i", "my", "me", "mine", "myself", "we", "our", "us"])
 _WORD = re.compile(r"\w+")
 
@@ -86,8 +88,6 @@ class Line(msgspec.Struct):
     length: int
     """In words."""
     stream: int
-    said: str = ""
-    """What it says: a second one that says the same goes back."""
     age_ms: int = 0
     importance: float = 0.0
 
@@ -97,7 +97,19 @@ class Ranked(msgspec.Struct):
 
     line: Line
     score: float
-    explained: dict[str, float]
+    fused: float = 0.0
+    speaker: float = 0.0
+    length: float = 0.0
+    recency: float = 0.0
+    importance: float = 0.0
+    session: float = 0.0
+    repeated: float = 0.0
+
+    @property
+    def explained(self) -> dict[str, float]:
+        """Every part of the score by its name."""
+        told = msgspec.structs.asdict(self)
+        return {name: value for name, value in told.items() if name not in ("line", "score")}
 
 
 class Standing(msgspec.Struct):
@@ -141,37 +153,46 @@ def order(query: str, lines: list[Line]) -> list[Ranked]:
     """Messages with their scores, best first."""
     scores = fused({one.passage: one.words for one in lines}, {one.passage: one.meaning for one in lines})
     asked = {word.lower() for word in _WORD.findall(query)}
-    first_names = {one.speaker.lower().split()[0] for one in lines if one.speaker.strip()}
+    first_names = {_first(speaker) for speaker in {one.speaker for one in lines}} - {""}
     named = asked & first_names
     if named == first_names:
         named.clear()  # a name that everybody answers to tells nobody apart
     roles = {one.role for one in lines}
     own = "user" in roles and len(roles) > 1 and bool(asked & _FIRST_PERSON)
+    calls_on = {one.speaker: bool(named) and _first(one.speaker) in named for one in lines}
     ranked: list[Ranked] = []
     best: dict[int, float] = {}
     for one in lines:
-        meant = (one.speaker.strip() and one.speaker.lower().split()[0] in named) or (own and one.role == "user")
-        gains = {
-            "fused": scores[one.passage],
-            "speaker": SPEAKER if meant else 0.0,
-            "length": LENGTH * min(1.0, math.log1p(one.length) / math.log1p(LENGTH_FULL)),
-            "recency": recency(one.age_ms),
-            "importance": IMPORTANCE * min(1.0, max(0.0, one.importance)),
-        }
-        ranked.append(Ranked(one, sum(gains.values()), gains))
-        best[one.stream] = max(best.get(one.stream, 0.0), ranked[-1].score)
+        fused_score = scores[one.passage]
+        speaker = SPEAKER if calls_on[one.speaker] or (own and one.role == "user") else 0.0
+        length = LENGTH * min(1.0, math.log1p(one.length) / _LENGTH_FULL_LOG)
+        recent = recency(one.age_ms)
+        importance = IMPORTANCE * min(1.0, max(0.0, one.importance))
+        score = fused_score + speaker + length + recent + importance
+        ranked.append(Ranked(one, score, fused_score, speaker, length, recent, importance))
+        if score > best.get(one.stream, 0.0):
+            best[one.stream] = score
     for one in ranked:
-        one.explained["session"] = SESSION * best[one.line.stream]
-        one.score += one.explained["session"]
+        one.session = SESSION * best.get(one.line.stream, 0.0)
+        one.score += one.session
     ranked.sort(key=lambda one: (-one.score, one.line.passage))
-    said: set[str] = set()
+    return ranked
+
+
+def without_echoes(ranked: list[Ranked], said: Mapping[int, str]) -> list[Ranked]:
+    """The same in order, with those set back that say no more than one before them. `said` is what each passage says."""
+    heard: set[str] = set()
     for one in ranked:
-        words = " ".join(one.line.said.casefold().split())
-        if words and words in said:
-            one.explained["repeated"] = -(1 - REPEATED) * one.score
-            one.score *= REPEATED
-        said.add(words)
+        words = " ".join(said[one.line.passage].casefold().split())
+        if words in heard:
+            one.repeated = -(1 - REPEATED) * one.score
+            one.score += one.repeated
+        heard.add(words)
     return sorted(ranked, key=lambda one: (-one.score, one.line.passage))
+
+
+def _first(speaker: str) -> str:
+    return speaker.lower().split()[0] if speaker.strip() else ""
 
 
 def by_entity(candidates: Iterable[Candidate]) -> dict[int, tuple[float, list[Candidate]]]:

@@ -26,6 +26,9 @@ _SUBSTRING_BODIES = {False: 1_000, True: 50_000}
 _ALWAYS = {"not_expired", "not_quarantined"}
 """Conditions that nearly everything meets: judged on what was found, where that needs no look at each match."""
 
+_ECHOES = 20
+"""Messages looked at beyond the limit, for those that take the place of others that say the same."""
+
 _COUNTED = 2_000
 """Entities opened at a time to be counted."""
 
@@ -197,41 +200,39 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
             ask.query, wanted, tx.view, True, stream, *conditions, enough=max(ranking.POOL // 4, ask.limit * 2), **values
         )
         pool, cosines = _meant(tx, candidates, wanted, messages=True, stream=stream)
-        known = tx.streams.many([one.message for one in pool], *conditions, **values)
-        streams = tx.entities.many({message.stream for message in known.values()})
-        pool = [one for one in pool if one.message in known and one.entity in streams]
+        heads = tx.streams.heads([one.message for one in pool], *conditions, **values)
+        living = tx.entities.living({head.stream for head in heads.values()})
+        pool = [one for one in pool if one.message in heads and one.entity in living]
         if len(pool) > ask.limit or not more:
             break
         wanted *= 8
-    words = {one.passage: one.score for one in pool}
-    of = {one.passage: known[one.message] for one in pool}
     lines = [
         ranking.Line(
-            one.passage,
-            one.score,
-            cosines.get(one.passage, 0.0),
-            said.speaker,
-            said.role,
-            len(said.content.split()),
-            said.stream,
-            said.content,
-            tx.now - millis(said.at),
-            said.importance or 0.0,
+            one.passage, one.score, cosines.get(one.passage, 0.0), head.speaker, head.role, head.length, head.stream,
+            tx.now - head.at, head.importance or 0.0,
         )
         for one in pool
-        for said in (of[one.passage],)
-    ]
+        for head in (heads[one.message],)
+    ]  # fmt: skip
     ranked = ranking.order(ask.query, lines)
+    # What they say is read of those alone that may be told.
+    message_of = {one.passage: one.message for one in pool}
+    near_top = ranked[: ask.limit + _ECHOES]
+    known = tx.streams.many([message_of[one.line.passage] for one in near_top])
+    said = {one.line.passage: known[message_of[one.line.passage]] for one in near_top}
+    chosen = ranking.without_echoes(near_top, {passage: message.content for passage, message in said.items()})[: ask.limit]
+    streams = tx.entities.many({one.line.stream for one in chosen})
+    words = {one.passage: one.score for one in pool}
     sought = terms(ask.query)
     hits = [
         MessageHit(
-            of[one.line.passage],
+            said[one.line.passage],
             streams[one.line.stream].state.name,
             round(one.score, 4),
-            ranking.snippet(of[one.line.passage].content, sought),
+            ranking.snippet(said[one.line.passage].content, sought),
             _told(_arms([one.line.passage], words, cosines) | one.explained) if ask.explain else {},
         )
-        for one in ranked[: ask.limit]
+        for one in chosen
     ]
     arms = ["words", "meaning"] if tx.call.meaning is not None else ["words"]
     total = _messages_counted(tx, ask, stream, conditions, values) if ask.count else None

@@ -21,7 +21,7 @@ from enhanced_memory.daemon.store.records import (
     SpaceRecord,
     UseRecord,
 )
-from enhanced_memory.daemon.store.streams import Spoken, Streams, day
+from enhanced_memory.daemon.store.streams import Spoken, Streams, day, length_of
 from enhanced_memory.daemon.store.views import Layer, View
 from enhanced_memory.daemon.store.words import Words, word_row
 
@@ -203,7 +203,7 @@ class Restoring:
                 "began",
                 "ended",
             )
-            rows.append({name: getattr(one, name) for name in names} | {"crc": crc(raw), "body": body})
+            rows.append({name: getattr(one, name) for name in names} | {"length": length_of(one.content), "crc": crc(raw), "body": body})
             passage = {
                 "space": one.space,
                 "entity": one.stream,

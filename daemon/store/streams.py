@@ -13,7 +13,7 @@ from enhanced_memory.daemon.store.views import NOW, View
 from enhanced_memory.daemon.store.words import Words
 from enhanced_memory.daemon.times import millis, moment
 
-__all__ = ["Spoken", "Streams", "day"]
+__all__ = ["Head", "Spoken", "Streams", "day", "length_of"]
 
 
 NEAR_CHARS = 400
@@ -45,6 +45,24 @@ def day(at: int) -> str:
     return f"{when.day} {when:%B} {when.year}"
 
 
+class Head(msgspec.Struct, array_like=True):
+    """A message without what it says."""
+
+    message: int
+    speaker: str
+    role: str
+    stream: int
+    at: int
+    importance: float | None
+    length: int
+    """In words."""
+
+
+def length_of(content: str) -> int:
+    """How many words a message has."""
+    return len(content.split())
+
+
 class Streams:
     """Appends and reads messages."""
 
@@ -73,6 +91,7 @@ class Streams:
                     "tick": message.tick,
                     "importance": message.importance,
                     "tokens": message.tokens,
+                    "length": length_of(message.content),
                     "began": number,
                     "crc": crc(raw),
                     "body": body,
@@ -167,6 +186,13 @@ class Streams:
             "messages_by_ids", *also, ids=msgspec.json.encode(sorted(set(ids))).decode(), **values
         )
         return {row[0]: self._message(row) for row in rows}
+
+    def heads(self, ids: Iterable[int], *also: str, **values: Any) -> dict[int, Head]:
+        """The same without what they say, which costs a tenth."""
+        row = self._ground.rows.one(
+            "message_heads", *also, ids=msgspec.json.encode(sorted(set(ids))).decode(), **values
+        )
+        return {one.message: one for one in msgspec.json.decode(row[0], type=list[Head])} if row else {}
 
     def count(self, stream: int) -> int:
         """How many messages the view has of a stream."""

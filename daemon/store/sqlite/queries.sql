@@ -76,6 +76,9 @@ SELECT e.id FROM entities e WHERE e.space = :space AND e.id IN (SELECT value FRO
 -- name: living_bodies
 SELECT id, crc, body FROM entities WHERE space = :space AND deleted = 0 AND id IN (SELECT value FROM json_each(:ids))
 
+-- name: known_heads
+SELECT json_group_array(json_array(id, deleted)) FROM entities WHERE space = :space AND id IN (SELECT value FROM json_each(:ids))
+
 -- name: known_in
 SELECT id FROM entities WHERE space = :space AND first <= :at AND id IN (SELECT value FROM json_each(:ids))
 
@@ -409,8 +412,8 @@ ORDER BY r.id
 -- Messages
 
 -- name: add_message
-INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :began, :crc, :body)
+INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, crc, body)
+VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :crc, :body)
 
 -- name: messages
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
@@ -420,6 +423,10 @@ ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT :limit
 -- name: messages_by_ids
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
 WHERE id IN (SELECT value FROM json_each(:ids)) /*also*/
+
+-- name: message_heads
+SELECT json_group_array(json_array(m.id, m.speaker, m.role, m.stream, m.at, m.importance, m.length)) FROM messages m
+WHERE m.id IN (SELECT value FROM json_each(:ids)) /*also*/
 
 -- name: last_lines
 SELECT m.id, m.space, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
@@ -681,8 +688,8 @@ INSERT INTO relations (space, id, from_id, to_id, from_name, to_name, type, stre
 VALUES (:space, :id, :from_id, :to_id, :from_name, :to_name, :type, :strength, :metadata, :deleted, :began, :ended)
 
 -- name: transfer_message
-INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :began, :ended, :crc, :body)
+INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, ended, crc, body)
+VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :ended, :crc, :body)
 
 -- name: transfer_use
 INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last) ON CONFLICT (entity) DO UPDATE SET count = excluded.count, last = excluded.last
