@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from enhanced_memory.client.operations.search import SearchMessages, SearchNodes
+from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
     Backup,
     GetMemoryStatus,
@@ -56,6 +56,7 @@ class Service:
             Verify.op: self._verify,
             SearchNodes.op: self._search,
             SearchMessages.op: self._search,
+            GetContext.op: self._search,
         }
 
     async def _ping(self, call: Call) -> Pong:

@@ -8,7 +8,9 @@ from collections.abc import Collection
 from enhanced_memory.client.operations import Operations
 from enhanced_memory.client.request import HANDLERS, method
 from enhanced_memory.daemon.handlers import (
+    context,
     entities,
+    graph,
     moving,
     reading,
     relations,
@@ -22,7 +24,9 @@ from enhanced_memory.daemon.handlers import (
 
 __all__ = [
     "complete",
+    "context",
     "entities",
+    "graph",
     "moving",
     "reading",
     "relations",

@@ -58,7 +58,7 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
             query, wanted, tx.view, False, 0, *before_the_cut, enough=max(_AT_LEAST // 2, upto * 2), now=tx.now, **values
         )
         # Who wants the query as it stands wants text: what is merely near in meaning would make every search find something.
-        candidates, cosines = (candidates, {}) if ask.substring else _meant(tx, candidates, wanted, messages=False)
+        candidates, cosines = (candidates, {}) if ask.substring else meant(tx, candidates, wanted, messages=False)
         words = {one.passage: one.score for one in candidates}
         fused = ranking.fused(words, cosines)
         scored = ranking.by_entity(msgspec.structs.replace(one, score=fused[one.passage]) for one in candidates)
@@ -83,7 +83,7 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
             "name": ranking.name_bonus(one.state.name, query),
             "substring": ranking.SUBSTRING if ask.substring and entity in holding else 0.0,
         }
-        | ranking.standing(_standing(tx, one))
+        | ranking.standing(standing_of(tx, one))
         for entity, one in known.items()
     }
     scores = {entity: sum(each.values()) for entity, each in gains.items()}
@@ -132,7 +132,7 @@ def _counted(tx: Tx, ask: SearchNodes, query: str, conditions: list[str], values
     )
 
 
-def _standing(tx: Tx, one: Stored) -> ranking.Standing:
+def standing_of(tx: Tx, one: Stored) -> ranking.Standing:
     own = one.state.attributes
     return ranking.Standing(
         own.get("tier") or 0,
@@ -199,7 +199,7 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
         candidates, more = tx.words.matching(
             ask.query, wanted, tx.view, True, stream, *conditions, enough=max(ranking.POOL // 4, ask.limit * 2), **values
         )
-        pool, cosines = _meant(tx, candidates, wanted, messages=True, stream=stream)
+        pool, cosines = meant(tx, candidates, wanted, messages=True, stream=stream)
         heads = tx.streams.heads([one.message for one in pool], *conditions, **values)
         living = tx.entities.living({head.stream for head in heads.values()})
         pool = [one for one in pool if one.message in heads and one.entity in living]
@@ -248,7 +248,7 @@ def _messages_counted(
     return len(tx.streams.many([one.message for one in every], *conditions, **values))
 
 
-def _meant(
+def meant(
     tx: Tx, found: list[Candidate], count: int, messages: bool, stream: int = 0
 ) -> tuple[list[Candidate], dict[int, float]]:
     """What words found together with what is near in meaning, and how near each of them is."""

@@ -393,13 +393,17 @@ FROM (
 WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
                   AND (s.ended = 0 OR s.ended > n.value ->> 1))
-ORDER BY r.id
+/*also*/
+ORDER BY r.id LIMIT :most
 
 -- name: relation_held
 SELECT 1 FROM relations WHERE space = :space AND id = :id AND deleted = 0 AND began <= :at AND (ended = 0 OR ended > :at)
 
 -- name: dangling
 SELECT 1 FROM relations WHERE from_id = 0 AND from_name = :name UNION ALL SELECT 1 FROM relations WHERE to_id = 0 AND to_name = :name LIMIT 1
+
+-- name: relation_types
+AND r.type IN (SELECT value FROM json_each(:types))
 
 -- name: relations_loose
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
