@@ -3,7 +3,7 @@
 FTS5 finds a passage in 0.05 µs and scores it in 1 to 2 µs, and scores all that it finds: it knows no bound that would let it
 pass over what cannot be among the best. So not every passage with any of the words is asked for where that would be too many,
 but those with a rare word, or with several common ones; a passage with a single common word is not among the best then
-(docs/decisions/0022-words-at-scale.md has the measurements).
+(docs/decisions/0025-words-at-scale.md has the measurements).
 """
 
 from collections.abc import Mapping, Sequence
