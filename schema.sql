@@ -192,6 +192,7 @@ CREATE TABLE messages (
     tick        INTEGER,
     importance  REAL,
     tokens      INTEGER,
+    length      INTEGER NOT NULL DEFAULT 0,     -- in words: its rank depends on it
     began       INTEGER NOT NULL,
     ended       INTEGER NOT NULL DEFAULT 0,
     crc         INTEGER NOT NULL,

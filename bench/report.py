@@ -1,6 +1,6 @@
 """Measure everything and write docs/performance.md.
 
-`python bench/report.py [--quick] [--only latency,load,footprint,mcp,conflicts] [--json FILE] [--page FILE]`
+`python bench/report.py [--quick] [--only latency,load,footprint,mcp,conflicts,scale,recall] [--json FILE] [--page FILE]`
 
 A timing that misses its target is told; only a lost write makes the exit status 1. All runs in temporary homes, over
 Unix sockets, and no process is left behind.
@@ -28,6 +28,8 @@ import latency
 import load
 import mcp_chapter
 import psutil
+import recall
+import scale
 from measure import Figure, Size
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +41,8 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "footprint": footprint.measure,
     "mcp": mcp_chapter.measure,
     "conflicts": conflict_chapter.measure,
+    "scale": scale.measure,
+    "recall": recall.measure,
 }
 
 HEAD = """# Performance
@@ -69,6 +73,9 @@ NOTES = """
 - ratios of p50 are the median over the rounds of each round's own ratio, so they may differ from the quotient of the
   two times beside them. p99 is taken over all rounds; for a create it is compared with the floor's p50.
 - a timing that misses its target fails nothing: it is told here.
+- search: text and questions from `bench/passages.py`, drawn by Zipf's law; a million with `bench/scale.py --passages 1000000`.
+- recall: R@10 is the share of a question's evidence among the first ten hits, nDCG@10 weighs their places. The data is no part of
+  the project: `BENCH_RECALL_DATA` names it.
 """
 
 

@@ -233,6 +233,8 @@ class Hit(Value, frozen=True):
     """The observation that matched best, shortened around the words found."""
     matched: list[str] = []
     """Where: `name`, `observation`, `property`."""
+    explained: dict[str, float] = {}
+    """Where asked for: the score of each arm for it (`words` is BM25, `meaning` a cosine), and what each prior adds."""
 
 
 class MessageHit(Value, frozen=True):
@@ -242,6 +244,8 @@ class MessageHit(Value, frozen=True):
     stream: str
     score: float
     snippet: str = ""
+    explained: dict[str, float] = {}
+    """Where asked for: the score of each arm for it (`words` is BM25, `meaning` a cosine), and what each prior adds."""
 
 
 ConflictType = Literal["duplicate", "update", "contradiction"]

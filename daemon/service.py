@@ -10,7 +10,7 @@ import psutil
 
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities
-from enhanced_memory.client.operations.search import SearchMessages, SearchNodes
+from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
     Backup,
     GetMemoryStatus,
@@ -62,6 +62,7 @@ class Service:
             SearchMessages.op: self._search,
             DetectConflicts.op: self.detection.detect,
             ScanConflicts.op: self.detection.scan,
+            GetContext.op: self._search,
         }
         self.before: dict[str, Attendant] = {}
         """What is done before a change is carried out; its answer says what it found."""

@@ -13,6 +13,7 @@ __all__ = ["CHAPTERS", "every_name", "find_verb", "manual", "read", "verb_parser
 CHAPTERS: dict[str, tuple[str, ...]] = {
     "looking": ("status", "show", "history", "access"),
     "finding": ("search", "list", "messages"),
+    "recalling": ("context", "related", "path"),
     "writing": ("add", "forget", "restore", "purge", "rename", "tag", "untag", "relate", "unrelate", "spaces"),
     "conflicts": ("conflicts",),
     "importing": ("import",),

@@ -73,9 +73,8 @@ def run(call: Call) -> Answer:
     allowed = call.settings.sandbox_seconds + BESIDE_S
     try:
         ran = subprocess.run(
-            [*words, "--", given.file], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=_environment(call), timeout=allowed, check=False,
-        )  # fmt: skip
+            [*words, "--", given.file], capture_output=True, env=_environment(call), timeout=allowed, check=False
+        )
     except subprocess.TimeoutExpired:
         raise SandboxFailed(f"memory-mcp run did not end within {allowed:g} s.", "see `memory-mcp check`") from None
     try:

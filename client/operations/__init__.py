@@ -39,6 +39,8 @@ class Operations:
     create_relations = method(relations.CreateRelations)
     delete_relations = method(relations.DeleteRelations)
     read_graph = method(relations.ReadGraph)
+    find_related = method(relations.FindRelated)
+    find_path = method(relations.FindPath)
 
     create_space = method(spaces.CreateSpace)
     update_space = method(spaces.UpdateSpace)
@@ -59,6 +61,7 @@ class Operations:
 
     search_nodes = method(search.SearchNodes)
     search_messages = method(search.SearchMessages)
+    get_context = method(search.GetContext)
 
     memory_history = method(versions.MemoryHistory)
 

@@ -165,6 +165,23 @@ class Known:
             found = {entity: one for entity, one in found.items() if entity in kept}
         return found
 
+    def living(self, ids: Iterable[int]) -> set[int]:
+        """Those of the given entities that the caller's view knows and that are not deleted."""
+        view = self._ground.view
+        if not view.now:
+            return set(self.many(ids))
+        left = set(ids)
+        found: set[int] = set()
+        for _, layer in view:
+            row = self._ground.rows.one(
+                "known_heads", space=layer.space, ids=msgspec.json.encode(sorted(left)).decode()
+            )
+            for entity, deleted in msgspec.json.decode(row[0]) if row else []:
+                left.discard(entity)
+                if not deleted:
+                    found.add(entity)
+        return found
+
     def _load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
         """The given entities from the nearest layer that knows each, deleted ones included."""
         left = set(ids)

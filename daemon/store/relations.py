@@ -167,18 +167,28 @@ class Relations:
         outgoing: bool = False,
         incoming: bool = False,
         view: View | None = None,
+        types: Iterable[str] = (),
+        most: int = -1,
     ) -> list[Edge]:
-        """The relations with an end among the given ids or names, in the order of their making. `outgoing` and `incoming` narrow to one side."""
+        """The relations with an end among the given ids or names, in the order of their making. `outgoing` and `incoming` narrow
+        to one side, `types` to these; `most` is how many of each layer are read.
+        """
         view = self._ground.view if view is None else view
         ids = list(ids)
-        if len(ids) == 1 and not names and not outgoing and not incoming:
+        types = list(types)
+        if len(ids) == 1 and not names and not outgoing and not incoming and not types and most < 0:
             return self._seen("relations_of", view, entity=ids[0])
         given = {
             "ids": msgspec.json.encode(sorted(set(ids))).decode(),
             "names": msgspec.json.encode(sorted(set(names))).decode(),
             "outgoing": not incoming,
             "incoming": not outgoing,
+            "most": most,
         }
+        if types:
+            return self._seen(
+                "relations_touching", view, "relation_types", **given, types=msgspec.json.encode(types).decode()
+            )
         return self._seen("relations_touching", view, **given)
 
     def loose(self, view: View | None = None) -> list[Edge]:
@@ -209,11 +219,13 @@ class Relations:
             if all(not end.id or end.id in names for end in (edge.from_, edge.to))
         ]
 
-    def _seen(self, query: str, view: View, **given: Any) -> list[Edge]:
+    def _seen(self, query: str, view: View, *also: str, **given: Any) -> list[Edge]:
         """The edges that the view sees: the nearest layer that has any row of a relation decides, a hiding one included."""
         found: dict[int, Edge] = {}
         for depth, layer in view:
-            rows = self._ground.rows.all(query, space=layer.space, at=layer.at, nearer=view.nearer(depth), **given)
+            rows = self._ground.rows.all(
+                query, *also, space=layer.space, at=layer.at, nearer=view.nearer(depth), **given
+            )
             for row in rows:
                 edge = self._edge(row)
                 found.setdefault(edge.id, edge)

@@ -1,6 +1,7 @@
 """An export back into a store of its own: same ids, versions, changes, times and origins, and every index as it was."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Any, cast
 
 import msgspec
@@ -21,7 +22,9 @@ from enhanced_memory.daemon.store.records import (
     SpaceRecord,
     UseRecord,
 )
-from enhanced_memory.daemon.store.words import word_row
+from enhanced_memory.daemon.store.streams import Spoken, Streams, day, length_of
+from enhanced_memory.daemon.store.views import Layer, View
+from enhanced_memory.daemon.store.words import Words, word_row
 
 __all__ = ["Restoring"]
 
@@ -35,6 +38,8 @@ class Restoring:
     def __init__(self, ground: Ground, report: Report) -> None:
         self._ground = ground
         self._report = report
+        self._words = Words(ground)
+        self._streams = Streams(ground, self._words)
         self._kinds: dict[type[Any], Callable[[Run], None]] = {
             SpaceRecord: self._spaces,
             ChangeRecord: self._changes,
@@ -170,7 +175,7 @@ class Restoring:
             row[0]: row[1:] for row in ground.rows.all("transfer_known_messages", ids=_json(one.id for _, one in run))
         }
         rows: list[dict[str, Any]] = []
-        passages: list[tuple[dict[str, Any], str, str]] = []
+        passages: list[tuple[dict[str, Any], MessageRecord]] = []
         for place, one in run:
             gone = next(((kind, number) for kind, number, among in (
                 ("space", one.space, spaces), ("entity", one.stream, entities), ("change", one.began, changes),
@@ -201,7 +206,10 @@ class Restoring:
                 "began",
                 "ended",
             )
-            rows.append({name: getattr(one, name) for name in names} | {"crc": crc(raw), "body": body})
+            rows.append(
+                {name: getattr(one, name) for name in names}
+                | {"length": length_of(one.content), "crc": crc(raw), "body": body}
+            )
             passage = {
                 "space": one.space,
                 "entity": one.stream,
@@ -210,11 +218,30 @@ class Restoring:
                 "began": one.began,
                 "ended": one.ended,
             }
-            passages.append((passage, one.speaker, one.content))
+            passages.append((passage, one))
         counters = ground.counters
         counters.message = max([counters.message, *(row["id"] for row in rows)])
         self._write("messages", "transfer_message", rows)
-        self._index(passages)
+        names_of: dict[int, str] = {row[0]: row[1] for row in ground.rows.all("spaces")}
+        for _, here in groupby(passages, key=lambda each: (each[1].space, each[1].stream, each[1].began)):
+            self._index_lines(names_of, list(here))
+
+    def _index_lines(self, names_of: dict[int, str], passages: list[tuple[dict[str, Any], MessageRecord]]) -> None:
+        """Index what one change appended to a stream, beside what stood before it there and then."""
+        first = passages[0][1]
+        # Whoever appended saw the space over its parents; one that was deleted since is its own alone.
+        view = self._ground.view_of(names_of[first.space]) or View((Layer(first.space),), (names_of[first.space],))
+        spoken = [Spoken(one.speaker, one.content, one.at, one.id) for _, one in passages]
+        near, last = self._streams.neighbours(first.stream, spoken, view, first.space, first.id)
+        self._index(
+            [
+                (row, one.speaker, one.content, beside, day(one.at))
+                for (row, one), beside in zip(passages, near, strict=True)
+            ]
+        )
+        if last is not None:
+            one, beside = last
+            self._words.again(one.passage, one.speaker, one.content, beside, day(one.at))
 
     def _journal(self, run: Run) -> None:
         numbers = [one.number for _, one in run]
@@ -340,7 +367,7 @@ class Restoring:
             ground.rows.many(name, [row for one in kept for row in one.rows.get(name, ())])
         for one in kept:
             self._end_passages(one)
-        self._index([passage for one in kept for passage in one.passages])
+        self._index([(*passage, "", "") for one in kept for passage in one.passages])
         counters = ground.counters
         counters.entity = max([counters.entity, *(one.record.id for one in kept)])
         report.count("entities", sum(one.record.versions[-1].version == one.record.head for one in kept))
@@ -358,15 +385,15 @@ class Restoring:
                 rows.run("end_passage", id=number, ended=ended)
                 rows.many("add_words_past", [word_row(number, name, body)])
 
-    def _index(self, passages: list[tuple[dict[str, Any], str, str]]) -> None:
+    def _index(self, passages: list[tuple[dict[str, Any], str, str, str, str]]) -> None:
         """Write passages, each with its words, into the index of the present or of the past."""
         counters = self._ground.counters
         words: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
-        for row, name, body in passages:
+        for row, name, body, near, dates in passages:
             counters.passage += 1
             row["id"] = counters.passage
-            words[bool(row["ended"])].append(word_row(counters.passage, name, body))
-        self._ground.rows.many("transfer_passage", [row for row, _, _ in passages])
+            words[bool(row["ended"])].append(word_row(counters.passage, name, body, near, dates))
+        self._ground.rows.many("transfer_passage", [row for row, *_ in passages])
         self._ground.rows.many("add_words", words[False])
         self._ground.rows.many("add_words_past", words[True])
 

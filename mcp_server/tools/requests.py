@@ -7,7 +7,16 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.operations import entities, search, service, skills, spaces, streams, versions
+from enhanced_memory.client.operations import (
+    entities,
+    relations,
+    search,
+    service,
+    skills,
+    spaces,
+    streams,
+    versions,
+)
 from enhanced_memory.client.request import Question, Request
 from enhanced_memory.mcp_server.sandbox.offering import told_isolation
 from enhanced_memory.mcp_server.tools.budget import size_of
@@ -17,7 +26,7 @@ from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
 
-LISTS = ("hits", "skills", "messages", "versions", "entities", "rows")
+LISTS = ("hits", "items", "found", "skills", "messages", "versions", "entities", "rows")
 """Under which key an answer holds what there may be too much of."""
 
 
@@ -122,7 +131,31 @@ STATUS = Tool(
     repeatable=True,
 )
 
+
+async def _context(call: Call, request: search.GetContext) -> Structured:
+    """The items with where each comes from; their text once, as data."""
+    shown: Structured = msgspec.to_builtins(await call.ask(request))
+    del shown["text"]
+    for item in shown["items"]:
+        origin = item.pop("origin", None) or {}
+        item |= {key: origin[key] for key in ("agent", "session", "trust", "tool") if origin.get(key)}
+        del item["tokens"]
+    return within(shown, call.budget)
+
+
+CONTEXT = Tool(
+    name=search.GetContext.op,
+    title="Get context",
+    description="Context for a turn: pinned, relevant, recent and state, each once, within a token budget.",
+    takes=search.GetContext,
+    ask=_context,
+    hidden=frozenset({"minimum_trust"}),
+    reads=True,
+    repeatable=True,
+)
+
 CORE = (
+    CONTEXT,
     request_tool(
         streams.AppendMessages,
         "Append messages",
@@ -215,6 +248,14 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "List skills: what each does and takes, how often it ran and how it fared.",
         ),
         RUN_SKILL,
+    ),
+    "graph": (
+        request_tool(
+            relations.FindRelated,
+            "Find related",
+            "Related entities within some steps, by relation types and direction.",
+        ),
+        request_tool(relations.FindPath, "Find path", "Path: the shortest way between two entities over relations."),
     ),
     "admin": (
         request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),

@@ -69,6 +69,9 @@ def relations(call: Call, home: Path) -> None:
     assert [(one.from_, one.to, one.type, one.strength, one.metadata) for one in graph.relations] == [
         ("A", "B", "knows", 0.5, {"since": 1990})
     ]
+    assert [(one.entity.name, one.distance) for one in call("find_related", "A", types=["knows"]).found] == [("B", 1)]
+    path = call("find_path", "B", "A")
+    assert ([one.name for one in path.entities], [one.type for one in path.relations]) == (["B", "A"], ["knows"])
     assert call("delete_relations", [edge]).removed == 1
 
 
@@ -98,7 +101,12 @@ def streams(call: Call, home: Path) -> None:
     ]
     assert call("messages_by", "talk", since=at + timedelta(seconds=9)).messages[0].at == at + timedelta(seconds=9)
     assert [one.content for one in call("get_window", "talk", messages=3).messages] == ["line 7", "line 8", "line 9"]
-    assert [one.message.content for one in call("search_messages", "line", stream="talk", limit=3).hits]
+    hits = call("search_messages", "line", stream="talk", limit=3, count=True, explain=True)
+    assert (len(hits.hits), hits.total) == (3, 10)
+    assert all({"words", "fused"} <= hit.explained.keys() for hit in hits.hits)
+    context = call("get_context", "line", stream="talk", recent=2, tokens=500)
+    assert [one.text for one in context.items if one.part == "recent"] == ["line 8", "line 9"]
+    assert context.tokens <= 500
 
 
 def search(call: Call, home: Path) -> None:

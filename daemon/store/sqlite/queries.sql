@@ -163,6 +163,9 @@ SELECT e.id FROM entities e WHERE e.space = :space AND e.id IN (SELECT value FRO
 -- name: living_bodies
 SELECT id, crc, body FROM entities WHERE space = :space AND deleted = 0 AND id IN (SELECT value FROM json_each(:ids))
 
+-- name: known_heads
+SELECT json_group_array(json_array(id, deleted)) FROM entities WHERE space = :space AND id IN (SELECT value FROM json_each(:ids))
+
 -- name: known_in
 SELECT id FROM entities WHERE space = :space AND first <= :at AND id IN (SELECT value FROM json_each(:ids))
 
@@ -375,15 +378,66 @@ UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space = :space OR 
 UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0
 WHERE m.stream = :entity AND (m.space = :space OR :everywhere) AND p.ended = 0
 
+-- A search's rows come as one: a reader lets go of the interpreter for each row, and would have to win it back as often.
+
 -- name: words_match
-SELECT w.id, -w.score, p.space, p.entity, p.part, p.message, p.began, p.ended
-FROM (SELECT rowid AS id, rank AS score FROM words WHERE words MATCH :match AND rank MATCH :weights ORDER BY rank LIMIT :limit) w
-JOIN passages p ON p.id = w.id ORDER BY w.score
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words w CROSS JOIN passages p ON p.id = w.rowid
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
+    ORDER BY w.rank LIMIT :limit)
+
+-- name: words_match_entities
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
+    ORDER BY w.rank LIMIT :limit)
+
+-- name: words_match_messages
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
+    ORDER BY w.rank LIMIT :limit)
 
 -- name: words_past_match
-SELECT w.id, -w.score, p.space, p.entity, p.part, p.message, p.began, p.ended
-FROM (SELECT rowid AS id, rank AS score FROM words_past WHERE words_past MATCH :match AND rank MATCH :weights ORDER BY rank LIMIT :limit) w
-JOIN passages p ON p.id = w.id ORDER BY w.score
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
+    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
+    ORDER BY w.rank LIMIT :limit)
+
+-- Without a score, which is what takes the time:
+-- name: words_every
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM words w CROSS JOIN passages p ON p.id = w.rowid
+WHERE w.words MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND p.message = 0
+
+-- name: words_past_every
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
+WHERE w.words_past MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND p.message = 0
+
+-- name: count_words_messages
+SELECT count(*) FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
+WHERE w.words MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND (:stream = 0 OR p.entity = :stream) /*also*/
+
+-- name: passage_span
+SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0) FROM passages)
+
+-- For each expression: in how many of the oldest and how many of the newest passages that have it, up to where, and down to where.
+-- name: term_spans
+SELECT json_group_array(json_array(
+    t.value,
+    (SELECT count(*) FROM (SELECT rowid FROM words WHERE words MATCH t.value LIMIT :limit)),
+    (SELECT coalesce(max(rowid), 0) FROM (SELECT rowid FROM words WHERE words MATCH t.value LIMIT :limit)),
+    (SELECT coalesce(min(rowid), 0) FROM (SELECT rowid FROM words WHERE words MATCH t.value ORDER BY rowid DESC LIMIT :limit))))
+FROM json_each(:terms) t
 
 -- Relations
 
@@ -425,13 +479,17 @@ FROM (
 WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
                   AND (s.ended = 0 OR s.ended > n.value ->> 1))
-ORDER BY r.id
+/*also*/
+ORDER BY r.id LIMIT :most
 
 -- name: relation_held
 SELECT 1 FROM relations WHERE space = :space AND id = :id AND deleted = 0 AND began <= :at AND (ended = 0 OR ended > :at)
 
 -- name: dangling
 SELECT 1 FROM relations WHERE from_id = 0 AND from_name = :name UNION ALL SELECT 1 FROM relations WHERE to_id = 0 AND to_name = :name LIMIT 1
+
+-- name: relation_types
+AND r.type IN (SELECT value FROM json_each(:types))
 
 -- name: relations_loose
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
@@ -488,8 +546,8 @@ DELETE FROM conflicts WHERE (entity = :entity OR other = :entity) AND (space = :
 -- Messages
 
 -- name: add_message
-INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :began, :crc, :body)
+INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, crc, body)
+VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :crc, :body)
 
 -- name: messages
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
@@ -500,9 +558,14 @@ ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT :limit
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
 WHERE id IN (SELECT value FROM json_each(:ids)) /*also*/
 
+-- name: message_heads
+SELECT json_group_array(json_array(m.id, m.speaker, m.role, m.stream, m.at, m.importance, m.length)) FROM messages m
+WHERE m.id IN (SELECT value FROM json_each(:ids)) /*also*/
+
 -- name: last_lines
 SELECT m.id, m.space, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
-FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
+FROM messages m
+WHERE m.stream = :stream AND m.space = :space AND m.id < :before AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
 
 -- name: count_messages
 SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at)
@@ -784,8 +847,8 @@ INSERT INTO relations (space, id, from_id, to_id, from_name, to_name, type, stre
 VALUES (:space, :id, :from_id, :to_id, :from_name, :to_name, :type, :strength, :metadata, :deleted, :began, :ended)
 
 -- name: transfer_message
-INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :began, :ended, :crc, :body)
+INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, ended, crc, body)
+VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :ended, :crc, :body)
 
 -- name: transfer_use
 INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last) ON CONFLICT (entity) DO UPDATE SET count = excluded.count, last = excluded.last
