@@ -45,16 +45,16 @@ class Taken:
 
     def known_changes(self, numbers: Iterable[int]) -> set[int]:
         """Those of the changes that are there."""
-        return {row[0] for row in self.ground.rows.all("transferknown_changes", numbers=as_json(numbers))}
+        return {row[0] for row in self.ground.rows.all("transfer_known_changes", numbers=as_json(numbers))}
 
     def known_entities(self, ids: Iterable[int]) -> set[int]:
         """Those of the entities that are there."""
-        return {row[0] for row in self.ground.rows.all("transferknown_entities", ids=as_json(ids))}
+        return {row[0] for row in self.ground.rows.all("transfer_known_entities", ids=as_json(ids))}
 
 
-def missing(kind: str, number: int, of: str, missing: int) -> str:
+def missing(kind: str, number: int, of: str, wanted: int) -> str:
     """What is wrong with a record that refers to what is not there."""
-    return f"{kind} {number} refers to {of} {missing}, which is not there"
+    return f"{kind} {number} refers to {of} {wanted}, which is not there"
 
 
 def as_json(numbers: Iterable[int]) -> str:
