@@ -10,7 +10,8 @@ from enhanced_memory.daemon.call import Meant
 from enhanced_memory.daemon.conflicts.entities import Told
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
-from enhanced_memory.daemon.store.words import Candidate, match_all
+from enhanced_memory.daemon.store.terms import match_all
+from enhanced_memory.daemon.store.words import Candidate
 
 __all__ = ["CLOSELY", "PROBES", "candidates", "probes"]
 
