@@ -16,6 +16,7 @@
     └── Broken             the store or the daemon failed
         ├── StoreFull      no space left where the store lives
         ├── StoreDamaged   what was read is not what was written
+        ├── SandboxBroken  the processes that run code failed
         └── StoreRefused   the file is not ours, newer than us, read-only, or held by another daemon
 
 On the wire an error is `{code, message, hint}`; the far end rebuilds the class from the code.
@@ -33,6 +34,7 @@ __all__ = [
     "Invalid",
     "NotFound",
     "Refused",
+    "SandboxBroken",
     "StoreDamaged",
     "StoreFull",
     "StoreRefused",
@@ -162,6 +164,12 @@ class StoreDamaged(Broken, code="store_damaged"):
     """What was read from the store is not what was written."""
 
     hint = "run `memoryctl verify`, then restore a backup"
+
+
+class SandboxBroken(Broken, code="sandbox_broken"):
+    """The processes that run code failed."""
+
+    hint = "try again; `memory-mcp check` tries the sandbox"
 
 
 class StoreRefused(Broken, code="store_refused"):

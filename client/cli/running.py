@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from enhanced_memory.client.cli.declare import Answer, Call, argument, verb
-from enhanced_memory.client.cli.exits import OK, REFUSED
+from enhanced_memory.client.cli.exits import OK, PROBLEM
 from enhanced_memory.client.cli.output import Paper
 from enhanced_memory.client.cli.surroundings import Finding, good, wary
-from enhanced_memory.client.errors import Error, Invalid
+from enhanced_memory.client.errors import Invalid, SandboxBroken
 from enhanced_memory.client.settings import PREFIX, Settings
 
 __all__ = ["sandbox"]
@@ -21,10 +21,6 @@ PROGRAM = [sys.executable, "-P", "-m", "enhanced_memory.mcp_server"]
 LOOK_S = 60.0
 BESIDE_S = 120.0
 """What a run may take beside the code's own time: a daemon and a sandbox that start, a turn that is waited for."""
-
-
-class SandboxFailed(Error, code="sandbox_failed"):
-    """The code could not be run."""
 
 
 class Fault(msgspec.Struct):
@@ -76,14 +72,14 @@ def run(call: Call) -> Answer:
             [*words, "--", given.file], capture_output=True, env=_environment(call), timeout=allowed, check=False
         )
     except subprocess.TimeoutExpired:
-        raise SandboxFailed(f"memory-mcp run did not end within {allowed:g} s.", "see `memory-mcp check`") from None
+        raise SandboxBroken(f"memory-mcp run did not end within {allowed:g} s.", "see `memory-mcp check`") from None
     try:
         value = msgspec.json.decode(ran.stdout)
         told = msgspec.convert(value, Told)
     except (msgspec.DecodeError, msgspec.ValidationError):
         said = ran.stderr.decode("utf-8", "replace").strip().removeprefix("memory-mcp: ")
         raise Invalid(said or f"memory-mcp run ended with {ran.returncode} and said nothing.") from None
-    return Answer(value, lambda paper: _tell(paper, told), OK if told.ok else REFUSED)
+    return Answer(value, lambda paper: _tell(paper, told), OK if told.ok else PROBLEM)
 
 
 def _environment(call: Call) -> dict[str, str]:

@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from enhanced_memory.client.aio import AsyncMemory
-from enhanced_memory.client.errors import Denied, Error, Invalid, TooLarge
+from enhanced_memory.client.errors import Denied, Error, Invalid, SandboxBroken, TooLarge
 from enhanced_memory.client.request import Change
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.wire import MAX_FRAME_BYTES, pack
 from enhanced_memory.mcp_server.sandbox import api, plain
 from enhanced_memory.mcp_server.sandbox.calls import CALL_BYTES
-from enhanced_memory.mcp_server.sandbox.crew import Crew, Gone, Lost, Worker
+from enhanced_memory.mcp_server.sandbox.crew import Crew, Gone, Worker
 from enhanced_memory.mcp_server.sandbox.trying import tried
 from enhanced_memory.mcp_server.sandbox.turns import Turns
 from enhanced_memory.mcp_server.sandbox.values import Bounds, Fault, Isolation, Limits, Ran
@@ -90,7 +90,7 @@ class Sandbox:
         return self._crew.pid
 
     async def isolation(self) -> Isolation:
-        """What holds code on this machine, found out by trying. `Lost` where the sandbox does not start."""
+        """What holds code on this machine, found out by trying. `SandboxBroken` where the sandbox does not start."""
         async with self._starting:
             if self._isolation is None:
                 self._isolation = await tried(self._crew, self._without)
@@ -117,7 +117,7 @@ class Sandbox:
         repeat of this run known: changes that were made are not made again. `who` waits in turn with the others.
 
         What goes wrong inside is the answer's `error`. Raised are `Invalid` and `TooLarge` for what cannot be begun,
-        `Denied` where nothing would hold the code, `Busy`, and `Lost` where the sandbox does not work.
+        `Denied` where nothing would hold the code, `Busy`, and `SandboxBroken` where the sandbox does not work.
         """
         settings = memory.settings
         job = self._job(code, context, Bounds.settled(limits, settings), engine or settings.sandbox_engine)
@@ -138,7 +138,7 @@ class Sandbox:
         deaths = self._crew.deaths
         try:
             ran = await self._tried(run, isolation)
-        except Lost:
+        except SandboxBroken:
             if self._crew.deaths == deaths:
                 raise
         else:
@@ -220,7 +220,7 @@ class Sandbox:
         async def make() -> None:
             try:
                 worker = await self._crew.make(isolation.layers, *form)
-            except Lost:
+            except SandboxBroken:
                 return  # whoever needs one will be told
             if len(self._spare) < SPARE and self._crew.alive:
                 self._spare.append((form, worker))
@@ -326,7 +326,7 @@ class _Run:
             elif "done" in said:
                 return self._done(said)
             elif "failed" in said:
-                raise Lost(f"The walls could not be put up: {str(said['failed'])[:200]}.")
+                raise SandboxBroken(f"The walls could not be put up: {str(said['failed'])[:200]}.")
             elif "standing" not in said or self._frames:
                 raise Violation("it said something that is not understood")
             self._frames += 1

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from enhanced_memory.client.errors import Broken
+from enhanced_memory.client.errors import SandboxBroken
 from enhanced_memory.client.wire import Frames, pack, unpack
 from enhanced_memory.mcp_server.sandbox.pipe import pack as packed
 from enhanced_memory.mcp_server.sandbox.pipe import unpack as unpacked
 
-__all__ = ["Crew", "Gone", "Lost", "Worker"]
+__all__ = ["Crew", "Gone", "Worker"]
 
 START_S = 20.0
 MAKE_S = 5.0
@@ -29,12 +29,6 @@ CHUNK = 1 << 16
 
 class Gone(Exception):
     """The worker has closed its channel."""
-
-
-class Lost(Broken, code="sandbox_broken"):
-    """The process that makes workers failed."""
-
-    hint = "run it again; `memory-mcp check` tries the sandbox"
 
 
 class Worker:
@@ -114,7 +108,7 @@ class Crew:
         return self._process.pid if self._process is not None else 0
 
     async def start(self) -> None:
-        """Start the zygote, if there is none. `Lost` where it does not come up."""
+        """Start the zygote, if there is none. `SandboxBroken` where it does not come up."""
         if self._control is not None:
             assert self._ready is not None
             await asyncio.shield(self._ready)
@@ -142,14 +136,14 @@ class Crew:
                 await asyncio.shield(self._ready)
         except TimeoutError:
             self.close()
-            raise Lost("The sandbox did not start in time.") from None
+            raise SandboxBroken("The sandbox did not start in time.") from None
 
     async def make(self, layers: Sequence[str], memory_bytes: int, cpu_s: int) -> Worker:
-        """A worker behind `layers`. `Lost` where none can be made."""
+        """A worker behind `layers`. `SandboxBroken` where none can be made."""
         await self.start()
         control = self._control
         if control is None:
-            raise Lost("The process that makes workers has ended.")
+            raise SandboxBroken("The process that makes workers has ended.")
         self._number += 1
         number = self._number
         made: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
@@ -160,9 +154,9 @@ class Crew:
                 await asyncio.get_running_loop().sock_sendall(control, packed(request))
                 return await made
         except TimeoutError:
-            raise Lost("The sandbox made no worker in time.") from None
+            raise SandboxBroken("The sandbox made no worker in time.") from None
         except OSError:
-            raise Lost("The process that makes workers has ended.") from None
+            raise SandboxBroken("The process that makes workers has ended.") from None
         finally:
             self._asked.pop(number, None)
 
@@ -211,7 +205,7 @@ class Crew:
                 worker.ended.set_result(said["code"])
             asked = self._asked.get(said["ended"])
             if asked is not None and not asked.done():
-                asked.set_exception(Lost("A worker ended before it began."))
+                asked.set_exception(SandboxBroken("A worker ended before it began."))
 
     def _over(self) -> None:
         """The zygote has gone: its workers must not outlive it."""
@@ -222,7 +216,9 @@ class Crew:
         asyncio.get_running_loop().remove_reader(control)
         control.close()
         if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(Lost("The sandbox could not be started.", "`memory-mcp check` says more"))
+            self._ready.set_exception(
+                SandboxBroken("The sandbox could not be started.", "`memory-mcp check` says more")
+            )
         for worker in self._living.values():
             worker.kill()
             if not worker.ended.done():
@@ -230,4 +226,4 @@ class Crew:
         self._living.clear()
         for asked in self._asked.values():
             if not asked.done():
-                asked.set_exception(Lost("The process that makes workers has ended."))
+                asked.set_exception(SandboxBroken("The process that makes workers has ended."))

@@ -8,8 +8,8 @@ import asyncio
 import sys
 from collections.abc import Collection
 
-from enhanced_memory.client.errors import Error
-from enhanced_memory.mcp_server.sandbox.crew import Crew, Gone, Lost, Worker
+from enhanced_memory.client.errors import Error, SandboxBroken
+from enhanced_memory.mcp_server.sandbox.crew import Crew, Gone, Worker
 from enhanced_memory.mcp_server.sandbox.probes import HELD
 from enhanced_memory.mcp_server.sandbox.values import Isolation
 from enhanced_memory.mcp_server.sandbox.walls import LAYERS
@@ -33,7 +33,7 @@ REASON_CHARS = 200
 
 
 async def tried(crew: Crew, without: Collection[str] = ()) -> Isolation:
-    """The layers that hold, and why others do not. `Lost` where not even one worker can be made."""
+    """The layers that hold, and why others do not. `SandboxBroken` where not even one worker can be made."""
     await crew.start()
     alone = {name: ATTEMPTS[name] for name in LAYERS if name not in without}
     found = await asyncio.gather(
@@ -44,11 +44,11 @@ async def tried(crew: Crew, without: Collection[str] = ()) -> Isolation:
     }
     layers = [name for name in LAYERS if name not in missing]
     if "seccomp" in layers and (why := await _all_held(crew, layers, EVERYTHING)) is not None:
-        raise Lost(f"The sandbox's layers do not hold together: {why}.")
+        raise SandboxBroken(f"The sandbox's layers do not hold together: {why}.")
     if "seccomp" not in layers:
         level = "C"
     elif "rlimits" not in layers:
-        raise Lost(f"The sandbox cannot limit a process: {missing['rlimits']}.")
+        raise SandboxBroken(f"The sandbox cannot limit a process: {missing['rlimits']}.")
     else:
         level = "B" if missing else "A"
     return Isolation(level, layers, missing)
