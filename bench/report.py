@@ -1,6 +1,6 @@
 """Measure everything and write docs/performance.md.
 
-`python bench/report.py [--quick] [--only latency,load,footprint,mcp,conflicts,scale,recall] [--json FILE] [--page FILE]`
+`python bench/report.py [--quick] [--only latency,load,footprint,mcp,sandbox,conflicts,scale,recall] [--json FILE] [--page FILE]`
 
 A timing that misses its target is told; only a lost write makes the exit status 1. All runs in temporary homes, over
 Unix sockets, and no process is left behind.
@@ -29,6 +29,7 @@ import load
 import mcp_chapter
 import psutil
 import recall
+import sandbox
 import scale
 from measure import Figure, Size
 
@@ -40,6 +41,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "load": load.measure,
     "footprint": footprint.measure,
     "mcp": mcp_chapter.measure,
+    "sandbox": sandbox.measure,
     "conflicts": conflict_chapter.measure,
     "scale": scale.measure,
     "recall": recall.measure,

@@ -126,7 +126,9 @@ async def test_skills_are_listed_by_name_page_by_page_without_their_code(memory:
     await here.close()
 
 
-async def test_properties_that_others_gave_a_skill_break_nothing(sandbox: Sandbox, memory: AsyncMemory, name: str) -> None:
+async def test_properties_that_others_gave_a_skill_break_nothing(
+    sandbox: Sandbox, memory: AsyncMemory, name: str
+) -> None:
     await memory.create_entities(
         [EntityInput(name, "skill", properties={"code": 7, "parameters": [1], "grants": "change"})]
     )
