@@ -3,9 +3,13 @@
 `bare` is an engine that a sandbox has only if a test asks for it.
 """
 
+import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,6 +202,20 @@ async def test_the_filter_of_every_machine_is_one_that_the_kernel_would_take(nam
     names = [row[MACHINES[name].column] for table in (ALLOWED, NO_EXEC, REFUSED) for row in table.values()]
     numbers = [number for number in names if number is not None]
     assert len(numbers) == len(set(numbers))
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="whoever is not root proves it anyway")
+async def test_none_of_it_needs_root(tmp_path: Path) -> None:
+    # The interpreter may lie where only root reads: that one right is kept, and none that the walls could use.
+    tmp_path.chmod(0o777)
+    keep = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *keep]
+    program = [sys.executable, "-m", "enhanced_memory.mcp_server", "check", "--json"]
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    ran = subprocess.run([*nobody, *program], capture_output=True, timeout=60, check=False, env=environment)
+    told = json.loads(ran.stdout)
+    assert told["level"] in ("A", "B"), ran.stderr
+    assert {"seccomp", "rlimits"} <= set(told["layers"])
 
 
 async def test_a_worker_ends_with_its_zygote(sandbox: Sandbox, memory: AsyncMemory) -> None:
