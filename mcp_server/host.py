@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from enhanced_memory.client.aio import AsyncMemory
 from enhanced_memory.client.errors import Error
 from enhanced_memory.client.settings import PREFIX, Settings
+from enhanced_memory.mcp_server.arrival import Arrivals
 from enhanced_memory.mcp_server.channel import Channel
 from enhanced_memory.mcp_server.door import BACKLOG
 from enhanced_memory.mcp_server.edge import Outcome, Served
@@ -73,6 +75,7 @@ class Host:
         self._on_demand = on_demand
         self._owns_socket = owns_socket
         self._feeds = Feeds()
+        self._arrivals = Arrivals()
         self._served: dict[str, Served] = {}
         self._channels: dict[Channel, asyncio.Task[None] | None] = {}
         self._stopped = asyncio.Event()
@@ -118,7 +121,8 @@ class Host:
         """The server of a profile. `Invalid` where there is no such profile."""
         chosen = profile(name)
         if chosen.name not in self._served:
-            self._served[chosen.name] = Served(build(memory, chosen), self._feeds, chosen)
+            server = build(memory, chosen, arrivals=self._arrivals)
+            self._served[chosen.name] = Served(server, self._feeds, chosen, self._arrivals)
         return self._served[chosen.name]
 
     # Sessions
@@ -167,7 +171,8 @@ class Host:
             return
         session = caller.session
         try:
-            outcome = await served.serve(channel, session, keys=caller.key, resumed=caller.following > 0)
+            resumed = caller.following > 0
+            outcome = await served.serve(channel, session, keys=caller.key, resumed=resumed, followed=True)
         finally:
             await session.memory.close()
         if outcome is not Outcome.GONE:
@@ -243,6 +248,8 @@ def caller_of(hello: bytes, channel: Channel) -> Caller:
     numbers = tuple(int(number) for number in said.get("again", "").split(",") if number.isdigit())
     following = said.get("next", "")
     session = session_of(said, said.get("cwd", ""), said.get("profile", ""), said.get("session", ""), channel)
+    with suppress(ValueError):
+        session.went_on_in = bytes.fromhex(said.get("space", "")).decode()
     return Caller(said.get("relay", ""), session, numbers, int(following) if following.isdigit() else 0)
 
 

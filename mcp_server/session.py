@@ -26,6 +26,8 @@ class Session:
     """`MEMORY_FILE_PATH` as it was given; empty: none."""
     space: str = ""
     """The space that the client's environment chose, `auto` included; empty: none was chosen."""
+    went_on_in: str = ""
+    """The space that it had gone on to when its last host left; empty: none."""
     session_id: str = ""
     """Random; lives as long as the client's own process, and so longer than a host."""
     pid: int = 0
