@@ -9,7 +9,6 @@ in the status; the next call works.
 import asyncio
 import logging
 import weakref
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,9 +23,9 @@ from enhanced_memory.mcp_server.official_file import (
     space_of,
     take_in,
 )
-from enhanced_memory.mcp_server.session import SESSION
+from enhanced_memory.mcp_server.session import SESSION, Launch
 
-__all__ = ["Arrivals", "Launch", "launched"]
+__all__ = ["Arrivals", "launched"]
 
 log = logging.getLogger(__name__)
 
@@ -34,27 +33,10 @@ ON = ("on", "true", "yes", "1")
 OFF = ("off", "false", "no", "0")
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How a session was launched, as far as it decides what it remembers in."""
-
-    folder: str = ""
-    file: str = ""
-    """`MEMORY_FILE_PATH` as it was given; empty: none."""
-    space_given: bool = False
-    """Whether the space was chosen, so that a file does not decide it."""
-    home: str = ""
-    went_on_in: str = ""
-    """The space that it had gone on to with another host; empty: none."""
-
-
 def launched() -> Launch | None:
     """How the current session was launched; None outside of one."""
     session = SESSION.get(None)
-    if session is None:
-        return None
-    chosen = bool(session.space) or session.memory.settings.space != "default"
-    return Launch(session.cwd, session.memory_file, chosen, session.home, session.went_on_in)
+    return None if session is None else session.launch
 
 
 class Arrivals:

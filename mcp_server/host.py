@@ -14,7 +14,6 @@ import resource
 import signal
 import socket
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,7 +28,7 @@ from enhanced_memory.mcp_server.edge import Outcome, Served
 from enhanced_memory.mcp_server.hello import BYE, MOVE, VERSION, decoded, ordered
 from enhanced_memory.mcp_server.profiles import profile
 from enhanced_memory.mcp_server.server import build
-from enhanced_memory.mcp_server.session import Session, memory
+from enhanced_memory.mcp_server.session import Launch, Session, memory
 from enhanced_memory.mcp_server.subscriptions import Feeds
 from enhanced_memory.mcp_server.warming import warm
 
@@ -247,22 +246,30 @@ def caller_of(hello: bytes, channel: Channel) -> Caller:
     said = {os.fsdecode(key): os.fsdecode(value) for key, value in decoded(hello).items()}
     numbers = tuple(int(number) for number in said.get("again", "").split(",") if number.isdigit())
     following = said.get("next", "")
-    session = session_of(said, said.get("cwd", ""), said.get("profile", ""), said.get("session", ""), channel)
-    with suppress(ValueError):
-        session.went_on_in = bytes.fromhex(said.get("space", "")).decode()
+    try:
+        space = bytes.fromhex(said.get("space", "")).decode()
+    except ValueError:
+        space = ""
+    folder, name = said.get("cwd", ""), said.get("session", "")
+    session = session_of(said, folder, said.get("profile", ""), name, channel, space)
     return Caller(said.get("relay", ""), session, numbers, int(following) if following.isdigit() else 0)
 
 
-def session_of(environment: dict[str, str], folder: str, profile: str, name: str, channel: Channel) -> Session:
+def session_of(
+    environment: dict[str, str], folder: str, profile: str, name: str, channel: Channel, went_on_in: str = ""
+) -> Session:
     """A session of a client that stands in `folder` with this environment."""
     settings = Settings.load(environment=environment)
     return Session(
         memory=AsyncMemory(settings, client="memory-mcp", channel="mcp", folder=folder or "/"),
         profile=profile or environment.get(PREFIX + "PROFILE", "") or "core",
-        cwd=folder,
-        home=environment.get("HOME", ""),
-        memory_file=environment.get("MEMORY_FILE_PATH", ""),
-        space=environment.get(PREFIX + "SPACE", ""),
+        launch=Launch(
+            folder,
+            environment.get("MEMORY_FILE_PATH", ""),
+            bool(environment.get(PREFIX + "SPACE")) or settings.space != "default",
+            environment.get("HOME", ""),
+            went_on_in,
+        ),
         session_id=name,
         pid=channel.pid,
         uid=channel.uid,

@@ -13,7 +13,7 @@ from fastmcp.exceptions import McpError, ToolError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from enhanced_memory.client.errors import Error
-from enhanced_memory.mcp_server.arrival import Arrivals, Launch, launched
+from enhanced_memory.mcp_server.arrival import Arrivals, launched
 from enhanced_memory.mcp_server.edge import MemoryOf, exposed
 from enhanced_memory.mcp_server.elicitation import Asking
 from enhanced_memory.mcp_server.profiles import CORE, Profile
@@ -21,7 +21,7 @@ from enhanced_memory.mcp_server.prompts import add_prompts
 from enhanced_memory.mcp_server.resources import INTERNAL, add_graph, add_resources
 from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.sandbox.offering import runs_code
-from enhanced_memory.mcp_server.session import SESSION
+from enhanced_memory.mcp_server.session import SESSION, Launch
 
 __all__ = ["INSTRUCTIONS", "NAME", "build"]
 
