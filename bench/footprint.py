@@ -18,7 +18,7 @@ from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.values import EntityInput
 from enhanced_memory.daemon.store.bodies import BUILT_IN
 
-__all__ = ["measure"]
+__all__ = ["measure", "processor_s"]
 
 BODIES = "Bodies: how much smaller than their JSON"
 FILE = "The file: bytes for each byte of text"
@@ -125,13 +125,13 @@ def idle(size: Size) -> list[Figure]:
             def settled() -> bool:
                 nonlocal last
                 time.sleep(0.5)
-                before, last = last, _cpu_s(daemon)
+                before, last = last, processor_s(daemon)
                 return last == before
 
             until(settled, 15)
-            began, switches = _cpu_s(daemon), _switches(daemon)
+            began, switches = processor_s(daemon), _switches(daemon)
             time.sleep(seconds)  # what is measured is that nothing happens in it
-            used, woken = _cpu_s(daemon) - began, _switches(daemon) - switches
+            used, woken = processor_s(daemon) - began, _switches(daemon) - switches
             room = daemon.memory_full_info()
     return [
         at_most(
@@ -215,7 +215,7 @@ def _by_table(home: Home) -> dict[str, int]:
     return tables
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def processor_s(process: psutil.Process) -> float:
     """Processor seconds of all its threads, to the nanosecond: psutil's clock ticks every 10 ms."""
     try:
         return sum(int((task / "schedstat").read_text().split()[0]) for task in _threads(process)) / 1e9

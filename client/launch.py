@@ -133,12 +133,9 @@ def _spawn(listener: int, settings: Settings) -> None:
         "VIRTUAL_ENV",
         "PYTHONPATH",
     )
-    environment = {name: value for name, value in os.environ.items() if name in keep or name.startswith(PREFIX)}
-    for personal in ("SPACE", "AGENT", "SESSION"):
-        environment.pop(PREFIX + personal, None)
-    environment[LISTEN_FD] = "3"
-    environment[PREFIX + "STORE"] = str(settings.store_path)
-    environment[PREFIX + "SOCKET"] = str(settings.socket_path)
+    inherited = {name: value for name, value in os.environ.items() if name in keep or name.startswith(PREFIX)}
+    # What was given to the client by name holds for the daemon as if the environment had said it.
+    environment = settings.environment(inherited) | {LISTEN_FD: "3"}
     # A shell in between is what makes the daemon an orphan at once: nothing of ours waits for it, no zombie is left,
     # and a client that kills its process tree does not reach it.
     # -P: the folder that the caller happens to stand in is no place to import from.

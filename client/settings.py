@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from enhanced_memory.client.errors import Invalid
 
-__all__ = ["PREFIX", "Settings", "default_file", "runtime_folder", "socket_path"]
+__all__ = ["PERSONAL", "PREFIX", "Settings", "default_file", "runtime_folder", "socket_path"]
 
 PREFIX = "ENHANCED_MEMORY_"
 SOCKET_NAME = "memory-db.sock"
@@ -23,6 +23,13 @@ MAX_SOCKET_BYTES = 107
 
 def _setting(default: Any, says: str) -> Any:
     return field(default=default, metadata={"help": says})
+
+
+PERSONAL = (
+    "space", "agent", "session", "autostart", "connect_timeout_s", "timeout_s", "retry_changes",
+    "reply_bytes", "confirm_deletes", "mirror",
+)  # fmt: skip
+"""Settings of one client, which are nothing to a daemon that it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,21 @@ class Settings:
             values["store"] = environment["STATE_DIRECTORY"].split(":")[0] + "/memory.db"
         return cls(**values)
 
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """`inherited` changed so that a daemon which is started with it has these settings; a client's own are left out."""
+        made = {name: value for name, value in inherited.items() if name not in _PERSONAL_VARIABLES}
+        made |= {PREFIX + "STORE": str(self.store_path), PREFIX + "SOCKET": str(self.socket_path)}
+        theirs = Settings.load(environment=made)
+        for name in (entry.name for entry in fields(Settings)):
+            mine = getattr(self, name)
+            if name in PERSONAL or name in ("store", "socket") or mine == getattr(theirs, name):
+                continue
+            if mine == "":
+                made.pop(PREFIX + name.upper(), None)
+            else:
+                made[PREFIX + name.upper()] = str(mine)
+        return made
+
     @property
     def store_path(self) -> Path:
         """The store as an absolute path, links resolved."""
@@ -150,6 +172,9 @@ class Settings:
     def socket_path(self) -> Path:
         """Where the daemon of these settings listens."""
         return socket_path(self.socket)
+
+
+_PERSONAL_VARIABLES = frozenset(PREFIX + name.upper() for name in PERSONAL)
 
 
 def default_file(environment: Mapping[str, str]) -> Path:

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 
+from enhanced_memory.mcp_server.arrival import Arrivals
 from enhanced_memory.mcp_server.channel import Channel
 from enhanced_memory.mcp_server.edge import Served
 from enhanced_memory.mcp_server.host import session_of
@@ -35,7 +36,8 @@ async def serve(name: str) -> None:
         folder = ""
     session = session_of(dict(os.environ), folder, chosen.name, "", channel)
     feeds = Feeds()
-    served = Served(build(memory, chosen), feeds, chosen)
+    arrivals = Arrivals()
+    served = Served(build(memory, chosen, arrivals=arrivals), feeds, chosen, arrivals)
     # A daemon thread: it may block on stdin for as long as the client lives.
     threading.Thread(target=_from_client, args=(theirs,), daemon=True).start()
     copying = threading.Thread(target=_to_client, args=(theirs,), daemon=True)

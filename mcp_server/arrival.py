@@ -9,7 +9,6 @@ in the status; the next call works.
 import asyncio
 import logging
 import weakref
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,9 +23,9 @@ from enhanced_memory.mcp_server.official_file import (
     space_of,
     take_in,
 )
-from enhanced_memory.mcp_server.session import SESSION
+from enhanced_memory.mcp_server.session import SESSION, Launch
 
-__all__ = ["Arrivals", "Launch", "launched"]
+__all__ = ["Arrivals", "launched"]
 
 log = logging.getLogger(__name__)
 
@@ -34,25 +33,10 @@ ON = ("on", "true", "yes", "1")
 OFF = ("off", "false", "no", "0")
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How a session was launched, as far as it decides what it remembers in."""
-
-    folder: str = ""
-    file: str = ""
-    """`MEMORY_FILE_PATH` as it was given; empty: none."""
-    space_given: bool = False
-    """Whether the space was chosen, so that a file does not decide it."""
-    home: str = ""
-
-
 def launched() -> Launch | None:
     """How the current session was launched; None outside of one."""
     session = SESSION.get(None)
-    if session is None:
-        return None
-    chosen = bool(session.space) or session.memory.settings.space != "default"
-    return Launch(session.cwd, session.memory_file, chosen, session.home)
+    return None if session is None else session.launch
 
 
 class Arrivals:
@@ -60,6 +44,9 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._under_way: weakref.WeakKeyDictionary[AsyncMemory, asyncio.Future[None]] = weakref.WeakKeyDictionary()
+        self._placed: weakref.WeakKeyDictionary[AsyncMemory, asyncio.Event] = weakref.WeakKeyDictionary()
+        self._told: weakref.WeakSet[AsyncMemory] = weakref.WeakSet()
+        """Those of which somebody has heard what kept them from arriving."""
         self._files: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def arrived(self, memory: AsyncMemory, launch: Launch, progress: Progress | None = None) -> None:
@@ -67,21 +54,51 @@ class Arrivals:
 
         A caller who gives up waiting does not end it.
         """
-        known = self._under_way.get(memory)
-        if known is None:
-            known = self._under_way[memory] = asyncio.ensure_future(self._arrive(memory, launch, progress))
-        elif known.done():
+        known = self._begun(memory, launch, progress)
+        if known.done() and memory in self._told:
             return
         try:
             await asyncio.shield(known)
         except asyncio.CancelledError:
             raise
         except BaseException as problem:
-            if not (isinstance(problem, Exception) and lasting(problem)) and self._under_way.get(memory) is known:
+            if isinstance(problem, Exception) and lasting(problem):
+                self._told.add(memory)
+            elif self._under_way.get(memory) is known:
                 del self._under_way[memory]
             raise
 
+    async def placed(self, memory: AsyncMemory, launch: Launch) -> None:
+        """Wait until it is known which space the session works in, or that it cannot be known yet. Raises nothing: what
+        keeps the session from arriving is told to its first call.
+        """
+        known = self._begun(memory, launch, None)
+        event = asyncio.ensure_future(self._placed[memory].wait())
+        try:
+            await asyncio.wait((event, known), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            event.cancel()
+
+    def _begun(self, memory: AsyncMemory, launch: Launch, progress: Progress | None) -> "asyncio.Future[None]":
+        known = self._under_way.get(memory)
+        if known is None or (known.done() and _passing(known)):
+            self._placed[memory] = asyncio.Event()
+            known = self._under_way[memory] = asyncio.ensure_future(self._arrive(memory, launch, progress))
+        return known
+
     async def _arrive(self, memory: AsyncMemory, launch: Launch, progress: Progress | None) -> None:
+        await self._arrive_as_launched(memory, launch, progress)
+        # Last comes what the session itself chose, with another host.
+        if launch.went_on_in and launch.went_on_in != memory.space:
+            await memory.switch(launch.went_on_in)
+        self._placed[memory].set()
+
+    def _place(self, memory: AsyncMemory, launch: Launch) -> None:
+        """The session is in its space, unless it is to go on from there."""
+        if not launch.went_on_in:
+            self._placed[memory].set()
+
+    async def _arrive_as_launched(self, memory: AsyncMemory, launch: Launch, progress: Progress | None) -> None:
         if launch.file:
             home = Path(launch.home or Path.home())
             path = await asyncio.to_thread(file_meant, launch.file, launch.folder, home)
@@ -90,9 +107,11 @@ class Arrivals:
                 space = space_of(path)
                 await _made(memory, space)
                 await memory.switch(space)
+            self._place(memory, launch)
             await self._once(memory, space, path, progress)
             await _mirror(memory, space, str(path))
             return
+        self._place(memory, launch)
         if memory.space == "default" or memory.settings.space == "auto":
             home = Path(launch.home or Path.home())
             taken, told = await asyncio.to_thread(old_places, launch.folder, home)
@@ -114,6 +133,12 @@ class Arrivals:
             if report is not None:
                 await _made(memory, space)
                 await memory.update_space(space, {"imported": noted | {str(path): as_metadata(report)}})
+
+
+def _passing(arrival: "asyncio.Future[None]") -> bool:
+    """Whether an arrival failed for something that may be over by now."""
+    problem = None if arrival.cancelled() else arrival.exception()
+    return isinstance(problem, Exception) and not lasting(problem)
 
 
 def _imported(listed: SpaceList, space: str) -> dict[str, Any]:

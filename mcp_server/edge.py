@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from enum import Enum
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 from uuid import uuid4
 
 import mcp.types as t
@@ -27,9 +27,11 @@ from mcp_types.version import LATEST_MODERN_VERSION as MODERN
 from pydantic import ValidationError
 
 from enhanced_memory.client.aio import AsyncMemory
+from enhanced_memory.mcp_server.arrival import Arrivals, launched
 from enhanced_memory.mcp_server.channel import Channel
 from enhanced_memory.mcp_server.direct import Direct, Plain, answered
-from enhanced_memory.mcp_server.owed import Owed
+from enhanced_memory.mcp_server.hello import SPACE
+from enhanced_memory.mcp_server.owed import Owed, id_of
 from enhanced_memory.mcp_server.profiles import Profile
 from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.session import SESSION, Session, current, request_key
@@ -113,12 +115,18 @@ TOO_LONG = (t.INVALID_REQUEST, "The message is longer than 32 MiB.")
 class Served:
     """A FastMCP server that is open for any number of connections, in either protocol era."""
 
-    def __init__(self, server: FastMCP, feeds: Feeds, plain: Profile | None = None) -> None:
-        """`plain` is the profile whose plain calls may go past FastMCP; for none, none do."""
+    def __init__(
+        self, server: FastMCP, feeds: Feeds, plain: Profile | None = None, arrivals: Arrivals | None = None
+    ) -> None:
+        """`plain` is the profile whose plain calls may go past FastMCP; for none, none do.
+
+        A subscription watches the space that its session works in once it has arrived, as `arrivals` know.
+        """
         # The one private name that cannot be avoided: FastMCP has no way to serve a stream that it did not open itself.
         self._low = server._mcp_server  # pyright: ignore[reportPrivateUsage]
         self._feeds = feeds
         self._plain = plain
+        self._arrivals = arrivals
         self._state: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._closing = asyncio.Event()
         self._legacy: dict[Session, dict[str, Callable[[], None]]] = {}
@@ -145,12 +153,19 @@ class Served:
         await self._life
 
     async def serve(
-        self, channel: Channel, session: Session, *, keys: Callable[[int], str] = lambda _: "", resumed: bool = False
+        self,
+        channel: Channel,
+        session: Session,
+        *,
+        keys: Callable[[int], str] = lambda _: "",
+        resumed: bool = False,
+        followed: bool = False,
     ) -> Outcome:
         """Answer what comes over `channel` until its client has gone or is to be left.
 
         `keys` gives for the number of a line, from 0 on, what makes a repeat of it known as one. A session that is
-        `resumed` was served by another host before: what it subscribes to may have changed meanwhile.
+        `resumed` was served by another host before: what it subscribes to may have changed meanwhile. One that is
+        `followed` has a relay that is told which space it goes on to.
         """
         SESSION.set(session)
         if resumed:
@@ -158,6 +173,7 @@ class Served:
         set_transport("stdio")
         direct = None if self._plain is None else Direct(self._plain.tools, exact=self._plain.exact)
         stream = _Stream(channel, session, keys, lambda: self._feeds.moved(session), direct)
+        stream.followed = followed
         # Any: the SDK's stream types name more than its loop uses.
         reading: Any = stream
         writing: Any = _Out(stream)
@@ -180,6 +196,11 @@ class Served:
 
     # Subscriptions. The older era subscribes and is sent notifications; in the newer one a request's answer is the stream.
 
+    async def _placed(self) -> None:
+        launch = launched()
+        if self._arrivals is not None and launch is not None:
+            await self._arrivals.placed(current().memory, launch)
+
     async def _subscribe(self, ctx: Any, params: t.SubscribeRequestParams) -> t.EmptyResult:
         session, uri = current(), str(params.uri)
         mine = self._legacy.setdefault(session, {})
@@ -190,6 +211,7 @@ class Served:
                 t.ResourceUpdatedNotification(params=t.ResourceUpdatedNotificationParams(uri=uri))
             )
 
+        await self._placed()
         if uri not in mine:
             mine[uri] = await self._feeds.watch(session, tell, missed=session in self._resumed)
         return t.EmptyResult()
@@ -211,6 +233,7 @@ class Served:
 
         for uri in uris:
             _may(uri, self._feeds.many(session))
+        await self._placed()
         end = await self._feeds.watch(session, tell, missed=session in self._resumed) if uris else None
         try:
             return await ListenHandler(bus)(ctx, params)
@@ -240,6 +263,8 @@ class _Stream:
         self.channel = channel
         self.direct = direct
         self._session = session
+        self._space = session.memory.space
+        self.followed = False
         self.outcome = Outcome.GONE
         self.mute = False
         """Set when the SDK winds the connection up: what it then answers to calls that it cancels is not to be heard."""
@@ -303,8 +328,16 @@ class _Stream:
         assert self.direct is not None
         line = await self.direct.answer(call, lambda: self._session.memory, request_key.get())
         if not self.mute:
-            await self.channel.write(line)
+            await self.write(line)
             self.owed.settle(call.id)
+
+    async def write(self, line: bytes) -> None:
+        """Write to the client; over when it has taken it. The relay is told of another space before the client is."""
+        space = self._session.memory.space
+        if self.followed and space != self._space:
+            self._space = space
+            line = SPACE + space.encode().hex().encode() + b"\n" + line
+        await self.channel.write(line)
 
     def _over(self, outcome: Outcome) -> StopAsyncIteration:
         self.outcome = outcome
@@ -324,7 +357,7 @@ class _Stream:
             if problem.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
                 await self._refuse(t.PARSE_ERROR, "The message is not JSON.")
             else:
-                await self._refuse(t.INVALID_REQUEST, "The message is not a JSON-RPC request.", _id_of(line))
+                await self._refuse(t.INVALID_REQUEST, "The message is not a JSON-RPC request.", id_of(line))
             return None
         if isinstance(message, t.JSONRPCRequest):
             if message.method != "subscriptions/listen":
@@ -345,16 +378,6 @@ class _Stream:
     async def _refuse(self, code: int, text: str, about: t.RequestId | None = None) -> None:
         error = {"jsonrpc": "2.0", "id": about, "error": {"code": code, "message": text}}
         await self.channel.write(json.dumps(error, separators=(",", ":")).encode() + b"\n")
-
-
-def _id_of(line: bytes) -> t.RequestId | None:
-    """The id of something that is JSON and no request, so that whoever waits for an answer gets one."""
-    try:
-        said = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    number: Any = cast("dict[str, Any]", said).get("id") if isinstance(said, dict) else None
-    return number if isinstance(number, str | int) and not isinstance(number, bool) else None
 
 
 class _Out:
@@ -379,7 +402,7 @@ class _Out:
         message = item.message
         if self._stream.mute:
             return
-        await self._stream.channel.write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+        await self._stream.write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
         if isinstance(message, t.JSONRPCResponse | t.JSONRPCError):
             if self._stream.direct is not None:
                 self._stream.direct.heard(message.id, getattr(message, "result", None))

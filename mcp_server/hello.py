@@ -4,7 +4,7 @@ As in `/proc/PID/environ` a value may be anything but hold a NUL: a folder's nam
 text. Keys in capitals are the client's environment variables. No import: the relay starts with this.
 """
 
-__all__ = ["BYE", "LENGTH", "LIMIT", "MOVE", "VERSION", "decoded", "encoded", "ordered"]
+__all__ = ["BYE", "LENGTH", "LIMIT", "MOVE", "SPACE", "VERSION", "decoded", "encoded", "ordered"]
 
 VERSION = "0.1.0"
 """The package's version, which a relay has no time to look up."""
@@ -16,6 +16,10 @@ BYE = b"bye"
 """The host's last line where all that it was asked is answered."""
 MOVE = b"move"
 """The host's last line where it leaves in order and another should go on."""
+
+SPACE = b"space "
+"""What a line of the host begins with that says in which space the session works from now on, in hexadecimal. The relay
+says it to the next host, under the key `space`."""
 
 
 def encoded(pairs: dict[bytes, bytes]) -> bytes:

@@ -21,13 +21,14 @@ from typing import Any
 from enhanced_memory.client.aio import AsyncMemory
 from enhanced_memory.client.errors import Error
 from enhanced_memory.client.settings import PREFIX, Settings
+from enhanced_memory.mcp_server.arrival import Arrivals
 from enhanced_memory.mcp_server.channel import Channel
 from enhanced_memory.mcp_server.door import BACKLOG
 from enhanced_memory.mcp_server.edge import Outcome, Served
 from enhanced_memory.mcp_server.hello import BYE, MOVE, VERSION, decoded, ordered
 from enhanced_memory.mcp_server.profiles import profile
 from enhanced_memory.mcp_server.server import build
-from enhanced_memory.mcp_server.session import Session, memory
+from enhanced_memory.mcp_server.session import Launch, Session, memory
 from enhanced_memory.mcp_server.subscriptions import Feeds
 from enhanced_memory.mcp_server.warming import warm
 
@@ -73,6 +74,7 @@ class Host:
         self._on_demand = on_demand
         self._owns_socket = owns_socket
         self._feeds = Feeds()
+        self._arrivals = Arrivals()
         self._served: dict[str, Served] = {}
         self._channels: dict[Channel, asyncio.Task[None] | None] = {}
         self._stopped = asyncio.Event()
@@ -118,7 +120,8 @@ class Host:
         """The server of a profile. `Invalid` where there is no such profile."""
         chosen = profile(name)
         if chosen.name not in self._served:
-            self._served[chosen.name] = Served(build(memory, chosen), self._feeds, chosen)
+            server = build(memory, chosen, arrivals=self._arrivals)
+            self._served[chosen.name] = Served(server, self._feeds, chosen, self._arrivals)
         return self._served[chosen.name]
 
     # Sessions
@@ -167,7 +170,8 @@ class Host:
             return
         session = caller.session
         try:
-            outcome = await served.serve(channel, session, keys=caller.key, resumed=caller.following > 0)
+            resumed = caller.following > 0
+            outcome = await served.serve(channel, session, keys=caller.key, resumed=resumed, followed=True)
         finally:
             await session.memory.close()
         if outcome is not Outcome.GONE:
@@ -242,20 +246,30 @@ def caller_of(hello: bytes, channel: Channel) -> Caller:
     said = {os.fsdecode(key): os.fsdecode(value) for key, value in decoded(hello).items()}
     numbers = tuple(int(number) for number in said.get("again", "").split(",") if number.isdigit())
     following = said.get("next", "")
-    session = session_of(said, said.get("cwd", ""), said.get("profile", ""), said.get("session", ""), channel)
+    try:
+        space = bytes.fromhex(said.get("space", "")).decode()
+    except ValueError:
+        space = ""
+    folder, name = said.get("cwd", ""), said.get("session", "")
+    session = session_of(said, folder, said.get("profile", ""), name, channel, space)
     return Caller(said.get("relay", ""), session, numbers, int(following) if following.isdigit() else 0)
 
 
-def session_of(environment: dict[str, str], folder: str, profile: str, name: str, channel: Channel) -> Session:
+def session_of(
+    environment: dict[str, str], folder: str, profile: str, name: str, channel: Channel, went_on_in: str = ""
+) -> Session:
     """A session of a client that stands in `folder` with this environment."""
     settings = Settings.load(environment=environment)
     return Session(
         memory=AsyncMemory(settings, client="memory-mcp", channel="mcp", folder=folder or "/"),
         profile=profile or environment.get(PREFIX + "PROFILE", "") or "core",
-        cwd=folder,
-        home=environment.get("HOME", ""),
-        memory_file=environment.get("MEMORY_FILE_PATH", ""),
-        space=environment.get(PREFIX + "SPACE", ""),
+        launch=Launch(
+            folder,
+            environment.get("MEMORY_FILE_PATH", ""),
+            bool(environment.get(PREFIX + "SPACE")) or settings.space != "default",
+            environment.get("HOME", ""),
+            went_on_in,
+        ),
         session_id=name,
         pid=channel.pid,
         uid=channel.uid,

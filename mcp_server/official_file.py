@@ -35,8 +35,9 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int], Awaitable[None]]
 """Told how many bytes of how many are in."""
 
-BATCH = 500
-BATCH_BYTES = 1024 * 1024
+BATCH = 100
+BATCH_BYTES = 256 * 1024
+"""What is taken in at a time: other clients' changes wait for one batch at the most."""
 TIMEOUT_S = 300.0
 ATTEMPTS = 3
 """How often a file is read that changes meanwhile. Taking it in again adds only what is new."""

@@ -1,11 +1,12 @@
 """What a connection's client is owed: the requests that are not answered yet. So many and no more are taken at a time."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-__all__ = ["UNANSWERED", "Owed"]
+__all__ = ["UNANSWERED", "Owed", "id_of"]
 
 UNANSWERED = 64
 """Requests of one connection that are answered at a time; it is read no further meanwhile."""
@@ -91,3 +92,13 @@ def _same(number: Number) -> Number:
         except ValueError:
             pass
     return number
+
+
+def id_of(line: bytes) -> Number | None:
+    """The id of something that is JSON and no request, so that whoever waits for an answer gets one."""
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    number: Any = cast("dict[str, Any]", said).get("id") if isinstance(said, dict) else None
+    return number if isinstance(number, str | int) and not isinstance(number, bool) else None

@@ -10,7 +10,7 @@ import os
 import sys
 
 from enhanced_memory.mcp_server.door import PREFIX, NoHost, Refused, meet, place
-from enhanced_memory.mcp_server.hello import BYE, MOVE, VERSION, encoded
+from enhanced_memory.mcp_server.hello import BYE, MOVE, SPACE, VERSION, encoded
 from enhanced_memory.mcp_server.ledger import Ledger, answered_id
 from enhanced_memory.mcp_server.lines import Lines
 
@@ -55,7 +55,7 @@ def relay(profile: str) -> None:
     _Relay(path, link, session, profile).run()
 
 
-def greeting(session: bytes, profile: str, again: list[int], following: int) -> bytes:
+def greeting(session: bytes, profile: str, again: list[int], following: int, space: bytes = b"") -> bytes:
     """The hello: who we are, where the client stands and what its environment says; and which lines are sent again."""
     try:
         folder = os.getcwdb()
@@ -65,6 +65,8 @@ def greeting(session: bytes, profile: str, again: list[int], following: int) -> 
     if following:
         pairs[b"again"] = ",".join(map(str, again)).encode()
         pairs[b"next"] = str(following).encode()
+    if space:
+        pairs[b"space"] = space
     for name, value in os.environb.items():
         if name.startswith(PREFIX.encode()) or name.decode("latin-1") in SESSION_VARIABLES:
             pairs[name] = value
@@ -91,6 +93,8 @@ class _Relay:
         self._saying = _thread.allocate_lock()
         """Held by whoever writes to the client."""
         self._known: dict[bytes, int] = {}
+        self._space: bytes = b""
+        """The space that the session has gone on to, as the host says it."""
         self._done = False
         self._ended = b""
         self._deaths: list[float] = []
@@ -168,6 +172,9 @@ class _Relay:
                     if line in (BYE, MOVE):
                         self._ended = line
                         continue
+                    if line.startswith(SPACE):
+                        self._space = line[len(SPACE) :]
+                        continue
                 elif self._known.get(raw):
                     self._known[raw] -= 1
                     continue
@@ -209,7 +216,7 @@ class _Relay:
             _leave(0)
         lines, numbers, self._known = ledger.again()
         try:
-            self._link = meet(self._path, greeting(self._session, self._profile, numbers, ledger.next))
+            self._link = meet(self._path, greeting(self._session, self._profile, numbers, ledger.next, self._space))
         except (NoHost, Refused) as problem:
             _leave(1, f"the host has gone and there is no other: {problem}")
         # In a thread of its own: a host reads no further while its answers are not taken, and taking them is our part.

@@ -13,7 +13,7 @@ from fastmcp.exceptions import McpError, ToolError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from enhanced_memory.client.errors import Error
-from enhanced_memory.mcp_server.arrival import Arrivals, Launch, launched
+from enhanced_memory.mcp_server.arrival import Arrivals, launched
 from enhanced_memory.mcp_server.edge import MemoryOf, exposed
 from enhanced_memory.mcp_server.elicitation import Asking
 from enhanced_memory.mcp_server.profiles import CORE, Profile
@@ -21,7 +21,7 @@ from enhanced_memory.mcp_server.prompts import add_prompts
 from enhanced_memory.mcp_server.resources import INTERNAL, add_graph, add_resources
 from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.sandbox.offering import runs_code
-from enhanced_memory.mcp_server.session import SESSION
+from enhanced_memory.mcp_server.session import SESSION, Launch
 
 __all__ = ["INSTRUCTIONS", "NAME", "build"]
 
@@ -36,10 +36,16 @@ INSTRUCTIONS = (
 )
 
 
-def build(memory_of: MemoryOf, profile: Profile = CORE, launch_of: Callable[[], Launch | None] = launched) -> FastMCP:
+def build(
+    memory_of: MemoryOf,
+    profile: Profile = CORE,
+    launch_of: Callable[[], Launch | None] = launched,
+    arrivals: Arrivals | None = None,
+) -> FastMCP:
     """A server that shows `profile`. `memory_of` is asked at every call; closing the memory is its owner's affair.
 
     `launch_of` says how the session at hand was launched; for none, no file of the official server is looked for.
+    `arrivals` is given where somebody else, too, waits for sessions to arrive.
     """
     sandbox = Sandbox()
 
@@ -57,7 +63,7 @@ def build(memory_of: MemoryOf, profile: Profile = CORE, launch_of: Callable[[], 
         mask_error_details=True,
         on_duplicate="error",
     )
-    server.add_middleware(_Arriving(memory_of, launch_of))
+    server.add_middleware(_Arriving(memory_of, launch_of, arrivals or Arrivals()))
     if not profile.exact:
         server.add_middleware(Asking(profile.tools, memory_of))
     for tool in profile.tools:
@@ -75,10 +81,10 @@ class _Arriving(Middleware):
 
     # What is asked and what is answered passes through unread, so its types are nobody's business here: Any.
 
-    def __init__(self, memory_of: MemoryOf, launch_of: Callable[[], Launch | None]) -> None:
+    def __init__(self, memory_of: MemoryOf, launch_of: Callable[[], Launch | None], arrivals: Arrivals) -> None:
         self._memory_of = memory_of
         self._launch_of = launch_of
-        self._arrivals = Arrivals()
+        self._arrivals = arrivals
 
     async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
         """A tool's answer; what kept the session from arriving is the first one."""

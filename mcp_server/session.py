@@ -8,7 +8,22 @@ from dataclasses import dataclass
 
 from enhanced_memory.client.aio import AsyncMemory
 
-__all__ = ["SESSION", "Session", "current", "memory", "request_key"]
+__all__ = ["SESSION", "Launch", "Session", "current", "memory", "request_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a client was launched, as far as it decides what its session remembers in."""
+
+    folder: str = ""
+    """Where the client stands."""
+    file: str = ""
+    """`MEMORY_FILE_PATH` as it was given; empty: none."""
+    space_given: bool = False
+    """Whether the space was chosen, so that a file does not decide it."""
+    home: str = ""
+    went_on_in: str = ""
+    """The space that the session had gone on to when its last host left; empty: none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -19,13 +34,8 @@ class Session:
     """Opens its connection to the daemon at the first call; its `settings` are those of the client's own environment."""
     profile: str = "core"
     """The name of the profile, or a list of toolsets with commas."""
-    cwd: str = ""
-    """The folder that the client stands in."""
-    home: str = ""
-    memory_file: str = ""
-    """`MEMORY_FILE_PATH` as it was given; empty: none."""
-    space: str = ""
-    """The space that the client's environment chose, `auto` included; empty: none was chosen."""
+    launch: Launch | None = None
+    """How its client was launched; None where that decides nothing."""
     session_id: str = ""
     """Random; lives as long as the client's own process, and so longer than a host."""
     pid: int = 0

@@ -146,7 +146,7 @@ class _Feed:
         name, parent = space
         settings = session.memory.settings
         # A space that the settings name is made with its parent where it does not exist yet; one switched to exists.
-        folder = session.cwd if parent is not None else None
+        folder = session.launch.folder if parent is not None and session.launch is not None else None
         self._memory = AsyncMemory(
             settings if folder is not None else replace(settings, space=name),
             client="memory-mcp",

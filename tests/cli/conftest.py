@@ -6,6 +6,8 @@ import os
 import select
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -52,18 +54,35 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("ENHANCED_MEMORY_BACKUP_FOLDER", str(folder / "backups"))
     monkeypatch.setenv("ENHANCED_MEMORY_IDLE_EXIT_S", "60")
     yield folder
-    for socket in (*folder.glob("run*/*.sock"), *folder.glob("run*/*/*.sock")):
-        _end_daemon(socket, folder)
+    for path in (*folder.glob("run*/mcp*.sock"), *folder.glob(".memories/run/mcp*.sock")):
+        _end_host(path)
+    for path in (*folder.glob("run*/*.sock"), *folder.glob("run*/*/*.sock")):
+        _end_daemon(path, folder)
     shutil.rmtree(folder)
 
 
-def _end_daemon(socket: Path, folder: Path) -> None:
-    store = folder / ("other.db" if socket.name.startswith("other") else "memory.db")
+def _end_host(path: Path) -> None:
+    """End the host that a real `memory-mcp` has left behind for the next one."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        try:
+            peer.connect(str(path))
+        except OSError:
+            return
+        pid, _, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    _end(pid)
+
+
+def _end_daemon(path: Path, folder: Path) -> None:
+    store = folder / ("other.db" if path.name.startswith("other") else "memory.db")
     try:
-        with Memory(Settings(store=str(store), socket=str(socket), autostart=False, connect_timeout_s=2)) as memory:
+        with Memory(Settings(store=str(store), socket=str(path), autostart=False, connect_timeout_s=2)) as memory:
             pid = memory.welcome.pid
     except Error:
         return
+    _end(pid)
+
+
+def _end(pid: int) -> None:
     handle = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(handle, signal.SIGTERM)

@@ -2,13 +2,8 @@
 
 import json
 import os
-import select
-import signal
-import socket
-import struct
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,26 +12,6 @@ from enhanced_memory.client.cli.clients import Launch
 from enhanced_memory.client.cli.handshake import Failed, greet
 
 from .conftest import Ctl
-
-
-@pytest.fixture(autouse=True)
-def hosts_ended(home: Path) -> Iterator[None]:
-    """What a greeting leaves behind for the next one is ended before its home is removed."""
-    yield
-    for path in (*home.glob("run/mcp*.sock"), *home.glob(".memories/run/mcp*.sock")):
-        with socket.socket(socket.AF_UNIX) as peer:
-            try:
-                peer.connect(str(path))
-            except OSError:
-                continue
-            pid, _, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        handle = os.pidfd_open(pid)
-        try:
-            signal.pidfd_send_signal(handle, signal.SIGTERM)
-            assert select.select([handle], [], [], 10)[0], "a host did not leave"
-        finally:
-            os.close(handle)
-
 
 REAL = Path(sys.executable).with_name("memory-mcp")
 

@@ -52,6 +52,32 @@ def test_twenty_programs_at_once_start_one_daemon(home: Path) -> None:
     assert daemons(home) == [int(pids.pop())]
 
 
+def test_settings_that_were_given_by_name_reach_the_daemon_that_is_started(home: Path) -> None:
+    given = {"max_text_chars": 40, "max_name_chars": 30, "access_log": False, "embedder": "none", "log_level": "DEBUG"}
+    with Memory(**given, space="mine", timeout_s=20.0) as memory:
+        limits = memory.welcome.limits
+        assert (limits["max_text_chars"], limits["max_name_chars"]) == (40, 30)
+        [pid] = daemons(home)
+        environment = psutil.Process(pid).environ()
+    said = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+    assert said[PREFIX + "ACCESS_LOG"] == "False"
+    assert (said[PREFIX + "EMBEDDER"], said[PREFIX + "LOG_LEVEL"]) == ("none", "DEBUG")
+    # What is one client's own is not everybody's.
+    assert {PREFIX + "SPACE", PREFIX + "TIMEOUT_S"}.isdisjoint(said)
+
+
+def test_a_daemon_is_started_with_what_its_client_means_and_not_with_what_the_environment_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PREFIX + "MAX_TEXT_CHARS", "50")
+    monkeypatch.setenv(PREFIX + "SERVE_USERS", "somebody")
+    monkeypatch.setenv(PREFIX + "AGENT", "planner")
+    settings = Settings.load({"max_text_chars": 60, "serve_users": ""})
+    started = Settings.load(environment=settings.environment(dict(os.environ)))
+    assert (started.max_text_chars, started.serve_users, started.agent) == (60, "", "")
+    assert (started.store_path, started.socket_path) == (settings.store_path, settings.socket_path)
+
+
 def test_forty_threads_at_once_start_one_daemon(home: Path) -> None:
     pids: set[int] = set()
 

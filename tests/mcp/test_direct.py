@@ -18,7 +18,7 @@ from enhanced_memory.mcp_server.edge import Outcome, Served
 from enhanced_memory.mcp_server.owed import UNANSWERED
 from enhanced_memory.mcp_server.profiles import COMPAT, CORE, Profile
 from enhanced_memory.mcp_server.server import build
-from enhanced_memory.mcp_server.session import Session, memory
+from enhanced_memory.mcp_server.session import Launch, Session, memory
 from enhanced_memory.mcp_server.subscriptions import Feeds
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 from enhanced_memory.mcp_server.warming import ENVELOPE
@@ -146,19 +146,17 @@ async def answers(client: Any, lines: list[bytes]) -> list[Any]:
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 async def test_both_ways_answer_the_same(
     own_environment: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
     connect: Connect,
     counted: Counted,
     era: str,
     profile: Profile,
 ) -> None:
-    # A model that is loaded while we search would tell the answers apart.
-    monkeypatch.setenv("ENHANCED_MEMORY_EMBEDDER", "none")
+    # No embedder: a model that is loaded while we search would tell the answers apart.
     calls = [said(params, 100 + number, era) for number, params in enumerate([*GRAPH, *GRAPH, *AMISS, GRAPH[-1]])]
     odd = LINES if era == "legacy" else []
     heard: list[list[Any]] = []
     for plain in (True, False):
-        settings = Settings.load({"space": f"both-{next(_numbers)}", "agent": "x"}, own_environment)
+        settings = Settings.load({"space": f"both-{next(_numbers)}", "agent": "x", "embedder": "none"}, own_environment)
         space = settings.space.encode()
         client = await connect(settings, profile, era, plain)
         said_back = await answers(client, [*calls, *odd, calls[0]])
@@ -412,7 +410,7 @@ async def test_a_session_that_has_not_arrived_goes_the_whole_way(
     """Its first call may have failed for the file it means; the space is decided before anything is answered."""
     served = Served(build(memory, COMPAT), Feeds(), COMPAT)
     remembered = AsyncMemory(Settings.load({"space": f"arrival-{next(_numbers)}"}, environment))
-    session = Session(remembered, memory_file=str(tmp_path), cwd="/", home=str(tmp_path), space="given")
+    session = Session(remembered, launch=Launch("/", str(tmp_path), True, str(tmp_path)))
     async with wired(served, session) as client:
         await client.greet()
         assert not session.arrived

@@ -14,10 +14,10 @@ from fastmcp.client.client import CallToolResult
 from fastmcp.client.transports import FastMCPTransport
 
 from enhanced_memory.client import AsyncMemory, Settings
-from enhanced_memory.mcp_server.arrival import Launch
 from enhanced_memory.mcp_server.official_file import file_meant, old_places, space_of
 from enhanced_memory.mcp_server.profiles import COMPAT, CORE, Profile
 from enhanced_memory.mcp_server.server import build
+from enhanced_memory.mcp_server.session import Launch
 
 ADA = {"type": "entity", "name": "Ada", "entityType": "person", "observations": ["likes tea", "ünï ☃"]}
 KNOWS = {"type": "relation", "from": "Ada", "to": "Bob", "relationType": "knows"}

@@ -386,3 +386,26 @@ def test_a_stream_of_the_newer_era_goes_on_and_tells_of_what_may_be_missing(
         writer.create(f"after {turn}")
         session.wait(lambda turn=turn: updated() == turn + 1)
     assert number not in session.answers
+
+
+def test_a_session_that_has_switched_goes_on_in_that_space_with_the_next_host(
+    own_environment: Environment, launch: Any, hosts_of: Hosts, kill: Kill
+) -> None:
+    """The host keeps nothing that it could lose, the space of a session neither."""
+    with Memory(Settings.load(environment=own_environment)) as memory:
+        memory.create_space("elsewhere, \n ünï")
+    session = launch(own_environment, "--profile", "core,spaces")
+    session.greet()
+    session.create("before")
+    session.call("switch", space="elsewhere, \n ünï")
+    session.create("after the switch")
+    for number in range(2):
+        [host] = hosts_of(own_environment)
+        kill(host, signal.SIGKILL)
+        session.create(f"after host {number}")
+    assert names(own_environment) == ["before"]
+    there = Settings.load({"space": "elsewhere, \n ünï"}, own_environment)
+    with Memory(there) as memory:
+        found = [entity.name for entity in memory.read_graph().entities]
+    assert found == ["after the switch", "after host 0", "after host 1"]
+    assert session.end() == (0, "")

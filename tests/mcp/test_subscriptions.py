@@ -1,10 +1,12 @@
 """`memory://knowledge-graph` is watched in both protocol eras, and every change is told of, whoever made it."""
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -268,3 +270,61 @@ async def test_the_sdk_s_newer_client_is_told_and_does_not_notice_that_its_host_
             assert str(event.uri) == GRAPH
             for host in hosts_of(own_environment):
                 await asyncio.to_thread(kill, host, signal.SIGKILL)
+
+
+def test_a_subscription_made_before_the_first_call_watches_the_file_s_world(
+    environment: Environment, launch: Any, tmp_path: Path
+) -> None:
+    """Its space is known only once the session has arrived."""
+    file = tmp_path / "world.jsonl"
+    file.write_text('{"type":"entity","name":"old","entityType":"t","observations":[]}\n')
+    theirs = environment | {"MEMORY_FILE_PATH": str(file)}
+    one, other = launch(theirs), launch(theirs)
+    one.greet()
+    assert one.ask("resources/subscribe", {"uri": GRAPH})["result"] == {}
+    other.greet()
+    for name in ("new", "newer"):  # the first may be told of together with what was taken in
+        before = len(updates(one))
+        other.create(name)
+        one.wait(lambda before=before: len(updates(one)) > before)
+    assert one.answers.keys() == {1, 2}  # it has called nothing
+
+
+def test_a_subscription_is_not_kept_waiting_by_a_long_import(
+    environment: Environment, launch: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "long.jsonl"
+    record = {"type": "entity", "entityType": "t", "observations": ["x" * 100]}
+    file.write_text("".join(json.dumps(record | {"name": f"n{number}"}) + "\n" for number in range(6000)))
+    session = launch(environment | {"MEMORY_FILE_PATH": str(file)})
+    session.greet()
+    session.ask("resources/subscribe", {"uri": GRAPH})
+    status = session.call("get_memory_status")["structuredContent"]
+    assert status["entities"] == 6000
+
+
+def test_a_folder_in_place_of_the_file_does_not_keep_from_subscribing_and_is_told_to_the_first_call(
+    environment: Environment, launch: Any, tmp_path: Path
+) -> None:
+    session = launch(environment | {"MEMORY_FILE_PATH": str(tmp_path)})
+    session.greet()
+    assert session.ask("resources/subscribe", {"uri": GRAPH})["result"] == {}
+    first = session.call("read_graph")
+    assert first["isError"]
+    assert "is a folder" in first["content"][0]["text"]
+    assert session.create("works").get("isError") is not True
+
+
+def test_a_session_that_switches_hears_of_the_space_it_went_to(environment: Environment, launch: Any) -> None:
+    there = environment | {"ENHANCED_MEMORY_SPACE": "there"}
+    other, session = launch(there), launch(environment, "--profile", "core,spaces")
+    other.greet()
+    other.create("first")
+    session.greet()
+    session.ask("resources/subscribe", {"uri": GRAPH})
+    session.call("switch", space="there")
+    # Going on is told once: what it sees is another world.
+    session.wait(lambda: len(updates(session)) > 0)
+    before = len(updates(session))
+    other.create("second")
+    session.wait(lambda: len(updates(session)) > before)
