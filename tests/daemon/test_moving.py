@@ -343,7 +343,7 @@ async def test_an_export_holds_every_kind_and_every_version(store: Store) -> Non
     }
     [counter] = [one for one in records if one["type"] == "entity" and one["versions"][0]["name"] == "Counter"]
     assert [version["version"] for version in counter["versions"]] == list(range(1, 101))
-    assert [one["name"] for one in records if one["type"] == "space" and one["ended"]] == ["old"]
+    assert [one["name"] for one in records if one["type"] == "space" and one["ended"]] == ["gone", "old"]
 
 
 async def test_what_is_written_next_gets_new_numbers(store: Store, other: Store) -> None:
