@@ -1,6 +1,6 @@
 """Measure everything and write docs/performance.md.
 
-`python bench/report.py [--quick] [--only latency,load,footprint,mcp,sandbox,conflicts,scale,recall] [--json FILE] [--page FILE]`
+`python bench/report.py [--quick] [--only CHAPTER,…] [--json FILE] [--page FILE]`
 
 A timing that misses its target is told; only a lost write makes the exit status 1. All runs in temporary homes, over
 Unix sockets, and no process is left behind.
@@ -22,6 +22,7 @@ from itertools import groupby
 from pathlib import Path
 
 import apsw
+import branches
 import conflict_chapter
 import footprint
 import latency
@@ -40,6 +41,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "latency": latency.measure,
     "load": load.measure,
     "footprint": footprint.measure,
+    "branches": branches.measure,
     "mcp": mcp_chapter.measure,
     "sandbox": sandbox.measure,
     "conflicts": conflict_chapter.measure,

@@ -83,6 +83,7 @@ class Mirrors:
         self._mirrors: dict[str, _Mirror] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._noting = asyncio.Lock()
 
     async def start(self) -> None:
         """Find the spaces that have a mirror and bring every file up to date."""
@@ -220,12 +221,17 @@ class Mirrors:
                 if known.coming not in ("", known.sha256):
                     await asyncio.to_thread(_settle, path, known)
                 known.coming = digest.hexdigest()
-                await asyncio.to_thread(_write_ledger, self._ledger, self._written)
+                await self._note()
             same = await asyncio.to_thread(_replace, file, temporary, path, known, digest.hexdigest())
         finally:
             os.close(file)
             temporary.unlink(missing_ok=True)
         if not same:
+            await self._note()
+
+    async def _note(self) -> None:
+        """Write the ledger; one at a time, for it is one file for all mirrors."""
+        async with self._noting:
             await asyncio.to_thread(_write_ledger, self._ledger, self._written)
 
     async def _ask(self, ask: Request[Any], space: str) -> Any:

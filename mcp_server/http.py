@@ -32,6 +32,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from enhanced_memory.client.errors import Busy, Error, Invalid
+from enhanced_memory.client.operations import branches
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.mcp_server.accounts import IDLE_S, REQUESTS, SESSIONS, Account, Accounts, Visit
 from enhanced_memory.mcp_server.edge import Served
@@ -114,6 +115,7 @@ def shown(name: str) -> Profile:
         )
     chosen = profile(name)
     hidden = {tool.name for toolset in BEYOND for tool in TOOLSETS.get(toolset, ())}
+    hidden |= {tool.name for tool in chosen.tools if tool.takes.__module__ == branches.__name__}
     return replace(chosen, tools=tuple(tool for tool in chosen.tools if tool.name not in hidden))
 
 

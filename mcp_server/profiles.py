@@ -22,9 +22,14 @@ class Profile:
     """Whether a tool takes and gives what its contract names and nothing more, output schemas included."""
 
 
+def _once(*tools: Tool) -> tuple[Tool, ...]:
+    """Each tool where it comes first: toolsets may share one."""
+    return tuple({tool.name: tool for tool in tools}.values())
+
+
 CORE = Profile("core", (*GENEROUS, *BESIDE))
 COMPAT = Profile("compat", OFFICIAL, exact=True)
-FULL = Profile("full", (*CORE.tools, *(tool for tools in TOOLSETS.values() for tool in tools)))
+FULL = Profile("full", _once(*CORE.tools, *(tool for tools in TOOLSETS.values() for tool in tools)))
 
 NAMES = ("compat", "core", "full", *TOOLSETS)
 """What a profile may be called; toolsets may also be listed with commas between."""
@@ -49,7 +54,7 @@ def profile(text: str) -> Profile:
         return COMPAT
     if "full" in chosen:
         return FULL
-    tools = (
+    tools = _once(
         *(CORE.tools if "core" in chosen else ()),
         *(tool for name, tools in TOOLSETS.items() if name in chosen for tool in tools),
     )

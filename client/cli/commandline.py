@@ -16,6 +16,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "recalling": ("context", "related", "path"),
     "writing": ("add", "forget", "restore", "purge", "rename", "tag", "untag", "relate", "unrelate", "spaces"),
     "conflicts": ("conflicts",),
+    "branching": ("branch",),
     "importing": ("import",),
     "exporting": ("export",),
     "service": ("backup", "verify", "stop"),

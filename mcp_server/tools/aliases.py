@@ -66,6 +66,14 @@ ALIASES: Mapping[str, Mapping[str, Names]] = {
     "quarantine": {"": {"entities": ("names", "entityNames", "entity_names")}},
     "switch": {"": {"space": ("name", "space_name")}},
     "create_space": {"": {"name": ("space", "space_name")}},
+    "memory_branch": {
+        "": {"name": ("branch", "branch_name", "branchName"), "entity": ("entity_name", "entityName", "entity_id")}
+    },
+    "diff_branch": {"": {"branch": ("name", "branch_name", "branchName")}},
+    "merge_branch": {
+        "": {"branch": ("name", "source", "branch_name", "branchName"), "into": ("target",), "dry_run": ("dryRun",)}
+    },
+    "discard_branch": {"": {"branch": ("name", "branch_name", "branchName")}},
 }
 
 

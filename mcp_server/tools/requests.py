@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from enhanced_memory.client.operations import (
+    branches,
     entities,
     relations,
     search,
@@ -26,7 +27,7 @@ from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
 
-LISTS = ("hits", "items", "found", "skills", "messages", "versions", "entities", "rows")
+LISTS = ("hits", "items", "found", "skills", "messages", "versions", "entities", "rows", "branches")
 """Under which key an answer holds what there may be too much of."""
 
 
@@ -176,10 +177,14 @@ CORE = (
     STATUS,
 )
 
+SWITCH = request_tool(
+    spaces.Switch, "Switch space", "Switch to another space or to a branch for the rest of this session."
+)
+
 TOOLSETS: dict[str, tuple[Tool, ...]] = {
     "spaces": (
         request_tool(spaces.ListSpaces, "List spaces", "List the spaces (worlds of memory), and which one is in use."),
-        request_tool(spaces.Switch, "Switch space", "Switch to another space for the rest of this session."),
+        SWITCH,
         # A space's metadata names files that the daemon writes: not for a model to set.
         request_tool(
             spaces.CreateSpace,
@@ -256,6 +261,29 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Related entities within some steps, by relation types and direction.",
         ),
         request_tool(relations.FindPath, "Find path", "Path: the shortest way between two entities over relations."),
+    ),
+    "versions": (
+        request_tool(
+            branches.MemoryBranch,
+            "Branch memory",
+            "Branch memory: try out changes apart from the rest, of everything or of one entity. Then switch to it.",
+        ),
+        request_tool(branches.ListBranches, "List branches", "List the branches of memory, and which is in use."),
+        # Beside the branches, so that the toolset is enough to work in one.
+        SWITCH,
+        request_tool(
+            branches.DiffBranch,
+            "Diff branch",
+            "Diff a branch against its parent: what was added, removed and changed.",
+        ),
+        request_tool(
+            branches.MergeBranch,
+            "Merge branch",
+            "Merge a branch into its parent. What both changed comes back as conflicts with both sides and stays open, "
+            "unless a strategy settles it; dry_run tells what would happen.",
+            repeatable=True,
+        ),
+        request_tool(branches.DiscardBranch, "Discard branch", "Discard a branch, merged or not.", destroys=True),
     ),
     "admin": (
         request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),

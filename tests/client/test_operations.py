@@ -86,6 +86,31 @@ def spaces(call: Call, home: Path) -> None:
     assert call("delete_space", "project").deleted
 
 
+def branches(call: Call, home: Path) -> None:
+    call("create_entities", [EntityInput("Ada", "person", ["tea"], {"n": 1}), EntityInput("Bob", "person")])
+    made = call("memory_branch", "what/if", message="why not")
+    assert (made.parent, made.pinned_at is not None, made.message) == ("default", True, "why not")
+    assert call("memory_branch", "of Bob", entity="Bob").entity_name == "Bob"
+    assert [one.name for one in call("list_branches", limit=1).branches] == ["what/if"]
+    assert call("switch", "what/if").kind == "branch"
+    call("add_observations", [ObservationsInput("Ada", ["rum"])])
+    call("update_entity", "Ada", properties={"n": 2})
+    (one,) = call("diff_branch").entities
+    assert (one.action, one.observations_added) == ("changed", ["rum"])
+    assert [(part.part, part.before, part.after) for part in one.changed] == [("property:n", 1, 2)]
+    call("switch", "default")
+    call("update_entity", "Ada", properties={"n": 3})
+    assert call("merge_branch", "what/if", dry_run=True).open == 1
+    merged = call("merge_branch", "what/if")
+    (clash,) = merged.conflicts
+    assert (clash.part, clash.base, clash.ours, clash.theirs, clash.settled) == ("property:n", 1, 3, 2, "")
+    assert call("merge_branch", "what/if", strategy="theirs").settled == 1
+    (found,) = call("open_nodes", ["Ada"]).entities
+    assert (found.observations, found.properties) == (["tea", "rum"], {"n": 2})
+    assert call("discard_branch", "what/if").deleted
+    assert [one.name for one in call("list_branches").branches] == ["of Bob"]
+
+
 def streams(call: Call, home: Path) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     lines = [
@@ -134,7 +159,7 @@ def service(call: Call, home: Path) -> None:
     assert call("subscribe").change == call("unsubscribe").change
 
 
-CHAPTERS = [entities, relations, spaces, streams, search, service]
+CHAPTERS = [entities, relations, spaces, branches, streams, search, service]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.__name__)

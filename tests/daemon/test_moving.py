@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from enhanced_memory.client import Memory, Settings
-from enhanced_memory.client.errors import Conflict, Invalid, NotFound, TooLarge
+from enhanced_memory.client.errors import Conflict, Denied, Invalid, NotFound, TooLarge
+from enhanced_memory.client.operations.branches import DiscardBranch, MemoryBranch, MergeBranch
 from enhanced_memory.client.operations.entities import (
     AddObservations,
     Confirm,
@@ -70,6 +71,7 @@ TABLES = (
     "SELECT * FROM relations",
     "SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc FROM messages",
     "SELECT * FROM uses",
+    "SELECT * FROM merges",
     "SELECT count(*) FROM words_docsize",
     "SELECT count(*) FROM words_past_docsize",
 )
@@ -264,6 +266,17 @@ async def fill(store: Store) -> None:
     await do(CreateEntities([EntityInput("Ghost", "thing", ["only here"])]), space="over")
     await do(CreateEntities([EntityInput("Ada", "person", ["later below"])]))
     await do(AppendMessages("talk", [MessageInput("line above")]), space="over")
+    # Branches: one of everything, merged with a conflict left over and gone on; one of an entity; one discarded.
+    await do(CreateEntities([EntityInput("Plan", "thing", ["tea"], {"n": 1})]))
+    for name, more in (("what if", {}), ("of plan", {"entity": "Plan"}), ("gone", {})):
+        await do(MemoryBranch(name, **more))
+    for space, n in (("default", 2), ("what if", 3)):
+        await do(UpdateEntity("Plan", properties={"n": n}), space=space)
+    await do(AddObservations([ObservationsInput("Plan", ["chess"])]), space="what if")
+    await do(MergeBranch("what if"))
+    await do(AddObservations([ObservationsInput("Plan", ["rain"])]), space="what if")
+    await do(AddObservations([ObservationsInput("Plan", ["line"])]), space="of plan")
+    await do(DiscardBranch("gone"))
     await do(CreateSpace("old"))
     await do(CreateEntities([EntityInput("Relic", "thing", ["chess"])]), space="old")
     await do(DeleteSpace("old"))
@@ -289,6 +302,18 @@ async def test_an_export_restored_exports_the_same(store: Store, other: Store) -
         assert other.tables()[sql] == rows, sql
 
 
+async def test_a_restored_branch_goes_on_where_it_was(store: Store, other: Store) -> None:
+    await fill(store)
+    await other.take(await store.export())
+    for one in (store, other):
+        merged = await one.do(MergeBranch("what if"))
+        assert ([clash["part"] for clash in merged["conflicts"]], merged["updated"]) == (["property:n"], 1)
+        with pytest.raises(Denied, match="alone"):
+            await one.do(CreateEntities([EntityInput("Other", "thing")]), space="of plan")
+    for space in ("default", "what if", "of plan"):
+        assert await living(other, space) == await living(store, space)
+
+
 async def test_the_past_of_a_restored_store_is_the_past(store: Store, other: Store) -> None:
     """Every moment of every space: states, names, relations, messages and words."""
     await fill(store)
@@ -296,7 +321,7 @@ async def test_the_past_of_a_restored_store_is_the_past(store: Store, other: Sto
     await other.take(records)
     last = records[0]["change"]
     assert last > 150
-    for space in ("default", "over"):
+    for space in ("default", "over", "what if"):
         for number in [*range(1, last + 1, 7), *range(last - 45, last + 1)]:
             assert await other.seen(space, number) == await store.seen(space, number), (space, number)
         assert all(await other.seen(space, last))
@@ -314,10 +339,11 @@ async def test_an_export_holds_every_kind_and_every_version(store: Store) -> Non
         "message",
         "journal",
         "use",
+        "merge",
     }
     [counter] = [one for one in records if one["type"] == "entity" and one["versions"][0]["name"] == "Counter"]
     assert [version["version"] for version in counter["versions"]] == list(range(1, 101))
-    assert [one["name"] for one in records if one["type"] == "space" and one["ended"]] == ["old"]
+    assert [one["name"] for one in records if one["type"] == "space" and one["ended"]] == ["gone", "old"]
 
 
 async def test_what_is_written_next_gets_new_numbers(store: Store, other: Store) -> None:
@@ -649,6 +675,26 @@ BAD: dict[str, Record] = {
     "a space over nothing": {"type": "space", "id": 2, "name": "over", "parent": 7},
 }  # fmt: skip
 EXACTLY: dict[str, Record] = {
+    "a merge of nothing": {
+        "type": "merge",
+        "branch": 77,
+        "target": 1,
+        "subject": "all",
+        "id": 0,
+        "part": "",
+        "began": 1,
+        "base": 1,
+    },
+    "a merge at nothing": {
+        "type": "merge",
+        "branch": 1,
+        "target": 1,
+        "subject": "all",
+        "id": 0,
+        "part": "",
+        "began": 77,
+        "base": 1,
+    },
     "a name that is taken": entity(version={"name": "Ada"}),
     "a journal entry of no change": {
         "type": "journal",

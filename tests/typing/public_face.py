@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any, assert_type
 
 from enhanced_memory.client import AsyncMemory, Memory, Settings
+from enhanced_memory.client.operations.branches import Branch, BranchDiff, BranchList, Merged
 from enhanced_memory.client.operations.entities import Created, EntityPage, OpenNodes, Receipt, Removed
 from enhanced_memory.client.operations.search import MessageSearch, SearchResult
 from enhanced_memory.client.operations.service import AccessPage, Pong, Status, Verified, Welcome
@@ -27,6 +28,11 @@ def plain(memory: Memory) -> None:
     assert_type(memory.get_window("s"), Window)
     assert_type(memory.memory_history("a"), History)
     assert_type(memory.switch("default"), Space)
+    assert_type(memory.memory_branch("b", entity=1), Branch)
+    assert_type(memory.list_branches(), BranchList)
+    assert_type(memory.diff_branch("b", against="now"), BranchDiff)
+    assert_type(memory.merge_branch("b", strategy="union"), Merged)
+    assert_type(memory.discard_branch("b"), Space)
     assert_type(memory.ping(), Pong)
     assert_type(memory.get_memory_status(), Status)
     assert_type(memory.verify(), Verified)
@@ -57,6 +63,7 @@ def refused(memory: Memory) -> None:
     """What a type checker must not let pass."""
     memory.create_entities("a")  # pyright: ignore[reportArgumentType]
     memory.open_nodes()  # pyright: ignore[reportCallIssue]
+    memory.merge_branch("b", strategy="guess")  # pyright: ignore[reportArgumentType]
     memory.search_nodes("a", limits=3)  # pyright: ignore[reportCallIssue]
     memory.list_entities(tiers=["no such tier"])  # pyright: ignore[reportArgumentType]
     memory.no_such_operation()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
