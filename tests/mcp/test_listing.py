@@ -49,7 +49,14 @@ async def core(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return await listed(CORE, request.param)
 
 
-BESIDE = ["get_context", "append_messages", "search_messages", "memory_history", "get_memory_status"]
+BESIDE = [
+    "get_context",
+    "append_messages",
+    "search_messages",
+    "memory_history",
+    "detect_conflicts",
+    "get_memory_status",
+]
 
 EXTRA = {
     "delete_entities": {"confirm"},
