@@ -176,8 +176,10 @@ class Scanning:
         """The pairs of places that are worth a comparison."""
         pairs: dict[tuple[int, int], None] = dict.fromkeys(await self._in_pool(self._alike))
         if self._vectors and not self._stopping:
-            for pair in await self._in_pool(_near, self._vectors, self._types):
-                pairs.setdefault(pair)
+            nothing = self._saying_nothing()
+            for one, other in await self._in_pool(_near, self._vectors, self._types):
+                if one not in nothing and other not in nothing:
+                    pairs.setdefault((one, other))
         return list(pairs)
 
     def _alike(self) -> list[tuple[int, int]]:
@@ -188,6 +190,11 @@ class Scanning:
         return pairs + [
             (one, other) for (one, other), count in shared.items() if count > UPDATE * max(sizes[one], sizes[other])
         ]
+
+    def _saying_nothing(self) -> set[int]:
+        """The entities that say only what many others say too, or nothing at all."""
+        telling = {place for places in self._said.values() if len(places) <= COMMON for place in places}
+        return set(range(len(self._ids))) - telling
 
     # Comparing
 
