@@ -12,6 +12,7 @@ from typing import Any
 from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, Detected, Scan, ScanConflicts
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities
+from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import ConflictFound, EntityInput, Ref
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.conflicts.candidates import candidates, probes
@@ -32,9 +33,10 @@ _ENTITY_TEXT = 16_000_000
 class Detection:
     """Answers `detect_conflicts` and `scan_conflicts`, and looks before changes where the setting says so."""
 
-    def __init__(self, engine: Engine, embedding: Embedding) -> None:
+    def __init__(self, engine: Engine, embedding: Embedding, settings: Settings) -> None:
         self._engine = engine
         self._embedding = embedding
+        self._settings = settings
         self._pool = ThreadPoolExecutor(1, "conflicts")
         self._scans: dict[str, Scanning] = {}
 
@@ -48,7 +50,7 @@ class Detection:
         self._pool.shutdown(wait=True)
 
     def _meaning(self) -> Meaning:
-        if not self._embedding.wanted:
+        if self._settings.embedder == "none":
             return LEXICAL
         from enhanced_memory.daemon.conflicts.meaning import static_meaning
 
@@ -67,18 +69,14 @@ class Detection:
             raise Invalid("There is nothing to compare.", "give entities, or stored ones by name or id")
         for given in ask.entities:
             self._checked(given)
-        conflicts: list[ConflictFound] = []
-        compared = 0
-        for given in ask.entities:
-            found, looked = await self._conflicts_of(call, told_of(given), ask.threshold)
-            conflicts += found
-            compared += looked
-        for ref in ask.stored:
-            found, looked = await self._of_stored(call, ref, ask.threshold)
-            conflicts += found
-            compared += looked
-        arms = ["names", "words", *(["meaning"] if self._embedding.serving else [])]
-        return Detected(conflicts, compared, arms, call.peer.space)
+        answers = [await self._conflicts_of(call, told_of(given), ask.threshold) for given in ask.entities]
+        answers += [await self._of_stored(call, ref, ask.threshold) for ref in ask.stored]
+        return Detected(
+            [one for answer in answers for one in answer.conflicts],
+            sum(answer.compared for answer in answers),
+            max((answer.arms for answer in answers), key=len),
+            call.peer.space,
+        )
 
     async def check(self, call: Call) -> None:
         """Note on the call what the data of a change conflicts with. What is wrong with the data is for the change to say."""
@@ -86,14 +84,14 @@ class Detection:
         found: list[ConflictFound] = []
         if isinstance(ask, CreateEntities):
             for given in ask.entities:
-                found += (await self._conflicts_of(call, told_of(given), THRESHOLD))[0]
+                found += (await self._conflicts_of(call, told_of(given), THRESHOLD)).conflicts
         elif isinstance(ask, AddObservations):
             for given in ask.observations:
                 with suppress(Error):
                     known = await self._engine.read(partial(_got, given.entity), call)
                     texts = [one if isinstance(one, str) else one.text for one in given.contents]
                     told = Told(known.state.name, known.state.type, texts)
-                    found += (await self._conflicts_of(call, told, THRESHOLD))[0]
+                    found += (await self._conflicts_of(call, told, THRESHOLD)).conflicts
         # What says the same is not stored twice, and what adds to an entity is what it was given for.
         call.conflicts = [
             one
@@ -105,7 +103,7 @@ class Detection:
         ]
 
     def _checked(self, given: EntityInput) -> None:
-        settings = self._embedding.settings
+        settings = self._settings
         check_name(given.name, "The entity's name", settings.max_name_chars)
         check_name(given.type, "The entity's type", settings.max_name_chars)
         for one in given.observations:
@@ -115,21 +113,20 @@ class Detection:
                 f"The entity {given.name[:100]!r} says nothing that could be compared.", "give it observations"
             )
 
-    async def _conflicts_of(
-        self, call: Call, told: Told, threshold: float, itself: int = 0
-    ) -> tuple[list[ConflictFound], int]:
-        meant = await self._embedding.ask_all(probes(told))
+    async def _conflicts_of(self, call: Call, told: Told, threshold: float, itself: int = 0) -> Detected:
+        meant = [await self._embedding.ask(text) for text in probes(told)]
         found = await self._engine.read(lambda tx: candidates(tx, told, meant), call)
         found = [one for one in found if one.id != itself]
         judged: list[ConflictFound] = await self._run(_judged, told, found, threshold, self._meaning())
-        return judged, len(found)
+        return Detected(judged, len(found), ["names", "words", *(["meaning"] if any(meant) else [])])
 
-    async def _of_stored(self, call: Call, ref: Ref, threshold: float) -> tuple[list[ConflictFound], int]:
+    async def _of_stored(self, call: Call, ref: Ref, threshold: float) -> Detected:
         known: Stored = await self._engine.read(partial(_got, ref), call)
         told = told_of_stored(known)
         alone: list[Found] = await self._run(judge_alone, told, self._meaning())
-        found, looked = await self._conflicts_of(call, told, threshold, itself=known.id)
-        return [_found(told, known, one) for one in alone] + found, looked + 1
+        others = await self._conflicts_of(call, told, threshold, itself=known.id)
+        own = [_found(told, known, one) for one in alone]
+        return Detected(own + others.conflicts, others.compared + 1, others.arms)
 
     # The whole space
 
@@ -146,9 +143,7 @@ class Detection:
                 return Scan("none", space=space)
             one.stop()
         elif ask.start and (one is None or one.task.done()):
-            one = self._scans[space] = Scanning(
-                self._engine, self._embedding, self._pool, self._meaning(), call, ask.threshold
-            )
+            one = self._scans[space] = Scanning(self._engine, self._pool, self._meaning(), call, ask.threshold)
         elif one is None:
             return Scan("none", space=space)
         with suppress(TimeoutError):

@@ -47,6 +47,9 @@ NAME_HOLDS = 0.15
 SUBSTRING = 250.0
 """Bonus for holding the query as it stands, where the caller wants that first."""
 
+RELEVANCE = 0.3
+"""Taken from what has lost its relevance: half of it costs more than being of today gains, so that what is superseded comes behind."""
+
 RECENCY = 0.05
 HALF_LIFE_DAYS = 30.0
 """For what was changed or said now; half of it after so many days. It decides between equals: old answers are still answers."""
@@ -120,6 +123,7 @@ class Standing(msgspec.Struct):
     importance: float = 0.0
     pinned: bool = False
     age_ms: int = 0
+    relevance: float = 1.0
 
 
 def fused(words: Mapping[int, float], meaning: Mapping[int, float]) -> dict[int, float]:
@@ -146,6 +150,7 @@ def standing(one: Standing) -> dict[str, float]:
         "importance": IMPORTANCE * min(1.0, max(0.0, one.importance)),
         "priority": PRIORITY * (one.priority - 5),
         "pinned": PINNED if one.pinned else 0.0,
+        "relevance": RELEVANCE * (min(1.0, max(0.0, one.relevance)) - 1.0),
     }
 
 

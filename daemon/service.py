@@ -48,7 +48,7 @@ class Service:
         self._metrics = metrics
         self._settings = settings
         self.embedding = Embedding(engine, settings)
-        self.detection = Detection(engine, self.embedding)
+        self.detection = Detection(engine, self.embedding, settings)
         self.connections = 0
         self.notices: Callable[[], list[str]] = list
         """What an operator should know beside the store's own state."""

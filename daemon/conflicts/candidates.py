@@ -10,7 +10,6 @@ from enhanced_memory.daemon.call import Meant
 from enhanced_memory.daemon.conflicts.entities import Told
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
-from enhanced_memory.daemon.store.terms import match_all
 from enhanced_memory.daemon.store.words import Candidate
 
 __all__ = ["CLOSELY", "PROBES", "candidates", "probes"]
@@ -23,6 +22,9 @@ PROBES = 8
 
 MEANT = 2
 """Texts whose meaning is looked for."""
+
+WORDS_OF = 500
+"""Characters of a text whose words are looked for together."""
 
 HITS = 20
 NEAR = 0.6
@@ -39,12 +41,9 @@ def candidates(tx: Tx, told: Told, meant: Sequence[Meant | None]) -> list[Stored
     """The entities of the caller's view that `told` may conflict with, at most `CLOSELY`; those of its name first."""
     named = tx.entities.named_in_any_scope(told.name)
     votes: Counter[int] = Counter()
-    for texts, column in (([told.name], "name : "), (_longest(told), "body : ")):
-        for text in texts:
-            match = match_all(text[:500])
-            if match:
-                found, _ = tx.words.matching(f"{column}({match})", HITS, tx.view, messages=False)
-                votes.update({one.entity for one in found})
+    votes.update({one.entity for one in tx.words.holding(told.name[:WORDS_OF], "name", HITS, tx.view)})
+    for text in _longest(told):
+        votes.update({one.entity for one in tx.words.holding(text[:WORDS_OF], "body", HITS, tx.view)})
     near: dict[int, float] = {}
     for one in meant:
         if one is not None:

@@ -7,12 +7,16 @@ attribute that has one value at a time, or one that has many.
 
 from collections.abc import Iterable, Sequence
 from itertools import product
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from enhanced_memory.daemon.conflicts import words as known
 from enhanced_memory.daemon.conflicts.statements import GROUPS, LIGHT_STEMS, Statement, Word, stem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["ALONE", "LEXICAL", "Kind", "Meaning", "Verdict", "compare", "related"]
 
@@ -30,6 +34,10 @@ class Meaning(Protocol):
         """The cosine of two sentences' vectors."""
         ...
 
+    def vectors(self, texts: Sequence[str]) -> "NDArray[np.float32] | None":
+        """A unit vector for each text; None where there is no model."""
+        ...
+
 
 class _Lexical:
     """No model: only letters count."""
@@ -41,6 +49,9 @@ class _Lexical:
     def sentences(self, one: str, other: str) -> float:
         """Nothing is near."""
         return 0.0
+
+    def vectors(self, texts: Sequence[str]) -> None:
+        """There are none."""
 
 
 LEXICAL: Meaning = _Lexical()

@@ -37,6 +37,10 @@ class Static:
         """The same for sentences."""
         return float(self._vector(one) @ self._vector(other))
 
+    def vectors(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """A unit vector for each text; zeros for one that says nothing to the model."""
+        return self._embedder.embed(texts)
+
     def _vector(self, text: str) -> "NDArray[np.float32]":
         found = self._kept.get(text)
         if found is None:

@@ -1,7 +1,7 @@
 """A whole space compared with itself, in the background.
 
-Entities are read page by page; of each stays what candidates are found by: its name, its observations' digests, the sum of its
-vectors. Pairs come from equal names, shared observations and near vectors; only those are opened again and compared. What is
+Entities are read page by page; of each stays what candidates are found by: its name, its observations' digests, the vector of
+what it says. Pairs come from equal names, shared observations and near vectors; only those are opened again and compared. What is
 found goes to the writer in batches.
 """
 
@@ -23,7 +23,6 @@ from enhanced_memory.daemon.conflicts.comparing import Meaning
 from enhanced_memory.daemon.conflicts.entities import UPDATE, Found, Told, judge, judge_alone
 from enhanced_memory.daemon.conflicts.names import name_key
 from enhanced_memory.daemon.conflicts.statements import plain
-from enhanced_memory.daemon.embedding.service import Embedding
 from enhanced_memory.daemon.store import Engine, Tx
 from enhanced_memory.daemon.store.conflicts import Proposal
 from enhanced_memory.daemon.store.known import Stored
@@ -46,11 +45,14 @@ RECORDED = 100
 COMMON = 20
 """An observation or a name that more entities share than this says nothing about any two of them."""
 
-NEAR = 0.86
-"""The cosine of two entities' vectors from which on they are compared."""
+NEAR = 0.9
+"""The cosine of what two entities say from which on they are compared."""
+
+SAID = 1500
+"""Characters of what an entity says that its vector is taken of."""
 
 MOST_VECTORS = 500_000
-"""Entities whose vectors are held at one time, 384 bytes each; beyond it names and words alone bring pairs together."""
+"""Entities whose vectors are held at one time, 400 bytes each; beyond it names and words alone bring pairs together."""
 
 
 class Scanning:
@@ -59,14 +61,12 @@ class Scanning:
     def __init__(
         self,
         engine: Engine,
-        embedding: Embedding,
         pool: ThreadPoolExecutor,
         meaning: Meaning,
         call: Call,
         threshold: float,
     ) -> None:
         self._engine = engine
-        self._model = embedding.serving
         self._pool = pool
         self._meaning = meaning
         # The connection may go to another space, or leave; the scan stays where it was begun.
@@ -80,6 +80,7 @@ class Scanning:
         self._names: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._said: dict[tuple[str, int], list[int]] = defaultdict(list)
         self._sizes: list[int] = []
+        self._vectors: list[NDArray[np.float16]] = []
         self._waiting: list[tuple[Proposal, int]] = []
         self.task = asyncio.get_running_loop().create_task(self._run())
 
@@ -111,6 +112,7 @@ class Scanning:
         finally:
             self._names.clear()
             self._said.clear()
+            self._vectors.clear()
 
     async def _in_pool(self, work: Callable[..., Any], *given: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(work, *given))
@@ -158,6 +160,14 @@ class Scanning:
                 self._said[kind, digest].append(place)
             told = _told(one)
             found += [(_proposal(one, one, each), one.began) for each in judge_alone(told, self._meaning)]
+        if len(self._ids) <= MOST_VECTORS:
+            vectors = self._meaning.vectors(
+                ["\n".join(noted.text for noted in one.state.observations)[:SAID] for one in page]
+            )
+            if vectors is not None:
+                self._vectors.append(vectors.astype("float16"))
+        else:
+            self._vectors.clear()
         return found
 
     # Pairs
@@ -165,11 +175,11 @@ class Scanning:
     async def _pairs(self) -> list[tuple[int, int]]:
         """The pairs of places that are worth a comparison."""
         pairs: dict[tuple[int, int], None] = dict.fromkeys(await self._in_pool(self._alike))
-        if self._model is not None and len(self._ids) <= MOST_VECTORS:
-            vectors = await self._vectors()
-            if not self._stopping:
-                for pair in await self._in_pool(_near, vectors, self._types):
-                    pairs.setdefault(pair)
+        if self._vectors and not self._stopping:
+            nothing = self._saying_nothing()
+            for one, other in await self._in_pool(_near, self._vectors, self._types):
+                if one not in nothing and other not in nothing:
+                    pairs.setdefault((one, other))
         return list(pairs)
 
     def _alike(self) -> list[tuple[int, int]]:
@@ -181,22 +191,10 @@ class Scanning:
             (one, other) for (one, other), count in shared.items() if count > UPDATE * max(sizes[one], sizes[other])
         ]
 
-    async def _vectors(self) -> "NDArray[np.float32]":
-        """A unit vector for each entity: the sum of those of its passages; zeros where it has none."""
-        import numpy as np
-
-        assert self._model is not None
-        model, dimension = self._model.id, self._model.dimension
-        found = np.zeros((len(self._ids), dimension), np.float32)
-        ids = np.array(self._ids, np.int64)
-        for begin in range(0, len(ids), 4 * PAGE):
-            if self._stopping:
-                break
-            after, upto = (int(ids[begin - 1]) if begin else 0), int(ids[min(begin + 4 * PAGE, len(ids)) - 1])
-            rows = await self._engine.read(partial(_vectors_of, model, after, upto), self._call)
-            await self._in_pool(_add, found, ids, rows)
-        found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
-        return found
+    def _saying_nothing(self) -> set[int]:
+        """The entities that say only what many others say too, or nothing at all."""
+        telling = {place for places in self._said.values() if len(places) <= COMMON for place in places}
+        return set(range(len(self._ids))) - telling
 
     # Comparing
 
@@ -235,38 +233,20 @@ def _known(ids: set[int], tx: Tx) -> dict[int, Stored]:
     return tx.entities.many(ids)
 
 
-def _vectors_of(model: int, after: int, upto: int, tx: Tx) -> list[tuple[int, bytes]]:
-    return tx.vectors.of_entities(model, after, upto)
-
-
-def _add(found: "NDArray[np.float32]", ids: "NDArray[np.int64]", rows: list[tuple[int, bytes]]) -> None:
-    """Add unit vectors to their entities' sums."""
-    import numpy as np
-
-    from enhanced_memory.daemon.embedding.index import unit
-
-    if not rows:
-        return
-    owners = np.array([entity for entity, _ in rows], np.int64)
-    places = np.searchsorted(ids, owners)
-    fits = (places < len(ids)) & (ids[np.minimum(places, len(ids) - 1)] == owners)
-    vectors = unit(np.frombuffer(b"".join(vector for _, vector in rows), np.int8).reshape(len(rows), -1))
-    np.add.at(found, places[fits], vectors[fits])
-
-
-def _near(vectors: "NDArray[np.float32]", types: list[str]) -> list[tuple[int, int]]:
+def _near(parts: "list[NDArray[np.float16]]", types: list[str]) -> list[tuple[int, int]]:
     """Pairs of one type whose vectors are near."""
     import numpy as np
 
     from enhanced_memory.daemon.conflicts.neighbours import near_pairs
 
+    vectors = np.concatenate(parts)
     by_type: dict[str, list[int]] = defaultdict(list)
     for place, kind in enumerate(types):
         by_type[kind].append(place)
     pairs: list[tuple[int, int]] = []
     for places in by_type.values():
         where = np.array(places)
-        pairs += [(places[one], places[other]) for one, other in near_pairs(vectors[where], NEAR)]
+        pairs += [(places[one], places[other]) for one, other in near_pairs(vectors[where].astype(np.float32), NEAR)]
     return pairs
 
 

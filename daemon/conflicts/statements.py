@@ -277,7 +277,7 @@ class _Token(msgspec.Struct, frozen=True):
 def _token(raw: str) -> _Token:
     low = folded(raw)
     if raw == "May":
-        return _Token("word", low, *reversed(_sorted(raw, low)))
+        return _Token("word", low, f"month {MONTHS['may']}", "month", capital=True)
     if low in DENIALS:
         return _Token("denial", low, verb=low.startswith("lack"))
     if not (low[0].isalnum() or low[0] in "%#"):

@@ -64,9 +64,13 @@ _COUNTED = (
     " eighteen nineteen twenty"
 )
 _TENS = "thirty forty fifty sixty seventy eighty ninety"
-NUMBERS = {word: str(value) for value, word in enumerate(_COUNTED.split())}
-NUMBERS |= {word: str(10 * value) for value, word in enumerate(_TENS.split(), 3)}
-NUMBERS |= {"hundred": "100", "thousand": "1000", "million": "1000000", "dozen": "12", "once": "1", "twice": "2"}
+_LARGE = {"hundred": "100", "thousand": "1000", "million": "1000000", "dozen": "12", "once": "1", "twice": "2"}
+NUMBERS = (
+    {word: str(value) for value, word in enumerate(_COUNTED.split())}
+    | {word: str(10 * value) for value, word in enumerate(_TENS.split(), 3)}
+    | _LARGE
+)
+"""Words that are numbers."""
 
 MONTHS = {
     name: number

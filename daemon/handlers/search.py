@@ -143,6 +143,7 @@ def _counted(tx: Tx, ask: SearchNodes, query: str, conditions: list[str], values
 
 
 def standing_of(tx: Tx, one: Stored) -> ranking.Standing:
+    """An entity, as far as its rank depends on what it is."""
     own = one.state.attributes
     return ranking.Standing(
         own.get("tier") or 0,
@@ -150,6 +151,7 @@ def standing_of(tx: Tx, one: Stored) -> ranking.Standing:
         own.get("importance") or 0.0,
         bool(own.get("pinned")),
         tx.now - one.updated_at,
+        own.get("relevance", 1.0),
     )
 
 

@@ -159,7 +159,20 @@ def service(call: Call, home: Path) -> None:
     assert call("subscribe").change == call("unsubscribe").change
 
 
-CHAPTERS = [entities, relations, spaces, branches, streams, search, service]
+def conflicts(call: Call, home: Path) -> None:
+    call("create_entities", [EntityInput("Ada", "person", ["Is vegan"]), EntityInput("Eve", "person", ["Is vegan"])])
+    [found] = call("detect_conflicts", stored=["Eve"]).conflicts
+    assert (found.existing_entity, found.conflict_type, found.confidence) == ("Ada", "duplicate", 1.0)
+    scan = call("scan_conflicts", wait_s=20.0)
+    assert (scan.state, scan.recorded) == ("done", 1)
+    [one] = call("list_conflicts").conflicts
+    assert (one.entity, one.conflicting_entity, one.status) == ("Ada", "Eve", "pending")
+    done = call("resolve_conflict", one.id, "merge", notes="the same")
+    assert (done.conflict.status, done.conflict.gone) == ("merged", [2])
+    assert call("list_conflicts").conflicts == []
+
+
+CHAPTERS = [entities, relations, spaces, branches, streams, search, conflicts, service]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.__name__)

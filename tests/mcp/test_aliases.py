@@ -14,7 +14,8 @@ TOOLS = {tool.name: tool for tool in FULL.tools}
 def real_names(tool: str, path: str) -> set[str]:
     """The names that the tool itself takes at a path."""
     schema = TOOLS[tool].parameters()
-    part = schema["properties"][path.removesuffix("[]")]["items"] if path else schema
+    part = schema["properties"][path.removesuffix("[]")] if path else schema
+    part = part["items"] if path.endswith("[]") else part
     return set(part["properties"])
 
 

@@ -28,6 +28,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "append_messages": {"stream": "chat", "messages": [{"content": "hello"}]},
     "search_messages": {"query": "hello"},
     "memory_history": {"entity": "Ada"},
+    "detect_conflicts": {"entity_data": {"name": "Ada", "entityType": "person", "observations": ["sings"]}},
     "get_memory_status": {},
 }
 """A call of each tool that is as it should be."""

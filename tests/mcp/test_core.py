@@ -344,6 +344,9 @@ async def test_every_tool_of_every_toolset_can_be_called(memory: AsyncMemory, mo
         ("save_skill", {"name": "a skill", "code": "result = 1"}),
         ("list_skills", {}),
         ("run_skill", {"name": "a skill"}),
+        ("detect_conflicts", {"entity_data": {"name": "Di", "entityType": "person", "observations": ["sings"]}}),
+        ("list_conflicts", {}),
+        ("scan_conflicts", {"wait_s": 5}),
         ("verify", {"quick": True}),
         ("backup", {"to": str(tmp_path / f"{mode}.db")}),
         ("access_log", {}),
@@ -356,6 +359,7 @@ async def test_every_tool_of_every_toolset_can_be_called(memory: AsyncMemory, mo
             assert result.structured_content is not None
         assert memory.space.endswith(f"-other-{mode}")
     called = {tool for tool, _ in calls} | {
+        "resolve_conflict",  # test_conflicts.py
         "create_relations",
         "add_observations",
         "delete_observations",

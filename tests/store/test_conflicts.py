@@ -15,6 +15,7 @@ from enhanced_memory.client.operations.entities import (
     ObservationsInput,
     PurgeEntities,
     RestoreEntities,
+    UpdateEntity,
 )
 from enhanced_memory.client.values import MemoryConflict, ObservationInput, OriginInput
 from enhanced_memory.daemon.store.conflicts import Proposal
@@ -200,6 +201,17 @@ async def test_update_keeps_both_and_puts_the_newer_above(default: Place, number
     assert newer is not None
     assert older.relevance_score < newer.relevance_score == 1.0
     assert (older.observations, newer.observations) == (["a", "b"], ["b", "c"])
+
+
+async def test_what_was_put_behind_is_found_behind(default: Place) -> None:
+    older = await default.create("Old plan", "The harbour opens on Monday")
+    newer = await default.create("New plan", "The harbour opens on Friday")
+    for keep, first in (("New plan", "New plan"), ("Old plan", "Old plan")):
+        number = await record(default, older, newer)
+        await default.do(ResolveConflict(number, "update", keep=keep))
+        assert (await default.found("harbour opens"))[0] == first
+        await default.do(UpdateEntity(older, relevance_score=1.0))
+        await default.do(UpdateEntity(newer, relevance_score=1.0))
 
 
 async def test_branch_keeps_both_there_and_one_here(world: World, default: Place, number: int) -> None:

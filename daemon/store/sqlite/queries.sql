@@ -895,9 +895,5 @@ SELECT passage, vector FROM vectors WHERE model = :model AND passage IN (SELECT 
 -- name: passages_of
 SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
 
--- name: vectors_of_entities
-SELECT p.entity, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
-WHERE v.model = :model AND p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space IN (SELECT value FROM json_each(:spaces))
-
 -- name: purge_vectors
 DELETE FROM vectors WHERE passage = :id
