@@ -14,7 +14,7 @@ from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.substring import containing
 from enhanced_memory.daemon.store.terms import terms
-from enhanced_memory.daemon.store.words import Candidate
+from enhanced_memory.daemon.store.words import MAX_CANDIDATES, Candidate
 from enhanced_memory.daemon.times import millis
 
 _AT_LEAST = 100
@@ -52,19 +52,12 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
 
     before_the_cut = conditions if set(conditions) - _ALWAYS else []
     exact = tx.entities.named_in_any_scope(query)
-    wanted = max(_AT_LEAST, upto * 4)
+    wanted, whole = max(_AT_LEAST, upto * 4), False
     while True:
         candidates, more = tx.words.matching(
-            query,
-            wanted,
-            tx.view,
-            False,
-            0,
-            *before_the_cut,
-            enough=max(_AT_LEAST // 2, upto * 2),
-            now=tx.now,
+            query, wanted, tx.view, False, 0, *before_the_cut, enough=max(_AT_LEAST // 2, upto * 2), whole=whole, now=tx.now,
             **values,
-        )
+        )  # fmt: skip
         # Who wants the query as it stands wants text: what is merely near in meaning would make every search find something.
         candidates, cosines = (candidates, {}) if ask.substring else meant(tx, candidates, wanted, messages=False)
         words = {one.passage: one.score for one in candidates}
@@ -72,9 +65,9 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         scored = ranking.by_entity(msgspec.structs.replace(one, score=fused[one.passage]) for one in candidates)
         known = tx.entities.many({*scored, *exact}, *conditions, **values)
         known = {entity: one for entity, one in known.items() if _said_by(tx, one, ask)}
-        if len(known) > upto or not more:
+        if len(known) > upto or not more or wanted >= MAX_CANDIDATES:
             break
-        wanted *= 8
+        wanted, whole = wanted * 8, True
     arms = ["names", "words", *(["meaning"] if tx.call.meaning is not None and not ask.substring else [])]
     holding: set[int] = set()
     if ask.substring or len(known) < upto:
@@ -204,25 +197,19 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     """The words of the query in any message; an empty query finds nothing."""
     stream = tx.entities.get(ask.stream).id if ask.stream is not None else 0
     conditions, values = message_conditions(ask.roles, ask.kinds, ask.speakers, ask.since, ask.until)
-    wanted = max(ranking.POOL, ask.limit * 2)
+    wanted, whole = max(ranking.POOL, ask.limit * 2), False
     while True:
         candidates, more = tx.words.matching(
-            ask.query,
-            wanted,
-            tx.view,
-            True,
-            stream,
-            *conditions,
-            enough=max(ranking.POOL // 4, ask.limit * 2),
+            ask.query, wanted, tx.view, True, stream, *conditions, enough=max(ranking.POOL // 2, ask.limit * 2), whole=whole,
             **values,
-        )
+        )  # fmt: skip
         pool, cosines = meant(tx, candidates, wanted, messages=True, stream=stream)
         heads = tx.streams.heads([one.message for one in pool], *conditions, **values)
         living = tx.entities.living({head.stream for head in heads.values()})
         pool = [one for one in pool if one.message in heads and one.entity in living]
-        if len(pool) > ask.limit or not more:
+        if len(pool) > ask.limit or not more or wanted >= MAX_CANDIDATES:
             break
-        wanted *= 8
+        wanted, whole = wanted * 8, True
     lines = [
         ranking.Line(
             one.passage, one.score, cosines.get(one.passage, 0.0), head.speaker, head.role, head.length, head.stream,

@@ -10,12 +10,13 @@ from enhanced_memory.daemon.store.plan import PLAIN, Step, steps
 from enhanced_memory.daemon.store.terms import expressions, indexable
 from enhanced_memory.daemon.store.views import View
 
-__all__ = ["Candidate", "Words", "word_row"]
+__all__ = ["MAX_CANDIDATES", "Candidate", "Words", "word_row"]
 
 OF_ENTITIES = "bm25(2.0, 1.0, 0.0, 0.0)"
 OF_MESSAGES = "bm25(1.0, 1.0, 0.4, 0.5)"
 """What a word weighs in the columns name, body, near and dates (measured on conversations: docs/decisions/0021-ranking.md)."""
 MAX_CANDIDATES = 200_000
+"""Passages that are looked at for one search at the most, however many it leaves out."""
 
 PROBED = 250
 """Passages of a word that are looked at from each end of the index to tell how common it is."""
@@ -90,21 +91,14 @@ class Words:
         self._ground.rows.run("scour_words_past")
 
     def matching(
-        self,
-        query: str,
-        limit: int,
-        view: View,
-        messages: bool,
-        stream: int = 0,
-        *also: str,
-        enough: int = 0,
-        **values: Any,
-    ) -> tuple[list[Candidate], bool]:
+        self, query: str, limit: int, view: View, messages: bool, stream: int = 0, *also: str, enough: int = 0,
+        whole: bool = False, **values: Any,
+    ) -> tuple[list[Candidate], bool]:  # fmt: skip
         """The passages that answer `query` best and are seen in `view`, best first, and whether there may be more.
 
         `also` names conditions that they, or whose they are, must meet, with their `values`: they are judged before the cut
         in a view of the present; in one of the past they are left to the caller. Once `enough` are found (`limit`, unless
-        given) nothing weaker is looked for.
+        given) nothing weaker is looked for; `whole` asks for any of the words at once, however many passages hold one.
         """
         asked = expressions(query)
         if not asked or not view.layers:
@@ -113,7 +107,7 @@ class Words:
             return self._matching_then(Step(" OR ".join(asked)), limit, view, messages, stream)
         found: dict[int, Candidate] = {}
         more = False
-        plan = self._plan(asked)
+        plan = [Step(" OR ".join(asked))] if whole else self._plan(asked)
         for place, step in enumerate(plan, 1):
             fresh, cut = self._matching_now(step, limit, view, messages, stream, *also, **values)
             for one in fresh:

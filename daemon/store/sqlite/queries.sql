@@ -363,6 +363,9 @@ INSERT INTO words (words) VALUES ('optimize')
 -- name: scour_words_past
 INSERT INTO words_past (words_past) VALUES ('optimize')
 
+-- name: words_segments
+SELECT count(DISTINCT segid) FROM words_idx
+
 -- name: end_passage
 UPDATE passages SET ended = :ended WHERE id = :id
 
