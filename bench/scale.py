@@ -163,7 +163,9 @@ def figures(one: Scale) -> list[Figure]:
     section = f"Search in {one.passages:,} passages"
     half, most = (percentile(one.took, share) * 1000 for share in (0.5, 0.95))
     arms = " and ".join(one.arms)
-    cpu = f"{one.cpu_ms:.1f} ms of the daemon's processor each, while a loop of a million squares takes {one.loop_ms:.0f}"
+    cpu = (
+        f"{one.cpu_ms:.1f} ms of the daemon's processor each, while a loop of a million squares takes {one.loop_ms:.0f}"
+    )
     says = f"a question of 8 to 12 words, {arms}"
     goal = GOALS.get(one.passages)
     found = [

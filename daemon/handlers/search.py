@@ -136,6 +136,7 @@ def _counted(tx: Tx, ask: SearchNodes, query: str, conditions: list[str], values
 
 
 def standing_of(tx: Tx, one: Stored) -> ranking.Standing:
+    """What an entity's rank depends on, whatever is asked."""
     own = one.state.attributes
     return ranking.Standing(
         own.get("tier") or 0,

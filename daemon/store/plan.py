@@ -70,6 +70,7 @@ def _several(common: Sequence[str], counts: Mapping[str, int], total: int, budge
 
     Each word stands once: one that stood twice would count twice.
     """
+    groups: list[Sequence[str]] = [common]
     for many in range(2, len(common) + 1):
         groups = [common[at::many] for at in range(many)]
         expected = total * LIFT

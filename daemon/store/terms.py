@@ -130,7 +130,9 @@ def _expressions(term: str) -> list[str]:
 
 def _either(term: str) -> str:
     """A term as it stands, or its parts one after another; a version with its `v` or without."""
-    ways = dict.fromkeys([term, _SEAM.sub(" ", term), _VERSION.sub("", term, count=1) if _VERSION.match(term) else term])
+    ways = dict.fromkeys(
+        [term, _SEAM.sub(" ", term), _VERSION.sub("", term, count=1) if _VERSION.match(term) else term]
+    )
     return _quoted(term) if len(ways) == 1 else f"({' OR '.join(map(_quoted, ways))})"
 
 

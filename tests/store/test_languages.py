@@ -66,7 +66,9 @@ FOUND: list[tuple[str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "query"), [(text, query) for _, text, query in FOUND], ids=[name for name, _, _ in FOUND])
+@pytest.mark.parametrize(
+    ("text", "query"), [(text, query) for _, text, query in FOUND], ids=[name for name, _, _ in FOUND]
+)
 async def test_it_is_found(default: Place, text: str, query: str) -> None:
     await default.create("note", text)
     await default.create("other", "nichts davon, 別物 다른것 всё 99 else_where OtherThing 2.7")

@@ -12,6 +12,7 @@ from enhanced_memory.client.operations.search import GetContext, SearchMessages,
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput
 from enhanced_memory.daemon.store import plan, words
+from enhanced_memory.daemon.times import moment
 
 if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, World
@@ -63,7 +64,9 @@ async def test_common_words_alone_find_as_many_as_are_wanted(crowd: Place) -> No
 
 
 @pytest.mark.usefixtures("large")
-async def test_the_plan_scores_what_it_finds_as_the_whole_question_would(crowd: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_plan_scores_what_it_finds_as_the_whole_question_would(
+    crowd: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as small:
         small.setattr(words, "PLAIN", 10_000)
         whole = await crowd.do(SearchMessages("zebra line7 even", limit=1, explain=True))
@@ -129,8 +132,6 @@ async def test_counts_are_of_the_view(crowd: Place, world: World) -> None:
 
 
 async def test_messages_of_a_time_are_found_among_more_of_another(default: Place) -> None:
-    from enhanced_memory.daemon.times import moment
-
     start = moment(1_700_000_000_000)
     await default.do(
         AppendMessages("talk", [MessageInput("engine engine engine", at=start + timedelta(days=number)) for number in range(300)])
@@ -144,15 +145,24 @@ async def test_messages_of_a_time_are_found_among_more_of_another(default: Place
 async def test_an_explanation_names_every_arm_and_prior_and_adds_up(crowd: Place) -> None:
     (hit,) = (await crowd.do(SearchNodes("striped zebra", limit=1, explain=True))).hits
     assert {"words", "fused", "recency"} <= hit.explained.keys()
-    assert sum(value for name, value in hit.explained.items() if name not in ("words", "meaning")) == pytest.approx(hit.score, abs=1e-3)
+    assert sum(value for name, value in hit.explained.items() if name not in ("words", "meaning")) == pytest.approx(
+        hit.score, abs=1e-3
+    )
     (line,) = (await crowd.do(SearchMessages("zebra", limit=1, explain=True))).hits
     assert {"words", "fused", "length", "session"} <= line.explained.keys()
-    assert sum(value for name, value in line.explained.items() if name not in ("words", "meaning")) == pytest.approx(line.score, abs=1e-3)
+    assert sum(value for name, value in line.explained.items() if name not in ("words", "meaning")) == pytest.approx(
+        line.score, abs=1e-3
+    )
     assert not (await crowd.do(SearchNodes("zebra"))).hits[0].explained
 
 
 async def test_what_is_pinned_or_important_comes_first_among_equals(default: Place) -> None:
-    for name, more in (("plain", {}), ("pinned", {"always_include": True}), ("important", {"importance": 0.9}), ("urgent", {"priority": 7})):
+    for name, more in (
+        ("plain", {}),
+        ("pinned", {"always_include": True}),
+        ("important", {"importance": 0.9}),
+        ("urgent", {"priority": 7}),
+    ):
         await default.create(name, "steam engine", **more)
     found = await default.found("steam engine")
     assert found[-1] == "plain"
@@ -167,7 +177,9 @@ OPERATORS = [
 
 @pytest.mark.parametrize("query", OPERATORS)
 @pytest.mark.parametrize("few", [False, True], ids=["small", "large"])
-async def test_an_operator_is_a_word_or_nothing(default: Place, query: str, few: bool, request: pytest.FixtureRequest) -> None:
+async def test_an_operator_is_a_word_or_nothing(
+    default: Place, query: str, few: bool, request: pytest.FixtureRequest
+) -> None:
     if few:
         request.getfixturevalue("large")
     await default.create("zebra", "stripes")
@@ -179,20 +191,41 @@ async def test_an_operator_is_a_word_or_nothing(default: Place, query: str, few:
 
 
 BAD: list[tuple[str, str]] = [
-    ("empty", ""), ("blank", " \t\n"), ("one-letter", "z"), ("one-digit", "7"), ("stop-words", "the of and is it was"), ("one-stop-word", "the"),
-    ("punctuation", "?!... --- ;;; ()"), ("signs", "§$%&/=#~"), ("long-word", "a" * 100_000), ("long-text", "engine room " * 8_300), ("many-words", " ".join(f"w{n}" for n in range(15_000))),
-    ("long-chinese", "北京" * 40_000), ("long-camel", "aB" * 50_000), ("nul", "a\0b"), ("emoji", "🙂🙃"), ("joiners", "\u200d\u200b\ufeff"), ("right-to-left", "\u202eabc"), ("combining", "\u0301" * 1000),
-]  # fmt: skip
+    ("empty", ""),
+    ("blank", " \t\n"),
+    ("one-letter", "z"),
+    ("one-digit", "7"),
+    ("stop-words", "the of and is it was"),
+    ("one-stop-word", "the"),
+    ("punctuation", "?!... --- ;;; ()"),
+    ("signs", "§$%&/=#~"),
+    ("long-word", "a" * 100_000),
+    ("long-text", "engine room " * 8_300),
+    ("many-words", " ".join(f"w{number}" for number in range(15_000))),
+    ("long-chinese", "北京" * 40_000),
+    ("long-camel", "aB" * 50_000),
+    ("nul", "a\0b"),
+    ("emoji", "🙂🙃"),
+    ("joiners", "\u200d\u200b\ufeff"),
+    ("right-to-left", "\u202eabc"),
+    ("combining", "\u0301" * 1000),
+]
 
 
 @pytest.mark.parametrize("query", [query for _, query in BAD], ids=[name for name, _ in BAD])
 @pytest.mark.parametrize("few", [False, True], ids=["small", "large"])
-async def test_whatever_is_asked_is_answered(default: Place, query: str, few: bool, request: pytest.FixtureRequest) -> None:
+async def test_whatever_is_asked_is_answered(
+    default: Place, query: str, few: bool, request: pytest.FixtureRequest
+) -> None:
     if few:
         request.getfixturevalue("large")
     await default.create("machine", "in the engine room")
     await default.say("talk", "it was in the engine room")
-    for ask in (SearchNodes(query, count=True, explain=True), SearchMessages(query, count=True, explain=True), GetContext(query)):
+    for ask in (
+        SearchNodes(query, count=True, explain=True),
+        SearchMessages(query, count=True, explain=True),
+        GetContext(query),
+    ):
         await default.do(ask)
     named = [hit.entity.name for hit in (await default.do(SearchNodes(query))).hits]
     if "engine" in query or not query.strip():

@@ -137,7 +137,9 @@ def test_priors_that_nothing_measured_never_outweigh_a_name() -> None:
 
 
 def test_the_parts_of_a_score_add_up_to_it() -> None:
-    for one in without_echoes(order("what did Ada say", [said(1, 3.0), said(2, 2.0), said(3)]), {1: "x", 2: "X ", 3: "y"}):
+    for one in without_echoes(
+        order("what did Ada say", [said(1, 3.0), said(2, 2.0), said(3)]), {1: "x", 2: "X ", 3: "y"}
+    ):
         assert sum(one.explained.values()) == pytest.approx(one.score)
 
 
