@@ -5,12 +5,12 @@ Every question here goes to an index, so that a store of any size is asked a fix
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from enhanced_memory.daemon.call import Meant
 from enhanced_memory.daemon.conflicts.entities import Told
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
-from enhanced_memory.daemon.store.terms import match_all
 from enhanced_memory.daemon.store.words import Candidate
 
 __all__ = ["CLOSELY", "PROBES", "candidates", "probes"]
@@ -39,12 +39,10 @@ def candidates(tx: Tx, told: Told, meant: Sequence[Meant | None]) -> list[Stored
     """The entities of the caller's view that `told` may conflict with, at most `CLOSELY`; those of its name first."""
     named = tx.entities.named_in_any_scope(told.name)
     votes: Counter[int] = Counter()
-    for texts, column in (([told.name], "name : "), (_longest(told), "body : ")):
+    where: list[tuple[Literal["name", "body"], list[str]]] = [("name", [told.name]), ("body", _longest(told))]
+    for column, texts in where:
         for text in texts:
-            match = match_all(text[:500])
-            if match:
-                found, _ = tx.words.matching(f"{column}({match})", HITS, tx.view, messages=False)
-                votes.update({one.entity for one in found})
+            votes.update({one.entity for one in tx.words.holding_all(text[:500], column, HITS, tx.view)})
     near: dict[int, float] = {}
     for one in meant:
         if one is not None:

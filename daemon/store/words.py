@@ -1,13 +1,13 @@
 """Passages: the searchable text of entities, observations and messages, and the words index over it."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.plan import PLAIN, Step, steps
-from enhanced_memory.daemon.store.terms import expressions, indexable
+from enhanced_memory.daemon.store.terms import expressions, indexable, match_all
 from enhanced_memory.daemon.store.views import View
 
 __all__ = ["MAX_CANDIDATES", "Candidate", "Words", "word_row"]
@@ -171,6 +171,15 @@ class Words:
             spaces=_json(layer.space for _, layer in view), messages=messages, stream=stream, **values,
         )  # fmt: skip
         return msgspec.json.decode(row[0], type=list[Candidate]) if row else []
+
+    def holding_all(self, text: str, column: Literal["name", "body"], limit: int, view: View) -> list[Candidate]:
+        """The passages of entities that hold every word of `text`, stop words aside, in one column; best first."""
+        match = match_all(text)
+        if not match or not view.layers:
+            return []
+        step = Step(f"{column} : ({match})")
+        look = self._matching_now if view.now else self._matching_then
+        return look(step, limit, view, False, 0)[0]
 
     def count_messages(self, query: str, view: View, stream: int, *also: str, **values: Any) -> int:
         """How many messages of a view of the present hold any word of `query` and meet the conditions."""
