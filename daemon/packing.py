@@ -56,8 +56,7 @@ def packed(
         if not chosen or count(text) <= budget:
             return chosen, text, sum(map(len, wanted.values())) - len(chosen)
         # The sum of tokens is not exactly the tokens of the whole.
-        last = next(part for part in given_up if taken[part])
-        taken[last].pop()
+        next(taken[part] for part in given_up if taken[part]).pop()
 
 
 def rendered(items: Iterable[ContextItem], heads: bool = False) -> str:
