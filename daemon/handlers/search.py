@@ -1,5 +1,6 @@
 """Search: entities and messages by words and by meaning."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -247,10 +248,15 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
 
 
 def _messages_counted(tx: Tx, ask: SearchMessages, stream: int, conditions: list[str], values: dict[str, Any]) -> int:
+    """Those of streams that were deleted do not count, as they are not found."""
     if tx.view.now:
-        return tx.words.count_messages(ask.query, tx.view, stream, *conditions, **values)
-    every, _ = tx.words.matching(ask.query, 1 << 40, tx.view, True, stream)
-    return len(tx.streams.many([one.message for one in every], *conditions, **values))
+        counts = tx.words.messages_by_stream(ask.query, tx.view, stream, *conditions, **values)
+    else:
+        every, _ = tx.words.matching(ask.query, MAX_CANDIDATES, tx.view, True, stream)
+        known = tx.streams.heads([one.message for one in every], *conditions, **values)
+        counts = Counter(head.stream for head in known.values())
+    living = tx.entities.living(counts)
+    return sum(count for one, count in counts.items() if one in living)
 
 
 def meant(

@@ -181,16 +181,16 @@ class Words:
         look = self._matching_now if view.now else self._matching_then
         return look(step, limit, view, False, 0)[0]
 
-    def count_messages(self, query: str, view: View, stream: int, *also: str, **values: Any) -> int:
-        """How many messages of a view of the present hold any word of `query` and meet the conditions."""
+    def messages_by_stream(self, query: str, view: View, stream: int, *also: str, **values: Any) -> dict[int, int]:
+        """How many messages of each stream, in a view of the present, hold any word of `query` and meet the conditions."""
         asked = expressions(query)
         if not asked or not view.layers:
-            return 0
-        row = self._ground.rows.one(
+            return {}
+        rows = self._ground.rows.all(
             "count_words_messages", *also, match=" OR ".join(asked), spaces=_json(layer.space for _, layer in view),
             stream=stream, **values,
         )  # fmt: skip
-        return row[0] if row else 0
+        return {row[0]: row[1] for row in rows}
 
     def entities_with(self, query: str, view: View) -> set[int]:
         """Every entity of which the view sees a passage with any word of `query`."""

@@ -131,6 +131,15 @@ async def test_counts_are_of_the_view(crowd: Place, world: World) -> None:
     assert (await overlay.do(SearchMessages("common", count=True))).total == 402
 
 
+async def test_a_deleted_stream_is_neither_found_nor_counted(crowd: Place, world: World) -> None:
+    before = await world.last_change()
+    branch = await world.branch("try")
+    await crowd.delete("s2")
+    for place, as_of, count in ((crowd, None, 300), (crowd, before, 401), (branch, None, 401)):
+        found = await place.do(SearchMessages("common word", limit=500, count=True), as_of)
+        assert (len(found.hits), found.total) == (count, count)
+
+
 async def test_messages_of_a_time_are_found_among_more_of_another(default: Place) -> None:
     start = moment(1_700_000_000_000)
     await default.do(
