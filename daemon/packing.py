@@ -49,14 +49,14 @@ def packed(
                 taken[part].append(item)
                 left -= item.tokens
                 room -= item.tokens
+    given_up: tuple[Part, ...] = ("relevant", "state", "recent", "pinned")
     while True:
         chosen = [item for part in SHOWN for item in (taken[part][::-1] if part == "recent" else taken[part])]
         text = rendered(chosen)
         if not chosen or count(text) <= budget:
             return chosen, text, sum(map(len, wanted.values())) - len(chosen)
         # The sum of tokens is not exactly the tokens of the whole.
-        last = next(part for part in ("relevant", "state", "recent", "pinned") if taken[part])
-        taken[last].pop()
+        next(taken[part] for part in given_up if taken[part]).pop()
 
 
 def rendered(items: Iterable[ContextItem], heads: bool = False) -> str:

@@ -41,9 +41,9 @@ def candidates(tx: Tx, told: Told, meant: Sequence[Meant | None]) -> list[Stored
     """The entities of the caller's view that `told` may conflict with, at most `CLOSELY`; those of its name first."""
     named = tx.entities.named_in_any_scope(told.name)
     votes: Counter[int] = Counter()
-    votes.update({one.entity for one in tx.words.holding(told.name[:WORDS_OF], "name", HITS, tx.view)})
+    votes.update({one.entity for one in tx.words.holding_all(told.name[:WORDS_OF], "name", HITS, tx.view)})
     for text in _longest(told):
-        votes.update({one.entity for one in tx.words.holding(text[:WORDS_OF], "body", HITS, tx.view)})
+        votes.update({one.entity for one in tx.words.holding_all(text[:WORDS_OF], "body", HITS, tx.view)})
     near: dict[int, float] = {}
     for one in meant:
         if one is not None:

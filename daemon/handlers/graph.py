@@ -34,7 +34,7 @@ def find_related(tx: Tx, ask: FindRelated) -> Neighbourhood:
         edges, more = _edges(tx, front, ask.types, ask.direction)
         cut = cut or more
         reached = _reached(tx, edges, front, ask.direction)
-        front = []
+        next_front: list[int] = []
         for edge in edges:
             ends = reached.get(edge.id, ())
             known = [end for end in ends if end in distance]
@@ -43,9 +43,10 @@ def find_related(tx: Tx, ask: FindRelated) -> Neighbourhood:
                 cut = True
                 continue
             distance |= dict.fromkeys(fresh, step)
-            front += fresh
+            next_front += fresh
             if known or fresh or not (edge.from_.id and edge.to.id):
                 followed[edge.id] = edge
+        front = next_front
         if not front:
             break
     order = [entity for entity in distance if entity != start]

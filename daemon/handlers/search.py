@@ -1,5 +1,6 @@
 """Search: entities and messages by words and by meaning."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +15,7 @@ from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.substring import containing
 from enhanced_memory.daemon.store.terms import terms
-from enhanced_memory.daemon.store.words import Candidate
+from enhanced_memory.daemon.store.words import MAX_CANDIDATES, Candidate
 from enhanced_memory.daemon.times import millis
 
 _AT_LEAST = 100
@@ -52,19 +53,12 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
 
     before_the_cut = conditions if set(conditions) - _ALWAYS else []
     exact = tx.entities.named_in_any_scope(query)
-    wanted = max(_AT_LEAST, upto * 4)
+    wanted, whole = max(_AT_LEAST, upto * 4), False
     while True:
         candidates, more = tx.words.matching(
-            query,
-            wanted,
-            tx.view,
-            False,
-            0,
-            *before_the_cut,
-            enough=max(_AT_LEAST // 2, upto * 2),
-            now=tx.now,
+            query, wanted, tx.view, False, 0, *before_the_cut, enough=max(_AT_LEAST // 2, upto * 2), whole=whole, now=tx.now,
             **values,
-        )
+        )  # fmt: skip
         # Who wants the query as it stands wants text: what is merely near in meaning would make every search find something.
         candidates, cosines = (candidates, {}) if ask.substring else meant(tx, candidates, wanted, messages=False)
         words = {one.passage: one.score for one in candidates}
@@ -72,9 +66,9 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         scored = ranking.by_entity(msgspec.structs.replace(one, score=fused[one.passage]) for one in candidates)
         known = tx.entities.many({*scored, *exact}, *conditions, **values)
         known = {entity: one for entity, one in known.items() if _said_by(tx, one, ask)}
-        if len(known) > upto or not more:
+        if len(known) > upto or not more or wanted >= MAX_CANDIDATES:
             break
-        wanted *= 8
+        wanted, whole = wanted * 8, True
     arms = ["names", "words", *(["meaning"] if tx.call.meaning is not None and not ask.substring else [])]
     holding: set[int] = set()
     if ask.substring or len(known) < upto:
@@ -206,25 +200,19 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     """The words of the query in any message; an empty query finds nothing."""
     stream = tx.entities.get(ask.stream).id if ask.stream is not None else 0
     conditions, values = message_conditions(ask.roles, ask.kinds, ask.speakers, ask.since, ask.until)
-    wanted = max(ranking.POOL, ask.limit * 2)
+    wanted, whole = max(ranking.POOL, ask.limit * 2), False
     while True:
         candidates, more = tx.words.matching(
-            ask.query,
-            wanted,
-            tx.view,
-            True,
-            stream,
-            *conditions,
-            enough=max(ranking.POOL // 4, ask.limit * 2),
+            ask.query, wanted, tx.view, True, stream, *conditions, enough=max(ranking.POOL // 2, ask.limit * 2), whole=whole,
             **values,
-        )
+        )  # fmt: skip
         pool, cosines = meant(tx, candidates, wanted, messages=True, stream=stream)
         heads = tx.streams.heads([one.message for one in pool], *conditions, **values)
         living = tx.entities.living({head.stream for head in heads.values()})
         pool = [one for one in pool if one.message in heads and one.entity in living]
-        if len(pool) > ask.limit or not more:
+        if len(pool) > ask.limit or not more or wanted >= MAX_CANDIDATES:
             break
-        wanted *= 8
+        wanted, whole = wanted * 8, True
     lines = [
         ranking.Line(
             one.passage, one.score, cosines.get(one.passage, 0.0), head.speaker, head.role, head.length, head.stream,
@@ -261,10 +249,15 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
 
 
 def _messages_counted(tx: Tx, ask: SearchMessages, stream: int, conditions: list[str], values: dict[str, Any]) -> int:
+    """Those of streams that were deleted do not count, as they are not found."""
     if tx.view.now:
-        return tx.words.count_messages(ask.query, tx.view, stream, *conditions, **values)
-    every, _ = tx.words.matching(ask.query, 1 << 40, tx.view, True, stream)
-    return len(tx.streams.many([one.message for one in every], *conditions, **values))
+        counts = tx.words.messages_by_stream(ask.query, tx.view, stream, *conditions, **values)
+    else:
+        every, _ = tx.words.matching(ask.query, MAX_CANDIDATES, tx.view, True, stream)
+        known = tx.streams.heads([one.message for one in every], *conditions, **values)
+        counts = Counter(head.stream for head in known.values())
+    living = tx.entities.living(counts)
+    return sum(count for one, count in counts.items() if one in living)
 
 
 def meant(

@@ -176,7 +176,8 @@ class Known:
             row = self._ground.rows.one(
                 "known_heads", space=layer.space, ids=msgspec.json.encode(sorted(left)).decode()
             )
-            for entity, deleted in msgspec.json.decode(row[0]) if row else []:
+            rows = msgspec.json.decode(row[0], type=list[tuple[int, int]]) if row else []
+            for entity, deleted in rows:
                 left.discard(entity)
                 if not deleted:
                     found.add(entity)

@@ -33,22 +33,20 @@ class Step(NamedTuple):
     floor: int = 0
 
 
-def steps(counts: Mapping[str, int], total: int, last: int, budget: int = BUDGET) -> list[Step]:
+def steps(counts: Mapping[str, int], total: int, last: int, budget: int | None = None) -> list[Step]:
     """The expressions to ask for until enough is found.
 
     `counts` says in about how many of `total` passages each expression of the query is, `last` is the newest passage.
-    The scores of one passage in several steps compare: the highest is its own.
+    The scores of one passage in several steps compare: the highest is its own. `budget` is `BUDGET` unless given.
     """
+    budget = BUDGET if budget is None else budget
     known = sorted((one for one in counts if counts[one]), key=counts.__getitem__)
     asked = known[:ENOUGH] + [one for one in known[ENOUGH:] if counts[one] <= OFTEN * total]
     if not asked:
         return []
     if sum(counts[one] for one in asked) <= budget:
-        return (
-            [Step(_any(asked))]
-            if len(asked) == len(known)
-            else [Step(_any(asked)), _newest(known, counts, total, last, budget)]
-        )
+        whole = [Step(_any(asked))]
+        return whole if len(asked) == len(known) else [*whole, _newest(known, counts, total, last, budget)]
     rare: list[str] = []
     spent = 0
     for one in asked:
@@ -72,6 +70,7 @@ def _several(common: Sequence[str], counts: Mapping[str, int], total: int, budge
 
     Each word stands once: one that stood twice would count twice.
     """
+    groups: list[Sequence[str]] = [common]
     for many in range(2, len(common) + 1):
         groups = [common[at::many] for at in range(many)]
         expected = total * LIFT

@@ -25,6 +25,10 @@ _SEAM = re.compile(
 )
 """Where the parts of a name meet: `parse|Http|Request`, `HTTP|Server`, `v|2`."""
 
+_ACCENTS = re.compile("[\u0300-\u036f]+")
+
+_VERSION = re.compile(r"[vV](?=[0-9])")
+
 _RUN = re.compile(r"\S+")
 
 STOP_WORDS = frozenset(
@@ -86,8 +90,12 @@ def match_all(query: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """`text` with characters that differ in form alone made one: full width and half, ligatures, ß and ss."""
-    return unicodedata.normalize("NFKC", text).replace("ß", "ss").replace("ẞ", "SS")
+    """`text` with characters that differ in form alone made one: full width and half, ligatures, ß and ss, and without accents.
+
+    FTS5 drops accents of Latin letters alone. Marks of other scripts are vowels and stay.
+    """
+    apart = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
+    return unicodedata.normalize("NFC", apart).replace("ß", "ss").replace("ẞ", "SS")
 
 
 def _paired(run: "re.Match[str]") -> str:
@@ -121,9 +129,11 @@ def _expressions(term: str) -> list[str]:
 
 
 def _either(term: str) -> str:
-    """A term as it stands, or its parts one after another."""
-    parts = _SEAM.sub(" ", term)
-    return _quoted(term) if parts == term else f"({_quoted(term)} OR {_quoted(parts)})"
+    """A term as it stands, or its parts one after another; a version with its `v` or without."""
+    ways = dict.fromkeys(
+        [term, _SEAM.sub(" ", term), _VERSION.sub("", term, count=1) if _VERSION.match(term) else term]
+    )
+    return _quoted(term) if len(ways) == 1 else f"({' OR '.join(map(_quoted, ways))})"
 
 
 def _quoted(term: str) -> str:

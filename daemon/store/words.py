@@ -10,12 +10,13 @@ from enhanced_memory.daemon.store.plan import PLAIN, Step, steps
 from enhanced_memory.daemon.store.terms import expressions, indexable, match_all
 from enhanced_memory.daemon.store.views import View
 
-__all__ = ["Candidate", "Words", "word_row"]
+__all__ = ["MAX_CANDIDATES", "Candidate", "Words", "word_row"]
 
 OF_ENTITIES = "bm25(2.0, 1.0, 0.0, 0.0)"
 OF_MESSAGES = "bm25(1.0, 1.0, 0.4, 0.5)"
 """What a word weighs in the columns name, body, near and dates (measured on conversations: docs/decisions/0021-ranking.md)."""
 MAX_CANDIDATES = 200_000
+"""Passages that are looked at for one search at the most, however many it leaves out."""
 
 PROBED = 250
 """Passages of a word that are looked at from each end of the index to tell how common it is."""
@@ -90,21 +91,14 @@ class Words:
         self._ground.rows.run("scour_words_past")
 
     def matching(
-        self,
-        query: str,
-        limit: int,
-        view: View,
-        messages: bool,
-        stream: int = 0,
-        *also: str,
-        enough: int = 0,
-        **values: Any,
-    ) -> tuple[list[Candidate], bool]:
+        self, query: str, limit: int, view: View, messages: bool, stream: int = 0, *also: str, enough: int = 0,
+        whole: bool = False, **values: Any,
+    ) -> tuple[list[Candidate], bool]:  # fmt: skip
         """The passages that answer `query` best and are seen in `view`, best first, and whether there may be more.
 
         `also` names conditions that they, or whose they are, must meet, with their `values`: they are judged before the cut
         in a view of the present; in one of the past they are left to the caller. Once `enough` are found (`limit`, unless
-        given) nothing weaker is looked for.
+        given) nothing weaker is looked for; `whole` asks for any of the words at once, however many passages hold one.
         """
         asked = expressions(query)
         if not asked or not view.layers:
@@ -113,7 +107,7 @@ class Words:
             return self._matching_then(Step(" OR ".join(asked)), limit, view, messages, stream)
         found: dict[int, Candidate] = {}
         more = False
-        plan = self._plan(asked)
+        plan = [Step(" OR ".join(asked))] if whole else self._plan(asked)
         for place, step in enumerate(plan, 1):
             fresh, cut = self._matching_now(step, limit, view, messages, stream, *also, **values)
             for one in fresh:
@@ -178,23 +172,25 @@ class Words:
         )  # fmt: skip
         return msgspec.json.decode(row[0], type=list[Candidate]) if row else []
 
-    def holding(self, query: str, column: Literal["name", "body"], limit: int, view: View) -> list[Candidate]:
-        """The passages of entities that hold every word of `query` in what they are called, or in what they say; best first."""
-        match = match_all(query)
+    def holding_all(self, text: str, column: Literal["name", "body"], limit: int, view: View) -> list[Candidate]:
+        """The passages of entities that hold every word of `text`, stop words aside, in one column; best first."""
+        match = match_all(text)
         if not match or not view.layers:
             return []
-        return self.seen(self._rows("words_match", Step(f"{column} : ({match})"), limit, view, False, 0), view)
+        step = Step(f"{column} : ({match})")
+        look = self._matching_now if view.now else self._matching_then
+        return look(step, limit, view, False, 0)[0]
 
-    def count_messages(self, query: str, view: View, stream: int, *also: str, **values: Any) -> int:
-        """How many messages of a view of the present hold any word of `query` and meet the conditions."""
+    def messages_by_stream(self, query: str, view: View, stream: int, *also: str, **values: Any) -> dict[int, int]:
+        """How many messages of each stream, in a view of the present, hold any word of `query` and meet the conditions."""
         asked = expressions(query)
         if not asked or not view.layers:
-            return 0
-        row = self._ground.rows.one(
+            return {}
+        rows = self._ground.rows.all(
             "count_words_messages", *also, match=" OR ".join(asked), spaces=_json(layer.space for _, layer in view),
             stream=stream, **values,
         )  # fmt: skip
-        return row[0] if row else 0
+        return {row[0]: row[1] for row in rows}
 
     def entities_with(self, query: str, view: View) -> set[int]:
         """Every entity of which the view sees a passage with any word of `query`."""

@@ -138,7 +138,7 @@ async def _context(call: Call, request: search.GetContext) -> Structured:
     shown: Structured = msgspec.to_builtins(await call.ask(request))
     del shown["text"]
     for item in shown["items"]:
-        origin = item.pop("origin", None) or {}
+        origin: Structured = item.pop("origin", None) or {}
         item |= {key: origin[key] for key in ("agent", "session", "trust", "tool") if origin.get(key)}
         del item["tokens"]
     return within(shown, call.budget)

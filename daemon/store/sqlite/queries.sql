@@ -363,6 +363,9 @@ INSERT INTO words (words) VALUES ('optimize')
 -- name: scour_words_past
 INSERT INTO words_past (words_past) VALUES ('optimize')
 
+-- name: words_segments
+SELECT count(DISTINCT segid) FROM words_idx
+
 -- name: end_passage
 UPDATE passages SET ended = :ended WHERE id = :id
 
@@ -424,8 +427,9 @@ FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
 WHERE w.words_past MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND p.message = 0
 
 -- name: count_words_messages
-SELECT count(*) FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
+SELECT p.entity, count(*) FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
 WHERE w.words MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND (:stream = 0 OR p.entity = :stream) /*also*/
+GROUP BY p.entity
 
 -- name: passage_span
 SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0) FROM passages)

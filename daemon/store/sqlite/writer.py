@@ -35,6 +35,9 @@ IDLE_S = 0.25
 MERGE_PAGES = 64
 MERGE_AFTER = 500
 """Passages written after which merging the words index is worth an idle moment."""
+MANY_SEGMENTS = 12
+"""Segments of the words index above which a store that was just opened has its merging to do: a load that ended with the
+process leaves them, and every word is looked up in each (a probe of a word takes four times as long with 26 as with one)."""
 LARGE_WAL_PAGES = 1000
 
 
@@ -106,6 +109,9 @@ class Writer:
         row = self._rows.one("high_water") or (0, 0, 0, 0, 0, 0)
         mark = self._rows.one("get_meta", key="entity_high_water")
         self.counters = Counters(row[0], max(row[1], mark[0] if mark else 0), row[2], row[3], row[4], row[5])
+        segments = self._rows.one("words_segments")
+        if segments and segments[0] > MANY_SEGMENTS:
+            self._unmerged = MERGE_AFTER + 1
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
