@@ -203,7 +203,6 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Window: the last messages of a stream that fit a count and a token budget.",
         ),
     ),
-    "versions": (*CONFLICTS,),
     "entities": (
         request_tool(
             entities.UpdateEntity,
@@ -284,6 +283,7 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             repeatable=True,
         ),
         request_tool(branches.DiscardBranch, "Discard branch", "Discard a branch, merged or not.", destroys=True),
+        *CONFLICTS,
     ),
     "admin": (
         request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),
