@@ -13,6 +13,7 @@ __all__ = [
     "TRUST_ORDER",
     "AccessRow",
     "Action",
+    "At",
     "BackupMade",
     "Entity",
     "EntityInput",
@@ -32,6 +33,7 @@ __all__ = [
     "Relation",
     "RelationInput",
     "Scalar",
+    "Source",
     "Space",
     "Tier",
     "Trust",
@@ -55,6 +57,9 @@ Action = Literal["created", "updated", "replaced", "unchanged", "skipped"]
 
 Limit = Annotated[int, Meta(ge=1, le=1000, description="how many at most")]
 Number = Annotated[int, Meta(ge=0, le=2**62)]
+At = Annotated[int, Meta(ge=1, le=2**62)] | Annotated[str, Meta(min_length=1, max_length=200)]
+"""A moment: a number (of a change; where an entity is compared or reverted, of its version), or as text a snapshot's name, a
+time (`2026-11-20T08:00:00Z`, `2026-11-20`) or `change:17`."""
 Confidence = Annotated[float, Meta(ge=0, le=1)]
 Priority = Annotated[int, Meta(ge=1, le=10)]
 
@@ -102,6 +107,9 @@ class Observation(Value, frozen=True):
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     confirmed_at: datetime | None = None
+    quarantined: bool = False
+    sources: list[list[int]] = []
+    """What it was derived from: pairs of an entity's id and an observation's, 0 for all of the entity."""
 
 
 class Entity(Value, frozen=True):
@@ -286,6 +294,15 @@ class ObservationInput(msgspec.Struct, omit_defaults=True):
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     origin: OriginInput | None = None
+    sources: list["Source"] = []
+    """What it is derived from. It is trusted no more than the least trusted of them."""
+
+
+class Source(msgspec.Struct, omit_defaults=True):
+    """What an observation is derived from: an entity, or one observation of it."""
+
+    entity: Ref
+    observation: Ref | None = None
 
 
 class EntityInput(msgspec.Struct, omit_defaults=True):
@@ -303,6 +320,8 @@ class EntityInput(msgspec.Struct, omit_defaults=True):
     confidence: Confidence | None = None
     always_include: bool | None = None
     expires_at: datetime | None = None
+    expected_version: Number | None = None
+    """Refuse the call unless the entity is at this version; 0: unless there is none of that name."""
 
 
 class RelationInput(msgspec.Struct, omit_defaults=True):

@@ -1,6 +1,7 @@
 """The table of contents: every operation, lent to `Memory` and `AsyncMemory` under its own name."""
 
 from enhanced_memory.client.operations import entities, relations, search, service, spaces, streams, versions
+from enhanced_memory.client.operations.journal import Journal, Redo, Undo
 from enhanced_memory.client.request import method
 
 __all__ = ["Operations"]
@@ -44,6 +45,16 @@ class Operations:
     search_messages = method(search.SearchMessages)
 
     memory_history = method(versions.MemoryHistory)
+    memory_commit = method(versions.MemoryCommit)
+    list_snapshots = method(versions.ListSnapshots)
+    delete_snapshot = method(versions.DeleteSnapshot)
+    memory_diff = method(versions.MemoryDiff)
+    memory_revert = method(versions.MemoryRevert)
+    graph_at = method(versions.GraphAt)
+
+    journal = method(Journal)
+    undo = method(Undo)
+    redo = method(Redo)
 
     hello = method(service.Hello)
     ping = method(service.Ping)

@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from enhanced_memory.client.request import Question
-from enhanced_memory.client.values import Filter, Hit, Limit, MessageHit, Ref, Tier, Trust, Value
+from enhanced_memory.client.values import At, Filter, Hit, Limit, MessageHit, Ref, Tier, Trust, Value
 
 Query = Annotated[str, Meta(max_length=100_000, description="words or a sentence")]
 
@@ -27,6 +27,9 @@ class SearchNodes(Question[SearchResult]):
 
     Where words find fewer than `limit`, entities whose name, type or any observation contains the query as it stands follow,
     out of the 1,000 changed last. `substring` puts those in front, out of the 50,000 changed last, and leaves meaning aside.
+    `session`, `agent`, `minimum_trust` and `valid_at` ask for one observation that fits all of them; where the last two are
+    given, the others are not shown. `at` searches what was known then: after a change by its number, at a time
+    (`2026-11-20T08:00:00Z`) or in a snapshot. `quarantined` brings what is hidden by default.
     """
 
     query: Query
@@ -44,6 +47,8 @@ class SearchNodes(Question[SearchResult]):
     quarantined: bool = False
     substring: bool = False
     details: bool = False
+    at: At | None = None
+    valid_at: datetime | None = None
 
 
 class MessageSearch(Value, frozen=True):
@@ -56,7 +61,7 @@ class MessageSearch(Value, frozen=True):
 
 
 class SearchMessages(Question[MessageSearch]):
-    """Find messages by words, best first, in one stream or in all."""
+    """Find messages by words, best first, in one stream or in all; `at` as in `search_nodes`."""
 
     query: Query
     limit: Limit = 10
@@ -66,3 +71,4 @@ class SearchMessages(Question[MessageSearch]):
     speakers: list[str] = []
     since: datetime | None = None
     until: datetime | None = None
+    at: At | None = None

@@ -9,6 +9,7 @@ from enhanced_memory.client.operations import Operations
 from enhanced_memory.client.request import HANDLERS, method
 from enhanced_memory.daemon.handlers import (
     entities,
+    journal,
     moving,
     reading,
     relations,
@@ -23,6 +24,7 @@ from enhanced_memory.daemon.handlers import (
 __all__ = [
     "complete",
     "entities",
+    "journal",
     "moving",
     "reading",
     "relations",

@@ -209,8 +209,12 @@ class Merging:
         extra = {
             name: value
             for name, value in said.items()
-            if value is not msgspec.UNSET and name not in ("origin", "trusted")
+            if value is not msgspec.UNSET and name not in ("origin", "trusted", "sources")
         }
+        # What it was derived from has another id here, and its observations may have others, too.
+        sources = [[here, 0] for entity, _ in said.get("sources") or [] if (here := self._job.get("entity", entity))]
+        if sources:
+            extra["sources"] = sources
         origin = said.get("origin", msgspec.UNSET)
         return {"at": change[0]} | extra | {"origin": change[1] if origin is msgspec.UNSET else self._origin(origin)}
 

@@ -12,7 +12,7 @@ from enhanced_memory.client.operations.entities import (
     RestoreEntities,
 )
 from enhanced_memory.client.values import Outcome, Ref
-from enhanced_memory.daemon.handlers.editing import copy
+from enhanced_memory.daemon.handlers.editing import copy, expect, expect_one
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.text import check_name
@@ -21,6 +21,7 @@ from enhanced_memory.daemon.text import check_name
 @DeleteEntities.handler
 def delete_entities(tx: Tx, ask: DeleteEntities) -> Removed:
     """A tombstone each; their relations end with them."""
+    expect_one(ask.entities, ask.expected_version)
     ids: list[int] = []
     missing: list[Ref] = []
     for ref in ask.entities:
@@ -28,6 +29,7 @@ def delete_entities(tx: Tx, ask: DeleteEntities) -> Removed:
         if known is None:
             missing.append(ref)
             continue
+        expect(known, ask.expected_version)
         for edge in tx.relations.touching([known.id]):
             tx.relations.delete(edge)
         tx.entities.change(known, copy(known.state), act="delete", deleted=True)
@@ -43,9 +45,11 @@ def restore_entities(tx: Tx, ask: RestoreEntities) -> Created:
     """As they were when they were deleted, under their own name or `as_name`."""
     if ask.as_name is not None and len(ask.entities) != 1:
         raise Invalid("as_name renames one entity, but several are given.", "restore them one by one")
+    expect_one(ask.entities, ask.expected_version)
     outcomes: list[Outcome] = []
     for ref in ask.entities:
         known = _deleted(tx, ref)
+        expect(known, ask.expected_version)
         state = copy(known.state)
         if ask.as_name is not None:
             state.name = check_name(ask.as_name, "The new name", tx.settings.max_name_chars)

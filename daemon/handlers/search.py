@@ -3,13 +3,15 @@
 import msgspec
 
 from enhanced_memory.client.operations.search import MessageSearch, SearchMessages, SearchNodes, SearchResult
-from enhanced_memory.client.values import TRUST_ORDER, Hit, MessageHit
+from enhanced_memory.client.values import Hit, MessageHit
 from enhanced_memory.daemon import ranking
 from enhanced_memory.daemon.handlers.filters import as_json, entity_conditions
-from enhanced_memory.daemon.handlers.told import details_of, entities_of
+from enhanced_memory.daemon.handlers.moments import look_back
+from enhanced_memory.daemon.handlers.saying import Fit, Wanted, shown_of
+from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
-from enhanced_memory.daemon.store.substring import containing
+from enhanced_memory.daemon.store.substring import containing, holds
 from enhanced_memory.daemon.store.words import Candidate, match_any, terms
 from enhanced_memory.daemon.times import millis
 
@@ -23,6 +25,7 @@ _SUBSTRING_BODIES = {False: 1_000, True: 50_000}
 @SearchNodes.handler
 def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
     """Names first, then the words of the query in any passage of an entity."""
+    look_back(tx, ask.at)
     conditions, values = entity_conditions(
         types=ask.types,
         tiers=list(ask.tiers),
@@ -32,11 +35,13 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         since=millis(ask.since, "since") if ask.since else None,
         until=millis(ask.until, "until") if ask.until else None,
     )
+    wants = Wanted(ask.session, ask.agent, ask.minimum_trust, ask.valid_at, ask.quarantined)
     query = ask.query.strip()
     upto = ask.offset + ask.limit
     if not query:
         found = tx.entities.page(*conditions, key="key_updated", down=True, limit=upto + 1, **values)
-        found = [one for one in found if _said_by(tx, one, ask)]
+        fits = wants.of(tx, found)
+        found = [shown_of(one, fits[one.id]) for one in found if fits[one.id].wanted]
         hits = [Hit(entity, 0.0) for entity in entities_of(tx, found[ask.offset : upto], ask.details)]
         return SearchResult(hits, ["all"], tx.space_name, len(found) > upto)
 
@@ -47,21 +52,30 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         # Who wants the query as it stands wants text: what is merely near in meaning would make every search find something.
         candidates, cosines = (candidates, {}) if ask.substring else _meant(tx, candidates, wanted, messages=False)
         fused = ranking.fused({one.passage: one.score for one in candidates}, cosines)
-        scored = ranking.by_entity(msgspec.structs.replace(one, score=fused[one.passage]) for one in candidates)
-        known = tx.entities.many({*scored, *exact}, *conditions, **values)
-        known = {entity: one for entity, one in known.items() if _said_by(tx, one, ask)}
+        known = tx.entities.many({*(one.entity for one in candidates), *exact}, *conditions, **values)
+        fits = wants.of(tx, known.values())
+        scored = ranking.by_entity(
+            msgspec.structs.replace(one, score=fused[one.passage])
+            for one in candidates
+            if one.entity in known and fits[one.entity].through(one.part)
+        )
+        known = {
+            entity: one for entity, one in known.items() if fits[entity].wanted and (entity in scored or entity in exact)
+        }
         if len(known) > upto or not more:
             break
         wanted *= 8
     arms = ["names", "words", *(["meaning"] if tx.call.meaning is not None and not ask.substring else [])]
     holding: set[int] = set()
     if ask.substring or len(known) < upto:
-        ids, complete = containing(tx, ask.query, _SUBSTRING_BODIES[ask.substring], tx.view, *conditions, **values)
+        ids, complete = containing(tx, tx.entities, ask.query, _SUBSTRING_BODIES[ask.substring], tx.view, *conditions, **values)
         arms.append("substring")
-        holding.update(ids)
-        others = tx.entities.many(holding - known.keys())
-        known |= {entity: one for entity, one in others.items() if _said_by(tx, one, ask)}
+        others = tx.entities.many(ids)
+        fits |= wants.of(tx, others.values())
+        holding.update(entity for entity, one in others.items() if _holds(one, fits[entity], ask.query))
+        known |= {entity: one for entity, one in others.items() if entity in holding}
         more = more or (ask.substring and not complete)
+    known = {entity: shown_of(one, fits[entity]) for entity, one in known.items()}
     nothing: tuple[float, list[Candidate]] = (0.0, [])
     scores = {
         entity: scored.get(entity, nothing)[0]
@@ -99,22 +113,20 @@ def _where(one: Stored, passages: list[Candidate], sought: list[str], query: str
     return ranking.snippet(best, sought), matched
 
 
-def _said_by(tx: Tx, one: Stored, ask: SearchNodes) -> bool:
-    """Whether any observation comes from the session and agent asked for, with the trust asked for."""
-    if ask.session is None and ask.agent is None and ask.minimum_trust is None:
+def _holds(one: Stored, fit: Fit, query: str) -> bool:
+    """Whether what may be found of an entity contains the query as it stands."""
+    if not fit.wanted:
+        return False
+    if fit.found_by is None:
         return True
-    lowest = len(TRUST_ORDER) if ask.minimum_trust is None else TRUST_ORDER.index(ask.minimum_trust)
-    return any(
-        (ask.session is None or noted.origin.session == ask.session)
-        and (ask.agent is None or noted.origin.agent == ask.agent)
-        and TRUST_ORDER.index(noted.origin.trust) <= lowest
-        for noted in details_of(tx, [one])[one.id]
-    )
+    kept = [noted for noted in one.state.observations if noted.id in fit.found_by]
+    return holds(msgspec.structs.replace(one.state, observations=kept), query.lower())
 
 
 @SearchMessages.handler
 def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     """The words of the query in any message; an empty query finds nothing."""
+    look_back(tx, ask.at)
     stream = tx.entities.get(ask.stream).id if ask.stream is not None else 0
     conditions: list[str] = []
     values: dict[str, object] = {}

@@ -146,14 +146,24 @@ class Entities(Known):
             if after:
                 self._name(old.id, after.name, old.scope)
         self._reindex(old.id, before, after)
+        ground.note("entity", old.id, act, old.version, version)
         kept = kind_of(state.type).versions
         if kept is not None and not again:
-            rows.run("prune_versions", space=space, entity=old.id, version=version - kept)
-        ground.note("entity", old.id, act, old.version, version)
+            self._prune(old.id, version - kept)
         return msgspec.structs.replace(
             old, version=version, began=number, deleted=deleted, text_bytes=size, crc=checksum, stored_bytes=len(stored),
             raw=raw, state=state, updated_at=ground.now,
         )  # fmt: skip
+
+    def _prune(self, entity: int, upto: int) -> None:
+        """Let go of the versions up to one, but for those that a branch or a snapshot still sees, and say so in the journal."""
+        ground = self._ground
+        oldest = self.oldest_version(entity, ground.space)
+        if oldest is None or oldest > upto:
+            return
+        if ground.rows.run("prune_versions", space=ground.space, entity=entity, version=upto):
+            left = self.oldest_version(entity, ground.space)
+            ground.note("entity", entity, "prune", oldest, upto if left is None else left - 1)
 
     def _rebase(self, old: Stored, raw: bytes) -> None:
         """The version before was kept as a difference from a state that is now replaced within its own change: write the difference anew."""

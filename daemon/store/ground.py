@@ -167,6 +167,14 @@ class Ground:
                 raise NotFound(f"There is no space {peer.parent!r} to read through to.", "see `list_spaces`")
         return found
 
+    def look_back(self, number: int, at: int | None = None) -> None:
+        """From here on see what was known after change `number`, and judge by the time `at` (that change's own) what had expired."""
+        self._view = self.view.until(number)
+        if at is None:
+            row = self.rows.one("change_time", number=number)
+            at = row[0] if row is not None else self.now
+        self.now = min(self.now, at)
+
     def view_of(self, name: str) -> View | None:
         """The view from a space; None where no such space is in use."""
         row = self.rows.one("space_named", name=name)

@@ -24,6 +24,10 @@ KEYFRAME = 32
 """Every so many versions one is kept whole, so that any opens with at most this many deltas."""
 
 
+CHUNK = 200
+"""Entities of the past that are opened at a time."""
+
+
 class Stored(msgspec.Struct):
     """An entity as one layer of a view holds it."""
 
@@ -184,12 +188,16 @@ class Known:
                 beyond=last, beyond_id=last_id, deleted=deleted, limit=limit, **values,
             )  # fmt: skip
         then: dict[int, Stored] = {}
-        for one in self._changed_since(view):
+        by_id = key == "key_id" and not down
+        start = max(last_id if beyond is not None else 0, values.get("after", 0)) if by_id else 0
+        for one in self.changed_since(view, after=start):
             place = past.place(one, key, values)
             if one.deleted == deleted and place is not None and past.meets(one, also, values):
                 if beyond is None or _after((place, one.id), (last, last_id), down):
                     then[one.id] = one
                     rows.append((one.id, place))
+                    if by_id and len(view.layers) == 1 and len(then) >= limit:
+                        break  # they come in the order of their ids: no later one is on this page
         if len(view.layers) > 1 or then:
             rows.sort(key=lambda row: (past.in_order(row[1]), row[0]), reverse=down)
         rows = rows[:limit]
@@ -207,23 +215,31 @@ class Known:
                 f"count_by_{what}", space=layer.space, at=layer.at, nearer=view.nearer(depth)
             ):
                 total[str(name)] = total.get(str(name), 0) + count
-        for one in self._changed_since(view):
+        for one in self.changed_since(view):
             if not one.deleted:
                 said: str = one.state.type if what == "type" else str(TIERS[one.state.attributes.get("tier") or 0])
                 total[said] = total.get(said, 0) + 1
         return total
 
-    def _changed_since(self, view: View) -> Iterator[Stored]:
-        """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those."""
+    def changed_since(self, view: View, after: int = 0) -> Iterator[Stored]:
+        """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those.
+
+        Layer by layer in the order of their ids, those above `after`, opened as they are asked for.
+        """
         for depth, layer in view:
-            if layer.at < NOW:
+            beyond = after
+            while layer.at < NOW:
                 ids = [
                     row[0]
                     for row in self._ground.rows.all(
-                        "changed_since", space=layer.space, at=layer.at, nearer=view.nearer(depth)
+                        "changed_since", space=layer.space, at=layer.at, nearer=view.nearer(depth), after=beyond, limit=CHUNK
                     )
                 ]
-                yield from self._load(ids, view).values()
+                loaded = self._load(ids, view)
+                yield from (loaded[entity] for entity in ids if entity in loaded)
+                if len(ids) < CHUNK:
+                    break
+                beyond = ids[-1]
 
     def version(self, entity: int, space: int, number: int) -> tuple[State, bytes]:
         """What version `number` of an entity said in a space, and its plain bytes. `NotFound` where there is none such."""
@@ -254,6 +270,11 @@ class Known:
             raw = undelta(row[6], raw, row[5])
         return decoded(raw), raw
 
+    def oldest_version(self, entity: int, space: int) -> int | None:
+        """The oldest version that a space keeps of an entity beside the newest one."""
+        row = self._ground.rows.one("oldest_version", space=space, entity=entity)
+        return None if row is None else row[0]
+
     def history(self, entity: int, before: int | None, limit: int) -> list[Stored]:
         """The versions of an entity below `before`, newest first: those of the nearest layer that knows it, then those of its parents before that."""
         found: list[Stored] = []
@@ -267,36 +288,80 @@ class Known:
                 newest.current = before is None and not found
                 found.append(newest)
                 below = head[3]
-            rows = self._ground.rows.all(
-                "versions_page", space=layer.space, entity=entity, before=below, at=layer.at, limit=limit - len(found)
-            )
-            for version, began, deleted in rows:
-                state, raw = self.version(entity, layer.space, version)
-                found.append(
-                    Stored(
-                        entity,
-                        layer.space,
-                        head[2],
-                        version,
-                        head[4],
-                        began,
-                        bool(deleted),
-                        0,
-                        0,
-                        0,
-                        raw,
-                        state,
-                        0,
-                        0,
-                        0,
-                        0,
-                        current=False,
-                    )
-                )
-                below = version
+            if len(found) < limit:
+                found += self._older(head, below, layer.at, limit - len(found))
             if len(found) >= limit:
                 break
+            below = found[-1].version if found else below
         return found[:limit]
+
+    def _older(self, head: tuple[Any, ...], below: int, at: int, limit: int) -> list[Stored]:
+        """Up to `limit` versions of one space below `below`, newest first. Each is one difference away from the one before."""
+        entity, space, scope, first = head[0], head[1], head[2], head[4]
+        rows = self._ground.rows.all("versions_page", space=space, entity=entity, before=below, at=at, limit=limit)
+        if not rows:
+            return []
+        kept = {
+            row[0]: row
+            for row in self._ground.rows.all(
+                "versions_from", space=space, entity=entity, version=rows[-1][0], last=rows[0][0]
+            )
+        }
+        found: list[Stored] = []
+        raw = b""
+        for version, began, deleted in rows:
+            row = kept[version]
+            if not found:
+                raw = self.version(entity, space, version)[1]
+            elif row[4]:
+                raw = self._ground.codec.plain(row[6], row[5])
+            else:
+                raw = undelta(row[6], raw, row[5])
+            state = decoded(raw)
+            found.append(
+                Stored(entity, space, scope, version, first, began, bool(deleted), 0, row[5], 0, raw, state, 0, 0, 0, 0, current=False)
+            )  # fmt: skip
+        return found
+
+    def stood(self, entity: int, number: int, view: View | None = None) -> tuple[Stored, int]:
+        """Version `number` of an entity as the view has it, and the last change after which it stood. `NotFound` where the view has none such."""
+        until = NOW
+        for _, layer in self._ground.view if view is None else view:
+            head = self._ground.rows.one("entity", space=layer.space, id=entity)
+            if head is None or head[4] > layer.at:
+                continue
+            last = min(layer.at, until)
+            if number == head[3] and head[5] <= last:
+                return self._now(head), last
+            rows = self._ground.rows.all("versions_from", space=layer.space, entity=entity, version=number, last=number)
+            if rows and rows[0][1] <= last:
+                state, raw = self.version(entity, layer.space, number)
+                _, began, ended, deleted, _, checksum, _ = rows[0]
+                one = Stored(
+                    entity, layer.space, head[2], number, head[4], began, bool(deleted), derived.text_bytes(state), checksum, 0, raw, state,
+                    0, 0, 0, 0, False,
+                )  # fmt: skip
+                return one, min(ended - 1, last)
+            until = min(until, head[4] - 1)  # a parent is seen as it was until this layer had a row of its own
+        newest = self.known(entity, view)
+        raise NotFound(
+            f"Entity {entity} has no version {number} in space {self._ground.call.peer.space!r}"
+            + (f"; it is at version {newest.version}." if newest is not None else "."),
+            "see `memory_history`; some kinds keep their newest versions alone",
+        )
+
+    def first_change(self, entity: int) -> int | None:
+        """The change at which the view first had an entity."""
+        firsts = [
+            row[4]
+            for _, layer in self._ground.view
+            if (row := self._ground.rows.one("entity", space=layer.space, id=entity)) is not None and row[4] <= layer.at
+        ]
+        return min(firsts, default=None)
+
+    def last_names(self, ids: Iterable[int]) -> dict[int, str]:
+        """What entities are called, or were when they were deleted."""
+        return {entity: one.state.name for entity, one in self._load(set(ids), self._ground.view).items()}
 
     def _hidden(self, entity: int, depth: int, view: View) -> bool:
         ids = f"[{entity}]"

@@ -51,6 +51,9 @@ class Extra(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     origin: Origin | UnsetType = UNSET
     trusted: Origin | UnsetType = UNSET
     """Who confirmed it as the user's own word."""
+    quarantined: bool | UnsetType = UNSET
+    sources: list[list[Whole]] | UnsetType = UNSET
+    """What it is derived from: pairs of an entity's id and an observation's, 0 for all of the entity."""
 
 
 class Attributes(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):

@@ -6,8 +6,10 @@ allows.
 
 from typing import Any
 
+from enhanced_memory.daemon.store import past
 from enhanced_memory.daemon.store.bodies import State, decoded
 from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.known import Known
 from enhanced_memory.daemon.store.views import View
 
 __all__ = ["MAX_BYTES", "containing", "holds"]
@@ -18,13 +20,13 @@ MAX_BYTES = 64 * 1024 * 1024
 
 
 def containing(
-    ground: Ground, sought: str, bodies: int, view: View, *also: str, **values: Any
+    ground: Ground, known: Known, sought: str, bodies: int, view: View, *also: str, **values: Any
 ) -> tuple[list[int], bool]:
     """The entities whose name, type or any observation contains `sought`, whatever the case; and whether all were
     looked at.
 
-    `bodies` is how many are opened at most. `also` names conditions that the entities must meet. A layer of the past
-    shows what was changed since as it is now, so it may miss what only stood there then.
+    `bodies` is how many are opened at most. `also` names conditions that the entities must meet. In a layer of the past
+    what was changed since is looked at as it was then, after the rest.
     """
     needle = sought.lower()
     if not needle or "\0" in needle:
@@ -52,6 +54,13 @@ def containing(
             if len(rows) < wanted:
                 break
             beyond, beyond_id = rows[-1][1], rows[-1][0]
+    if not view.now:
+        for one in known.changed_since(view):
+            if left <= 0 or room <= 0:
+                return found, False
+            left, room = left - 1, room - len(one.raw)
+            if not one.deleted and holds(one.state, needle) and past.meets(one, also, values | {"now": ground.now}):
+                found.append(one.id)
     return found, True
 
 

@@ -9,6 +9,7 @@ from enhanced_memory.daemon.store.entities import Entities
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.log import Log
 from enhanced_memory.daemon.store.relations import Relations
+from enhanced_memory.daemon.store.snapshots import Snapshots
 from enhanced_memory.daemon.store.spaces import Spaces
 from enhanced_memory.daemon.store.streams import Streams
 from enhanced_memory.daemon.store.transfer import Transfer
@@ -29,6 +30,7 @@ class Tx(Ground):
         self.relations = Relations(self, self.entities)
         self.streams = Streams(self, self.words)
         self.spaces = Spaces(self)
+        self.snapshots = Snapshots(self)
         self.log = Log(self)
 
     @property

@@ -45,6 +45,86 @@ FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number IN (SELECT value
 -- name: last_change
 SELECT max(number) FROM changes
 
+-- name: change_time
+SELECT at FROM changes WHERE number = :number
+
+-- name: change_until
+SELECT number FROM changes WHERE at <= :at ORDER BY at DESC, number DESC LIMIT 1
+
+-- The journal, newest change first; its conditions follow.
+-- name: journal_changes
+SELECT c.number, c.at, c.op, c.message, c.space, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust,
+       (SELECT u.number FROM journal u WHERE u.subject = 'change' AND u.id = c.number AND u.act = 'undo' AND NOT EXISTS (
+            SELECT 1 FROM journal l WHERE l.subject = 'change' AND l.id = c.number AND l.number > u.number)
+        ORDER BY u.number DESC LIMIT 1)
+FROM changes c JOIN origins o ON o.id = c.origin
+WHERE c.space IN (SELECT value FROM json_each(:spaces)) AND c.number <= :at /*also*/
+ORDER BY c.number DESC LIMIT :limit
+
+-- name: change_before
+AND c.number < :before
+-- name: change_numbered
+AND c.number = :number
+-- name: change_by_agent
+AND o.agent = :agent
+-- name: change_by_client
+AND o.client = :client
+-- name: change_in_session
+AND o.session = :session
+-- name: change_by_ops
+AND c.op IN (SELECT value FROM json_each(:ops))
+-- name: change_since
+AND c.at >= :since
+-- name: change_to
+AND c.at <= :until
+-- name: change_of_entity
+AND c.number IN (
+    SELECT began FROM entities WHERE id = :entity AND space IN (SELECT value FROM json_each(:spaces))
+    UNION SELECT began FROM versions WHERE entity = :entity AND space IN (SELECT value FROM json_each(:spaces))
+    UNION SELECT began FROM relations WHERE from_id = :entity AND from_id > 0
+    UNION SELECT ended FROM relations WHERE from_id = :entity AND from_id > 0
+    UNION SELECT began FROM relations WHERE to_id = :entity AND to_id > 0
+    UNION SELECT ended FROM relations WHERE to_id = :entity AND to_id > 0
+    UNION SELECT began FROM messages WHERE stream = :entity
+    UNION SELECT ended FROM messages WHERE stream = :entity AND ended > 0)
+-- What can be undone: it touched something, is no undoing itself, and has not been undone.
+-- name: change_effective
+AND c.op NOT IN ('undo', 'redo')
+AND EXISTS (SELECT 1 FROM journal j WHERE j.number = c.number AND j.subject IN ('entity', 'relation', 'messages') AND j.act NOT IN ('purge', 'prune'))
+AND coalesce((SELECT l.act FROM journal l WHERE l.subject = 'change' AND l.id = c.number ORDER BY l.number DESC LIMIT 1), 'redo') <> 'undo'
+
+-- name: journal_of
+SELECT number, seq, subject, id, act, before, after FROM journal WHERE number IN (SELECT value FROM json_each(:numbers)) ORDER BY number DESC, seq
+
+-- The newest undoing that was not taken back, and those that a change was undone by, newest first.
+-- name: last_undo
+SELECT j.number FROM journal j JOIN changes c ON c.number = j.number
+WHERE j.subject = 'change' AND j.act = 'undo' AND c.space = :space AND NOT EXISTS (
+    SELECT 1 FROM journal l WHERE l.subject = 'change' AND l.id = j.id AND l.number > j.number)
+ORDER BY j.number DESC LIMIT 1
+
+-- name: taken_back_by
+SELECT number, act FROM journal WHERE subject = 'change' AND id = :number ORDER BY number DESC LIMIT 1
+
+-- Snapshots
+
+-- name: add_snapshot
+INSERT INTO snapshots (space, name, began, number) VALUES (:space, :name, :began, :number)
+
+-- name: end_snapshot
+UPDATE snapshots SET ended = :number WHERE space = :space AND name = :name AND ended = 0
+
+-- name: drop_snapshot_begun
+DELETE FROM snapshots WHERE space = :space AND name = :name AND ended = 0 AND began = :number
+
+-- name: snapshot
+SELECT s.name, s.number, s.began, c.at, c.message FROM snapshots s LEFT JOIN changes c ON c.number = s.began
+WHERE s.space = :space AND s.name = :name AND s.ended = 0
+
+-- name: snapshots
+SELECT s.name, s.number, s.began, c.at, c.message FROM snapshots s LEFT JOIN changes c ON c.number = s.began
+WHERE s.space = :space AND s.ended = 0 AND s.began < :before ORDER BY s.began DESC LIMIT :limit
+
 -- name: origin_id
 SELECT id FROM origins
 WHERE session = :session AND agent = :agent AND client = :client AND channel = :channel AND tool = :tool AND run = :run
@@ -111,8 +191,9 @@ ORDER BY e.began DESC, e.id DESC LIMIT :limit
 
 -- name: changed_since
 SELECT e.id FROM entities e
-WHERE e.space = :space AND e.began > :at AND e.first <= :at
+WHERE e.space = :space AND e.id > :after AND e.began > :at AND e.first <= :at
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+ORDER BY e.id LIMIT :limit
 
 -- name: key_id
 e.id
@@ -227,8 +308,13 @@ WHERE space = :space AND entity = :entity AND version < :before AND began <= :at
 
 -- name: prune_versions
 DELETE FROM versions WHERE space = :space AND entity = :entity AND version <= :version AND version < coalesce((
-    SELECT min(v.version) FROM versions v JOIN spaces s ON s.pinned >= v.began AND s.pinned < v.ended
-    WHERE v.space = :space AND v.entity = :entity AND s.pinned > 0 AND s.ended = 0), 1 << 62)
+    SELECT min(v.version) FROM versions v
+    WHERE v.space = :space AND v.entity = :entity
+      AND (EXISTS (SELECT 1 FROM spaces s WHERE s.pinned >= v.began AND s.pinned < v.ended AND s.pinned > 0 AND s.ended = 0)
+        OR EXISTS (SELECT 1 FROM snapshots n WHERE n.number >= v.began AND n.number < v.ended AND n.ended = 0))), 1 << 62)
+
+-- name: oldest_version
+SELECT min(version) FROM versions WHERE space = :space AND entity = :entity
 
 -- Tags and properties
 
@@ -314,6 +400,10 @@ DELETE FROM relations WHERE row = :row AND ended = 0 AND began = :number
 -- name: unhide_relations
 UPDATE relations SET ended = :ended WHERE space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity OR to_id = :entity)
 
+-- name: relations_hidden
+SELECT id, from_id FROM relations
+WHERE space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity OR to_id = :entity) ORDER BY id
+
 -- name: relations_ended
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM relations r LEFT JOIN changes c ON c.number = r.began
@@ -340,6 +430,18 @@ WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
                   AND (s.ended = 0 OR s.ended > n.value ->> 1))
 ORDER BY r.id
+
+-- Every row that a space has or had of a relation, and what began or ended of those that touch an entity.
+-- name: relation_rows
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, NULL, r.ended, r.deleted
+FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
+
+-- name: relations_between
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, NULL, r.ended, r.deleted
+FROM (SELECT * FROM relations WHERE from_id = :entity AND from_id > 0 AND space = :space
+      UNION ALL SELECT * FROM relations WHERE to_id = :entity AND to_id > 0 AND space = :space AND from_id <> :entity) r
+WHERE (r.began > :after AND r.began <= :upto) OR (r.ended > :after AND r.ended <= :upto)
+ORDER BY max(CASE WHEN r.began <= :upto THEN r.began ELSE 0 END, CASE WHEN r.ended <= :upto THEN r.ended ELSE 0 END) DESC, r.row DESC LIMIT :limit
 
 -- name: relation_held
 SELECT 1 FROM relations WHERE space = :space AND id = :id AND deleted = 0 AND began <= :at AND (ended = 0 OR ended > :at)
@@ -373,6 +475,32 @@ WHERE id IN (SELECT value FROM json_each(:ids)) /*also*/
 -- name: last_lines
 SELECT m.id, m.space, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
+
+-- name: messages_of_change
+SELECT id, stream FROM messages
+WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn THEN ended = :number ELSE began = :number AND ended = 0 END ORDER BY id
+
+-- name: lines_spoken
+SELECT m.id, m.speaker, m.at, m.crc, m.body, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+FROM messages m WHERE m.id IN (SELECT value FROM json_each(:ids)) ORDER BY m.id
+
+-- name: lines_before
+SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id < :id ORDER BY m.id DESC LIMIT 2
+
+-- name: lines_between
+SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id BETWEEN :first AND :last ORDER BY m.id
+
+-- name: lines_after
+SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id > :id ORDER BY m.id LIMIT 2
+
+-- name: end_message
+UPDATE messages SET ended = :number WHERE id = :id AND ended = 0
+
+-- name: revive_message
+UPDATE messages SET ended = 0 WHERE id = :id
 
 -- name: count_messages
 SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at)
