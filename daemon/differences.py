@@ -52,7 +52,9 @@ def difference(old: State, new: State) -> Difference:
     now = {noted.id: noted for noted in new.observations}
     removed = [noted for number, noted in was.items() if number not in now]
     added = [noted for number, noted in now.items() if number not in was]
-    changed = [(noted, now[number]) for number, noted in was.items() if number in now and not _same_note(noted, now[number])]
+    changed = [
+        (noted, now[number]) for number, noted in was.items() if number in now and not _same_note(noted, now[number])
+    ]
     for one, other in _paired(removed, added):
         removed.remove(one)
         added.remove(other)

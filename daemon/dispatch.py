@@ -12,7 +12,7 @@ from enhanced_memory.client.wire import pack_value, unpack_value
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Engine, Tx
 
-__all__ = ["Answer", "Attendant", "Layer", "answer_from", "compose", "drive"]
+__all__ = ["Answer", "Attendant", "Layer", "answer_from", "compose", "drive", "keyed"]
 
 Answer = Callable[[Call], Awaitable[Any]]
 Attendant = Callable[[Call], Awaitable[Any]]
@@ -43,7 +43,7 @@ def answer_from(engine: Engine, attended: Mapping[str, Attendant]) -> Answer:
             return to_builtins(handler(tx, ask))
 
         if isinstance(ask, Change):
-            return await engine.write(work if call.key is None else _keyed(handler, call), call)
+            return await engine.write(work if call.key is None else keyed(handler, call), call)
         if ask.point:
             return engine.point(work, call)
         return await engine.read(work, call)
@@ -51,7 +51,7 @@ def answer_from(engine: Engine, attended: Mapping[str, Attendant]) -> Answer:
     return carry_out
 
 
-def _keyed(handler: Callable[[Any, Any], Any], call: Call) -> Callable[[Tx], Any]:
+def keyed(handler: Callable[[Any, Any], Any], call: Call) -> Callable[[Tx], Any]:
     """A change that is carried out once for its key: a repeat gets the first one's answer. Both stand in one transaction."""
 
     def work(tx: Tx) -> Any:

@@ -15,7 +15,18 @@ from enhanced_memory.daemon.store.known import TIERS, Stored
 from enhanced_memory.daemon.text import check_name, check_text
 from enhanced_memory.daemon.times import millis
 
-__all__ = ["add", "attributes", "checked_tags", "copy", "each", "expect", "expect_one", "outcome", "put", "set_attribute"]
+__all__ = [
+    "add",
+    "attributes",
+    "checked_tags",
+    "copy",
+    "each",
+    "expect",
+    "expect_one",
+    "outcome",
+    "put",
+    "set_attribute",
+]
 
 
 def each(tx: Tx, refs: list[Ref], alter: Callable[[State], None], expected: int | None = None) -> Created:
@@ -125,7 +136,8 @@ def _derive(tx: Tx, sources: list[Source], extra: dict[str, Any]) -> None:
             said = [noted for noted in said if source.observation in (noted.id, noted.text)]
             if not said:
                 raise NotFound(
-                    f"Entity {one.id} has no observation {str(source.observation)[:100]!r} to derive from.", "open it with `details`"
+                    f"Entity {one.id} has no observation {str(source.observation)[:100]!r} to derive from.",
+                    "open it with `details`",
                 )
         told.append([one.id, said[0].id if source.observation is not None else 0])
         trust = max(trust, *(noted.origin.trust for noted in said), key=TRUST_ORDER.index)

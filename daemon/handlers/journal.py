@@ -111,12 +111,18 @@ def _in_words(obstacles: list[Obstacle]) -> str:
 
 def _undone_by(tx: Tx, ask: Undo) -> list[int]:
     """The changes that are to be undone, newest first."""
-    by = {"change_by_agent": ("agent", ask.agent), "change_by_client": ("client", ask.client), "change_in_session": ("session", ask.session)}
+    by = {
+        "change_by_agent": ("agent", ask.agent),
+        "change_by_client": ("client", ask.client),
+        "change_in_session": ("session", ask.session),
+    }
     names = [name for name, (_, value) in by.items() if value is not None]
     values: dict[str, Any] = {key: value for key, value in by.values() if value is not None}
     if ask.change is not None:
         if names or ask.since is not None:
-            raise Invalid("change names one change; agent, client, session and since choose several.", "give one or the other")
+            raise Invalid(
+                "change names one change; agent, client, session and since choose several.", "give one or the other"
+            )
         _check_undoable(tx, ask.change)
         return [ask.change]
     if ask.since is not None:
@@ -144,7 +150,7 @@ def _check_undoable(tx: Tx, number: int) -> None:
         raise Conflict(f"Change {number} was not made in space {tx.space_name!r}.", "`switch` to its space first")
     if row.op in ("undo", "redo"):
         back = "`redo` takes an undoing back" if row.op == "undo" else "undo the change that it did again"
-        raise Conflict(f"Change {number} is itself an {row.op}.", back)
+        raise Conflict(f"Change {number} is itself {'an undo' if row.op == 'undo' else 'a redo'}.", back)
     last = tx.log.taken_back_by(number)
     if last is not None and last[1] == "undo":
         raise Conflict(f"Change {number} was undone already, by change {last[0]}.", "`redo` takes that back")

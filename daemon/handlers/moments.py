@@ -72,7 +72,13 @@ def check_snapshot_name(name: str) -> None:
 
 def any_time(tx: Tx, ref: Ref) -> int:
     """The id of the entity that `ref` means in the caller's view, or meant last. `NotFound` where there never was one."""
-    ids = [ref] if isinstance(ref, int) else [found] if (found := tx.entities.named(ref)) is not None else tx.entities.once_named(ref)
+    ids = (
+        [ref]
+        if isinstance(ref, int)
+        else [found]
+        if (found := tx.entities.named(ref)) is not None
+        else tx.entities.once_named(ref)
+    )
     entity = next((one for one in ids if tx.entities.known(one) is not None), None)
     if entity is None:
         raise NotFound(f"There is no entity {ref!r}, nor was there one.", "search for it with `search_nodes`")

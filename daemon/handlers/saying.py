@@ -47,7 +47,9 @@ class Wanted(msgspec.Struct):
     def _fit(self, tx: Tx, one: Stored) -> Fit:
         at = None if self.valid_at is None else millis(self.valid_at, "valid_at")
         notes = one.state.observations
-        shown = [noted for noted in notes if (at is None or _true_at(noted, at)) and (self.quarantined or not _hidden(noted))]
+        shown = [
+            noted for noted in notes if (at is None or _true_at(noted, at)) and (self.quarantined or not _hidden(noted))
+        ]
         if self.session is None and self.agent is None and self.minimum_trust is None:
             if len(shown) == len(notes):
                 return Fit()

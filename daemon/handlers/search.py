@@ -60,7 +60,9 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
             if one.entity in known and fits[one.entity].through(one.part)
         )
         known = {
-            entity: one for entity, one in known.items() if fits[entity].wanted and (entity in scored or entity in exact)
+            entity: one
+            for entity, one in known.items()
+            if fits[entity].wanted and (entity in scored or entity in exact)
         }
         if len(known) > upto or not more:
             break
@@ -68,7 +70,9 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
     arms = ["names", "words", *(["meaning"] if tx.call.meaning is not None and not ask.substring else [])]
     holding: set[int] = set()
     if ask.substring or len(known) < upto:
-        ids, complete = containing(tx, tx.entities, ask.query, _SUBSTRING_BODIES[ask.substring], tx.view, *conditions, **values)
+        ids, complete = containing(
+            tx, tx.entities, ask.query, _SUBSTRING_BODIES[ask.substring], tx.view, *conditions, **values
+        )
         arms.append("substring")
         others = tx.entities.many(ids)
         fits |= wants.of(tx, others.values())

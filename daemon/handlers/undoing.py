@@ -122,7 +122,13 @@ class Undoing:
             return
         reason = self._without(thing, before, after)
         if reason:
-            self._refuse(number, "entity", entity, name, f"{reason} (it is at version {thing.known.version} of change {thing.known.began})")
+            self._refuse(
+                number,
+                "entity",
+                entity,
+                name,
+                f"{reason} (it is at version {thing.known.version} of change {thing.known.began})",
+            )
 
     @staticmethod
     def _without(thing: _Thing, before: Stored | None, after: Stored) -> str:
@@ -194,10 +200,14 @@ class Undoing:
         if thing.deleted:
             for edge in tx.relations.touching([entity]):
                 bond = self._bonds.get(edge.id)
-                if bond is None or (bond.will is not None and not bond.will.hiding and self._touches(bond.will.edge, entity)):
+                if bond is None or (
+                    bond.will is not None and not bond.will.hiding and self._touches(bond.will.edge, entity)
+                ):
                     return f"it was related since, by change {edge.began}"
             going = {number for lines in self._lines if not lines.again for number in lines.ids}
-            left = [line.id for line in tx.streams.read(entity, limit=len(going) + 1, down=True) if line.id not in going]
+            left = [
+                line.id for line in tx.streams.read(entity, limit=len(going) + 1, down=True) if line.id not in going
+            ]
             return f"messages were appended to it since (message {left[0]})" if left else ""
         if thing.known.deleted or thing.state.name != thing.known.state.name:
             holder = tx.entities.named(thing.state.name, thing.known.scope)

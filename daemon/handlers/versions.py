@@ -138,7 +138,9 @@ def list_snapshots(tx: Tx, ask: ListSnapshots) -> SnapshotPage:
     found = tx.snapshots.page(ask.cursor, ask.limit + 1)
     page = found[: ask.limit]
     return SnapshotPage(
-        [_snapshot(tx, one, one.message) for one in page], page[-1].began if len(found) > ask.limit else None, tx.space_name
+        [_snapshot(tx, one, one.message) for one in page],
+        page[-1].began if len(found) > ask.limit else None,
+        tx.space_name,
     )
 
 
@@ -191,7 +193,8 @@ def _side(tx: Tx, entity: int, at: At | None) -> tuple[Stored | None, int]:
     found = tx.entities.known(entity, tx.view.until(number))
     if found is None and number >= (tx.entities.first_change(entity) or NOW):
         raise NotFound(
-            f"What entity {entity} said at change {number} is not kept any more.", "its kind keeps its newest versions alone"
+            f"What entity {entity} said at change {number} is not kept any more.",
+            "its kind keeps its newest versions alone",
         )
     return found, number
 
@@ -207,7 +210,9 @@ def _values(found: Iterable[tuple[str, Any, Any]]) -> list[ValueChange]:
     told: list[ValueChange] = []
     for key, old, new in found:
         act = "added" if old is msgspec.UNSET else "removed" if new is msgspec.UNSET else "changed"
-        told.append(ValueChange(key, act, *(_shown(key, None if value is msgspec.UNSET else value) for value in (old, new))))
+        told.append(
+            ValueChange(key, act, *(_shown(key, None if value is msgspec.UNSET else value) for value in (old, new)))
+        )
     return told
 
 
@@ -261,7 +266,8 @@ def memory_revert(tx: Tx, ask: MemoryRevert) -> Outcome:
         raise NotFound(f"Entity {known.id} was not there at {str(ask.to)[:100]!r}.", "see `memory_history`")
     if then.deleted:
         raise Conflict(
-            f"Version {then.version} of entity {known.id} is its deletion.", "`delete_entities`, or revert to a version before it"
+            f"Version {then.version} of entity {known.id} is its deletion.",
+            "`delete_entities`, or revert to a version before it",
         )
     state = copy(then.state)
     state.next_id = max(state.next_id, known.state.next_id)

@@ -64,39 +64,6 @@ class Entities(Known):
             )
         return self._go_on(old, state, act, deleted)
 
-    def purge(self, old: Stored) -> dict[str, int]:
-        """Remove all that this space holds of an entity, and what hangs on it anywhere if it is known nowhere else; rows removed, by table."""
-        rows = self._ground.rows
-        entity, space = old.id, self._ground.space
-        which = {
-            "entity": entity,
-            "space": space,
-            "everywhere": rows.one("known_elsewhere", space=space, entity=entity) is None,
-        }
-        passages = [{"id": row[0]} for row in rows.all("all_passages", **which)]
-        rows.many("purge_vectors", passages)
-        rows.many("drop_words", passages)
-        rows.many("drop_words_past", passages)
-        self._ground.note("entity", entity, "purge", before=old.version)
-        # Where the highest id was purged, no row would say that it was ever given out.
-        rows.run("set_meta", key="entity_high_water", value=self._ground.counters.entity)
-        return {
-            table: rows.run(f"purge_{table}", **which)
-            for table in (
-                "answers",
-                "notes",
-                "passages",
-                "properties",
-                "tags",
-                "names",
-                "versions",
-                "messages",
-                "relations",
-                "uses",
-                "entities",
-            )
-        }
-
     def _begin(
         self, entity: int, state: State, scope: str, *, version: int, before: int, act: str, deleted: bool = False
     ) -> Stored:

@@ -232,7 +232,12 @@ class Known:
                 ids = [
                     row[0]
                     for row in self._ground.rows.all(
-                        "changed_since", space=layer.space, at=layer.at, nearer=view.nearer(depth), after=beyond, limit=CHUNK
+                        "changed_since",
+                        space=layer.space,
+                        at=layer.at,
+                        nearer=view.nearer(depth),
+                        after=beyond,
+                        limit=CHUNK,
                     )
                 ]
                 loaded = self._load(ids, view)

@@ -66,7 +66,12 @@ class Log:
     def journal(self, *also: str, spaces: Iterable[int], limit: int, at: int = NOW, **values: Any) -> list[ChangeRow]:
         """Changes made in `spaces`, newest first, up to change `at`; `also` names conditions."""
         rows = self._ground.rows.all(
-            "journal_changes", *also, spaces=msgspec.json.encode(sorted(set(spaces))).decode(), at=at, limit=limit, **values
+            "journal_changes",
+            *also,
+            spaces=msgspec.json.encode(sorted(set(spaces))).decode(),
+            at=at,
+            limit=limit,
+            **values,
         )
         return [
             ChangeRow(row[0], row[1], row[2], row[3], Origin(*row[5:14]), row[4], undone_by=row[14]) for row in rows
@@ -137,6 +142,6 @@ class Log:
         row = self._ground.rows.one("last_backup")
         return None if row is None else (row[0], row[1])
 
-    def backups(self) -> list[str]:
-        """Where verified backups were written."""
-        return [row[0] for row in self._ground.rows.all("backup_paths")]
+    def backups(self, since: int) -> list[str]:
+        """Where verified backups were written that hold change `since`."""
+        return [row[0] for row in self._ground.rows.all("backups_since", number=since)]

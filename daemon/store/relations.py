@@ -151,12 +151,26 @@ class Relations:
     def put(self, edge: Edge, hiding: bool = False) -> None:
         """Write a row of a relation that the caller's space has no living row of."""
         self._write(edge, deleted=hiding)
-        self._ground.note("relation", edge.id, "delete" if hiding else "restore", before=int(hiding), after=int(not hiding), entity=edge.from_.id)
+        self._ground.note(
+            "relation",
+            edge.id,
+            "delete" if hiding else "restore",
+            before=int(hiding),
+            after=int(not hiding),
+            entity=edge.from_.id,
+        )
 
     def end_row(self, edge: Edge, hiding: bool = False) -> None:
         """End the caller's space's own row of a relation. What a parent holds is seen again."""
         self._end(edge)
-        self._ground.note("relation", edge.id, "restore" if hiding else "delete", before=int(not hiding), after=int(hiding), entity=edge.from_.id)
+        self._ground.note(
+            "relation",
+            edge.id,
+            "restore" if hiding else "delete",
+            before=int(not hiding),
+            after=int(hiding),
+            entity=edge.from_.id,
+        )
 
     def touching(
         self,

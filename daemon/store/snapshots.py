@@ -63,7 +63,9 @@ class Snapshots:
         ground = self._ground
         row = ground.rows.one("snapshot", space=ground.space, name=name)
         if row is None:
-            raise NotFound(f"There is no snapshot {name[:100]!r} in space {ground.space_name!r}.", "see `list_snapshots`")
+            raise NotFound(
+                f"There is no snapshot {name[:100]!r} in space {ground.space_name!r}.", "see `list_snapshots`"
+            )
         ground.rows.run("drop_snapshot_begun", space=ground.space, name=name, number=ground.number)
         ground.rows.run("end_snapshot", space=ground.space, name=name, number=ground.number)
         ground.note("snapshot", row[1], "delete")

@@ -115,7 +115,11 @@ class Streams:
         ground.rows.many("end_passage", passages)
         ground.rows.many(
             "add_words_past",
-            [word_row(row[6], row[1], self._said(row).content, "", day(row[2])) for row in rows if row[6] and row[5] < number],
+            [
+                word_row(row[6], row[1], self._said(row).content, "", day(row[2]))
+                for row in rows
+                if row[6] and row[5] < number
+            ],
         )
         ground.ended += [row["id"] for row in passages]
         ground.rows.many("end_message", [{"id": row[0], "number": number} for row in rows])
@@ -146,7 +150,9 @@ class Streams:
         for place in range(max(0, len(before) - 1), len(before) + len(inside) + min(1, len(after))):
             one = line[place]
             if one.passage:
-                near = nearby(one, line[place - 1] if place else None, line[place + 1] if place + 1 < len(line) else None)
+                near = nearby(
+                    one, line[place - 1] if place else None, line[place + 1] if place + 1 < len(line) else None
+                )
                 self._words.again(one.passage, one.speaker, one.content, near, day(one.at))
 
     def _said(self, row: tuple[Any, ...]) -> Line:

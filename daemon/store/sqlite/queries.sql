@@ -369,12 +369,6 @@ DELETE FROM passages WHERE id = :id
 -- name: entity_passages
 SELECT id, part, began FROM passages WHERE entity = :entity AND space = :space AND message = 0 AND ended = 0
 
--- name: all_passages
-SELECT id FROM passages WHERE entity = :entity AND (space = :space OR :everywhere) AND message = 0 AND ended = 0
-UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space = :space OR :everywhere) AND ended > 0
-UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0
-WHERE m.stream = :entity AND (m.space = :space OR :everywhere) AND p.ended = 0
-
 -- name: words_match
 SELECT w.id, -w.score, p.space, p.entity, p.part, p.message, p.began, p.ended
 FROM (SELECT rowid AS id, rank AS score FROM words WHERE words MATCH :match AND rank MATCH :weights ORDER BY rank LIMIT :limit) w
@@ -598,55 +592,85 @@ INSERT INTO backups (at, path, bytes, sha256, number) VALUES (:at, :path, :bytes
 -- name: last_backup
 SELECT at, path FROM backups ORDER BY at DESC LIMIT 1
 
--- name: backup_paths
-SELECT path FROM backups ORDER BY at
+-- name: backups_since
+SELECT path FROM backups WHERE number >= :number ORDER BY at
 
--- Purging: everything that one space holds of an entity, and, where no other space knows it (:everywhere), what hangs on it anywhere
+-- Purging: everything that some spaces hold of an entity, and, where no other space knows it (:everywhere), what hangs on it anywhere
 
--- name: known_elsewhere
-SELECT 1 FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = :entity WHERE s.id <> :space LIMIT 1
+-- A space and all that read through to it, retired ones included.
+-- name: spaces_under
+WITH RECURSIVE under (id) AS (SELECT :space UNION SELECT s.id FROM spaces s JOIN under u ON s.parent = u.id)
+SELECT s.id, s.name FROM spaces s JOIN under u ON u.id = s.id ORDER BY s.id
 
--- Answers name what they are about: those to every change that touched the entity go, and those to requests that changed nothing, which nothing leads to.
--- name: purge_answers
-DELETE FROM answers WHERE number = 0 OR number IN (
-    SELECT j.number FROM journal j JOIN changes c ON c.number = j.number
-    WHERE (c.space = :space OR :everywhere)
-      AND ((j.subject = 'entity' AND j.id = :entity)
-        OR (j.subject = 'relation' AND j.id IN (SELECT id FROM relations WHERE from_id = :entity UNION SELECT id FROM relations WHERE to_id = :entity)))
-    UNION SELECT began FROM messages WHERE stream = :entity AND (space = :space OR :everywhere))
+-- name: spaces_knowing
+SELECT s.id, s.name FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = :entity ORDER BY s.id
+
+-- name: names_had
+SELECT DISTINCT name FROM names WHERE entity = :entity AND space IN (SELECT value FROM json_each(:spaces))
+
+-- name: relations_said
+SELECT from_name, to_name, type, metadata FROM relations
+WHERE (from_id = :entity OR to_id = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
+
+-- name: messages_said
+SELECT id, speaker, crc, body FROM messages
+WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND id > :after ORDER BY id LIMIT :limit
+
+-- name: answers_page
+SELECT uid, key, op, answer FROM answers WHERE (uid, key) > (:uid, :last) ORDER BY uid, key LIMIT :limit
+
+-- name: drop_answer
+DELETE FROM answers WHERE uid = :uid AND key = :key
+
+-- name: messages_of_changes
+SELECT number, message FROM changes WHERE message <> ''
+
+-- name: blank_message
+UPDATE changes SET message = '' WHERE number = :number
 
 -- name: purge_notes
 UPDATE changes SET message = '' WHERE message <> '' AND number IN (
-    SELECT began FROM versions WHERE space = :space AND entity = :entity
-    UNION SELECT began FROM entities WHERE space = :space AND id = :entity
-    UNION SELECT began FROM messages WHERE space = :space AND stream = :entity)
+    SELECT began FROM versions WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
+    UNION SELECT began FROM entities WHERE space IN (SELECT value FROM json_each(:spaces)) AND id = :entity
+    UNION SELECT began FROM relations WHERE from_id = :entity AND from_id > 0 UNION SELECT ended FROM relations WHERE from_id = :entity AND from_id > 0
+    UNION SELECT began FROM relations WHERE to_id = :entity AND to_id > 0 UNION SELECT ended FROM relations WHERE to_id = :entity AND to_id > 0
+    UNION SELECT began FROM messages WHERE space IN (SELECT value FROM json_each(:spaces)) AND stream = :entity)
+
+-- name: all_passages
+SELECT id FROM passages WHERE entity = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND message = 0 AND ended = 0
+UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND ended > 0
+UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0
+WHERE m.stream = :entity AND (m.space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND p.ended = 0
+
+-- name: purge_vectors
+DELETE FROM vectors WHERE model IN (SELECT id FROM models) AND passage = :id
 
 -- name: purge_passages
-DELETE FROM passages WHERE entity = :entity AND (space = :space OR :everywhere)
+DELETE FROM passages WHERE id IN (SELECT value FROM json_each(:passages))
 
 -- name: purge_properties
-DELETE FROM properties WHERE space = :space AND entity = :entity
+DELETE FROM properties WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
 
 -- name: purge_tags
-DELETE FROM tags WHERE space = :space AND entity = :entity
+DELETE FROM tags WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
 
 -- name: purge_names
-DELETE FROM names WHERE space = :space AND entity = :entity
+DELETE FROM names WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
 
 -- name: purge_versions
-DELETE FROM versions WHERE space = :space AND entity = :entity
+DELETE FROM versions WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
 
 -- name: purge_messages
-DELETE FROM messages WHERE stream = :entity AND (space = :space OR :everywhere)
+DELETE FROM messages WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: purge_relations
-DELETE FROM relations WHERE (from_id = :entity OR to_id = :entity) AND (space = :space OR :everywhere)
+DELETE FROM relations WHERE (from_id = :entity OR to_id = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: purge_uses
 DELETE FROM uses WHERE entity = :entity AND :everywhere
 
 -- name: purge_entities
-DELETE FROM entities WHERE space = :space AND id = :entity
+DELETE FROM entities WHERE space IN (SELECT value FROM json_each(:spaces)) AND id = :entity
 
 -- Opening
 
@@ -781,7 +805,9 @@ INSERT INTO models (name, fingerprint, dimension) VALUES (:name, :fingerprint, :
 UPDATE models SET embedded = :passage WHERE id = :model
 
 -- name: add_vector
-INSERT INTO vectors (model, passage, vector) VALUES (:model, :passage, :vector) ON CONFLICT (model, passage) DO UPDATE SET vector = excluded.vector
+-- A passage may have been purged while its vector was made.
+INSERT INTO vectors (model, passage, vector) SELECT :model, :passage, :vector WHERE EXISTS (SELECT 1 FROM passages WHERE id = :passage)
+ON CONFLICT (model, passage) DO UPDATE SET vector = excluded.vector
 
 -- name: passages_after
 SELECT id, space, entity, part, message FROM passages WHERE id > :after ORDER BY id LIMIT :limit
@@ -804,6 +830,3 @@ SELECT passage, vector FROM vectors WHERE model = :model AND passage IN (SELECT 
 
 -- name: passages_of
 SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
-
--- name: purge_vectors
-DELETE FROM vectors WHERE passage = :id
