@@ -1,6 +1,6 @@
 """Measure everything and write docs/performance.md.
 
-`python bench/report.py [--quick] [--only latency,load,footprint,mcp] [--json FILE] [--page FILE]`
+`python bench/report.py [--quick] [--only latency,load,footprint,mcp,versions] [--json FILE] [--page FILE]`
 
 A timing that misses its target is told; only a lost write makes the exit status 1. All runs in temporary homes, over
 Unix sockets, and no process is left behind.
@@ -27,6 +27,7 @@ import latency
 import load
 import mcp_chapter
 import psutil
+import versions
 from measure import Figure, Size
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "load": load.measure,
     "footprint": footprint.measure,
     "mcp": mcp_chapter.measure,
+    "versions": versions.measure,
 }
 
 HEAD = """# Performance

@@ -14,6 +14,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "looking": ("status", "show", "history", "access"),
     "finding": ("search", "list", "messages"),
     "writing": ("add", "forget", "restore", "purge", "rename", "tag", "untag", "relate", "unrelate", "spaces"),
+    "versions": ("log", "diff", "revert", "commit", "snapshots", "journal", "undo", "redo"),
     "importing": ("import",),
     "exporting": ("export",),
     "service": ("backup", "verify", "stop"),

@@ -169,18 +169,33 @@ def memory_diff(tx: Tx, ask: MemoryDiff) -> Diff:
         old, old_last = tx.entities.stood(entity, new.version - 1)
     else:
         old, old_last = None, (new.began - 1 if new is not None else 0)
-    states = tuple(_NOTHING if one is None or one.deleted else one.state for one in (old, new))
+    states = (_said(old), _said(new))
     found = difference(*states)
-    edges = [_edges(tx, entity, last, one) for last, one in ((old_last, old), (new_last, new))]
-    gone, come = ([edge for number, edge in a.items() if number not in b] for a, b in (edges, edges[::-1]))
-    ends = [_moment(tx, one, last) for one, last in ((old, old_last), (new, new_last))]
+    edges = (_edges(tx, entity, old_last, old), _edges(tx, entity, new_last, new))
+    gone = [edge for number, edge in edges[0].items() if number not in edges[1]]
+    come = [edge for number, edge in edges[1].items() if number not in edges[0]]
+    ends = (_moment(tx, old, old_last), _moment(tx, new, new_last))
     return Diff(
-        entity, *ends, found.nothing and not gone and not come,
-        [noted.text for noted in found.added], [noted.text for noted in found.removed],
-        [TextChange(other.id, one.text, other.text) for one, other in found.changed],
-        _values(found.attributes), _values(found.properties), found.tags_added, found.tags_removed,
-        _related(tx, come), _related(tx, gone), _unified(tx, ends, states, edges) if ask.unified else "", tx.space_name,
-    )  # fmt: skip
+        entity=entity,
+        old=ends[0],
+        new=ends[1],
+        same=found.nothing and not gone and not come,
+        added=[noted.text for noted in found.added],
+        removed=[noted.text for noted in found.removed],
+        changed=[TextChange(other.id, one.text, other.text) for one, other in found.changed],
+        attributes=_values(found.attributes),
+        properties=_values(found.properties),
+        tags_added=found.tags_added,
+        tags_removed=found.tags_removed,
+        relations_added=_related(tx, come),
+        relations_removed=_related(tx, gone),
+        text=_unified(tx, ends, states, edges) if ask.unified else "",
+        space=tx.space_name,
+    )
+
+
+def _said(one: Stored | None) -> State:
+    return _NOTHING if one is None or one.deleted else one.state
 
 
 def _side(tx: Tx, entity: int, at: At | None) -> tuple[Stored | None, int]:
@@ -235,17 +250,19 @@ def _moment(tx: Tx, one: Stored | None, last: int) -> Moment:
     )  # fmt: skip
 
 
-def _unified(tx: Tx, ends: list[Moment], states: tuple[State, ...], edges: list[dict[int, Edge]]) -> str:
-    texts = [
-        lines(
-            state if end.version and not end.deleted else None,
-            (f"{one.from_} {one.type} {one.to}" for one in _related(tx, list(held.values()))),
-        )
-        for end, state, held in zip(ends, states, edges, strict=True)
-    ]
-    heads = [f"{end.name or 'nothing'} version {end.version}" for end in ends]
-    dates = [end.at.isoformat(timespec="seconds") if end.at else "" for end in ends]
-    return "\n".join(difflib.unified_diff(*texts, *heads, *dates, lineterm=""))
+def _unified(
+    tx: Tx, ends: tuple[Moment, Moment], states: tuple[State, State], edges: tuple[dict[int, Edge], dict[int, Edge]]
+) -> str:
+    def told(end: Moment, state: State, held: dict[int, Edge]) -> list[str]:
+        related = (f"{one.from_} {one.type} {one.to}" for one in _related(tx, list(held.values())))
+        return lines(state if end.version and not end.deleted else None, related)
+
+    def head(end: Moment) -> tuple[str, str]:
+        return f"{end.name or 'nothing'} version {end.version}", end.at.isoformat(timespec="seconds") if end.at else ""
+
+    (old, when), (new, now) = head(ends[0]), head(ends[1])
+    texts = [told(*side) for side in zip(ends, states, edges, strict=True)]
+    return "\n".join(difflib.unified_diff(texts[0], texts[1], old, new, when, now, lineterm=""))
 
 
 # Going back

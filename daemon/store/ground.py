@@ -175,10 +175,9 @@ class Ground:
     def look_back(self, number: int, at: int | None = None) -> None:
         """From here on see what was known after change `number`, and judge by the time `at` (that change's own) what had expired."""
         self._view = self.view.until(number)
-        if at is None:
-            row = self.rows.one("change_time", number=number)
-            at = row[0] if row is not None else self.now
-        self.now = min(self.now, at)
+        row = self.rows.one("change_time", number=number) if at is None else (at,)
+        if row is not None:
+            self.now = min(self.now, row[0])
 
     def view_of(self, name: str) -> View | None:
         """The view from a space; None where no such space is in use."""

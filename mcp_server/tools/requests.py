@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.operations import entities, search, service, spaces, streams, versions
+from enhanced_memory.client.operations import entities, journal, search, service, spaces, streams, versions
 from enhanced_memory.client.request import Question, Request
 from enhanced_memory.mcp_server.tools.budget import size_of
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
 
-LISTS = ("hits", "messages", "versions", "entities", "rows")
+LISTS = ("hits", "messages", "versions", "entities", "rows", "entries", "snapshots", "effects")
 """Under which key an answer holds what there may be too much of."""
 
 
@@ -133,6 +133,12 @@ CORE = (
         "Memory history",
         "History of an entity: its versions, newest first, who changed it, when, and what it said.",
     ),
+    request_tool(
+        versions.MemoryRevert,
+        "Memory revert",
+        "Revert an entity to an earlier version (number, time or snapshot), by a new version.",
+        repeatable=True,
+    ),
     STATUS,
 )
 
@@ -195,6 +201,42 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Quarantine",
             "Quarantine entities: searches no longer show them; or release them.",
             repeatable=True,
+        ),
+    ),
+    "versions": (
+        request_tool(
+            versions.MemoryCommit,
+            "Memory commit",
+            "Commit: give what this space knows now a name (a snapshot) that may stand wherever a time may.",
+        ),
+        request_tool(versions.ListSnapshots, "List snapshots", "List the snapshots of this space, the newest first."),
+        request_tool(
+            versions.MemoryDiff,
+            "Memory diff",
+            "Diff of an entity between two versions, times or snapshots: observations, properties, tags, relations.",
+        ),
+        request_tool(
+            versions.GraphAt,
+            "Graph at",
+            "The graph as it was known at a change, a time or a snapshot, page by page.",
+        ),
+        request_tool(
+            journal.Journal,
+            "Journal",
+            "Journal: what was changed, by whom, when, why and what it touched, newest first.",
+        ),
+        request_tool(
+            journal.Undo,
+            "Undo",
+            "Undo a change, or all by an agent or session since a time. Tells what would happen unless dry_run is false.",
+            always=("dry_run", "conflicts"),
+            destroys=True,
+        ),
+        request_tool(
+            journal.Redo,
+            "Redo",
+            "Redo what was undone. Tells what would happen unless dry_run is false.",
+            always=("dry_run", "conflicts"),
         ),
     ),
     "admin": (

@@ -49,13 +49,13 @@ async def core(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return await listed(CORE, request.param)
 
 
-BESIDE = ["append_messages", "search_messages", "memory_history", "get_memory_status"]
+BESIDE = ["append_messages", "search_messages", "memory_history", "memory_revert", "get_memory_status"]
 
 EXTRA = {
     "delete_entities": {"confirm"},
-    "read_graph": {"limit", "cursor", "detail"},
-    "search_nodes": {"limit", "cursor", "detail"},
-    "open_nodes": {"cursor", "detail"},
+    "read_graph": {"limit", "cursor", "detail", "at", "valid_at"},
+    "search_nodes": {"limit", "cursor", "detail", "at", "valid_at"},
+    "open_nodes": {"cursor", "detail", "at", "valid_at"},
 }
 """Arguments that are ours."""
 
@@ -127,7 +127,7 @@ async def test_the_full_list_is_the_core_and_every_toolset_and_still_small(mode:
     names = [tool["name"] for tool in tools]
     assert names == [tool.name for tool in CORE.tools] + [tool.name for tools in TOOLSETS.values() for tool in tools]
     assert len(set(names)) == len(names)
-    assert size(tools) <= 24 * 1024
+    assert size(tools) <= 32 * 1024
     for tool in tools:
         assert tool["title"]
         assert 8 < len(tool["description"]) < 200

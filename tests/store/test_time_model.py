@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import World
 
 NAMES = ("ada", "bob", "cleo")
-names = st.sampled_from(NAMES)
+names, picks = st.sampled_from(NAMES), st.integers(0, 9999)
+
+
+def chosen(among: list[Any], pick: int) -> Any:
+    """One of several, by a number."""
+    return among[pick % len(among)]
 
 
 @dataclass
@@ -192,12 +198,12 @@ class Machine(RuleBasedStateMachine):
             state.things[known].says.add(text)
         self.changed(state)
 
-    @rule(name=names, data=st.data())
-    def takes(self, name: str, data: st.DataObject) -> None:
+    @rule(name=names, pick=picks)
+    def takes(self, name: str, pick: int) -> None:
         number = self.state.named(name)
         if number is None or not self.state.things[number].says:
             return
-        text = data.draw(st.sampled_from(sorted(self.state.things[number].says)))
+        text = chosen(sorted(self.state.things[number].says), pick)
         self.ask(DeleteObservations([ObservationsDeletion(name, [text])]))
         state = deepcopy(self.state)
         state.things[number].says.discard(text)
@@ -253,12 +259,12 @@ class Machine(RuleBasedStateMachine):
         state.edges = {edge: ends for edge, ends in state.edges.items() if number not in ends}
         self.changed(state)
 
-    @rule(data=st.data())
-    def restores(self, data: st.DataObject) -> None:
+    @rule(pick=picks)
+    def restores(self, pick: int) -> None:
         gone = sorted(number for number, thing in self.state.things.items() if thing.deleted)
         if not gone:
             return
-        number = data.draw(st.sampled_from(gone))
+        number = chosen(gone, pick)
         if self.state.named(self.state.things[number].name) is not None:
             with pytest.raises(Conflict):
                 self.ask(RestoreEntities([number]))
@@ -272,12 +278,12 @@ class Machine(RuleBasedStateMachine):
                 state.edges[edge] = ends
         self.changed(state)
 
-    @rule(name=names, data=st.data())
-    def reverts(self, name: str, data: st.DataObject) -> None:
+    @rule(name=names, pick=picks)
+    def reverts(self, name: str, pick: int) -> None:
         number = self.state.named(name)
         if number is None:
             return
-        change = data.draw(st.sampled_from(sorted(self.done)))
+        change = chosen(sorted(self.done), pick)
         then = self.done[change].after.things.get(number)
         ask = MemoryRevert(number, f"change:{change}")
         if then is None or then.deleted:
@@ -292,12 +298,12 @@ class Machine(RuleBasedStateMachine):
             state.things[number] = deepcopy(then)
             self.changed(state)
 
-    @rule(data=st.data())
-    def undoes(self, data: st.DataObject) -> None:
+    @rule(pick=picks)
+    def undoes(self, pick: int) -> None:
         possible = [number for number, done in self.done.items() if done.op not in ("undo", "redo", "purge")]
         if not possible:
             return
-        self._undo(data.draw(st.sampled_from(possible[-6:])))
+        self._undo(chosen(possible[-6:], pick))
 
     @rule()
     def undoes_the_last(self) -> None:
@@ -311,19 +317,19 @@ class Machine(RuleBasedStateMachine):
             with pytest.raises(Conflict, match="undone already"):
                 self.ask(Undo(number, dry_run=False))
             return
-        chosen = number if named else None
-        planned = self.ask(Undo(chosen))
+        named_change = number if named else None
+        planned = self.ask(Undo(named_change))
         assert planned.changes == [number]
         try:
             state = without(self.state, done, self.touched[number], self.purged)
         except Clash:
             assert planned.conflicts, done
             with pytest.raises(Conflict, match="Nothing was undone"):
-                self.ask(Undo(chosen, dry_run=False))
+                self.ask(Undo(named_change, dry_run=False))
             self.changed(self.state)
             return
         assert planned.conflicts == []
-        self.ask(Undo(chosen, dry_run=False))
+        self.ask(Undo(named_change, dry_run=False))
         self.changed(state, "undo", number)
         done.undone = True
 
@@ -346,11 +352,11 @@ class Machine(RuleBasedStateMachine):
         self.done[number].undone = True
         self.done[self.done[number].undoes].undone = False
 
-    @rule(data=st.data())
-    def purges(self, data: st.DataObject) -> None:
-        if not self.state.things or data.draw(st.integers(0, 3)):
+    @rule(pick=picks)
+    def purges(self, pick: int) -> None:
+        if not self.state.things or pick % 4:
             return
-        number = data.draw(st.sampled_from(sorted(self.state.things)))
+        number = chosen(sorted(self.state.things), pick // 4)
         self.ask(PurgeEntities([number], confirm=True))
         state = deepcopy(self.state)
         state.forget(number)
@@ -361,10 +367,10 @@ class Machine(RuleBasedStateMachine):
             done.before.forget(number)
             done.after.forget(number)
 
-    @rule(data=st.data())
-    def looks_back(self, data: st.DataObject) -> None:
+    @rule(pick=picks)
+    def looks_back(self, pick: int) -> None:
         if self.done:
-            number = data.draw(st.sampled_from(sorted(self.done)))
+            number = chosen(sorted(self.done), pick)
             self.run(self._compare(self.done[number].after, number))
 
     def check(self) -> None:
@@ -396,18 +402,45 @@ class Machine(RuleBasedStateMachine):
 make_world: Any = None
 
 
-@pytest.mark.parametrize("steps", [12, 60])
-def test_a_store_agrees_with_its_model_now_and_then(
-    steps: int, new_world: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_agrees_with_its_model_now_and_then(new_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "make_world", new_world)
     # `derandomize`: every run tries the same changes.
-    chosen = settings(
-        max_examples=25,
-        stateful_step_count=steps,
+    limits = settings(
+        max_examples=15,
+        stateful_step_count=25,
         deadline=None,
         database=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(Machine, settings=chosen)
+    run_state_machine_as_test(Machine, settings=limits)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_agrees_through_hundreds_of_changes(seed: int, new_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hypothesis tries is short, so that it can be read where it fails; this is long."""
+    monkeypatch.setitem(globals(), "make_world", new_world)
+    draw = random.Random(seed)
+    machine = Machine()
+    steps: list[Callable[[], None]] = [
+        *[lambda: machine.creates(name=draw.choice(NAMES))] * 4,
+        *[lambda: machine.takes(name=draw.choice(NAMES), pick=draw.randrange(9999))] * 2,
+        lambda: machine.tags(name=draw.choice(NAMES), on=draw.random() < 0.6, tag=draw.choice("xy")),
+        lambda: machine.renames(old=draw.choice(NAMES), new=draw.choice(NAMES)),
+        *[lambda: machine.relates(start=draw.choice(NAMES), end=draw.choice(NAMES), on=draw.random() < 0.7)] * 2,
+        lambda: machine.deletes(name=draw.choice(NAMES)),
+        lambda: machine.restores(pick=draw.randrange(9999)),
+        *[lambda: machine.reverts(name=draw.choice(NAMES), pick=draw.randrange(9999))] * 2,
+        *[lambda: machine.undoes(pick=draw.randrange(9999))] * 3,
+        *[lambda: machine.undoes_the_last()] * 2,
+        *[lambda: machine.redoes()] * 3,
+        lambda: machine.purges(pick=draw.randrange(9999)),
+        lambda: machine.looks_back(pick=draw.randrange(9999)),
+    ]
+    try:
+        for _ in range(300):
+            draw.choice(steps)()
+        kinds = {done.op for done in machine.done.values()}
+        assert {"undo", "redo", "purge"} <= kinds
+    finally:
+        machine.teardown()
