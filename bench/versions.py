@@ -17,6 +17,7 @@ from enhanced_memory.client.operations.entities import AddObservations, CreateEn
 from enhanced_memory.client.request import HANDLERS, Change
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput
+from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store import Tx, entities
 from enhanced_memory.daemon.store.bodies import Codec, State
@@ -24,6 +25,8 @@ from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.rows import SqliteRows
 
 __all__ = ["measure"]
+
+assert handlers.__all__  # importing the chapters registers them
 
 SECTION = "The past"
 

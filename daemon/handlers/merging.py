@@ -27,6 +27,7 @@ from enhanced_memory.daemon.store.records import (
     MessageRecord,
     NotedRecord,
     RelationRecord,
+    SnapshotRecord,
     SpaceRecord,
     UseRecord,
     states,
@@ -57,6 +58,7 @@ class Merging:
             RelationRecord: self._each(self._relation),
             MessageRecord: self._messages,
             JournalRecord: lambda run: self._report.count("journal_left_out", len(run)),
+            SnapshotRecord: lambda run: self._report.count("snapshots_left_out", len(run)),
             UseRecord: lambda run: self._report.count("uses_left_out", len(run)),
         }
 
@@ -212,7 +214,8 @@ class Merging:
             if value is not msgspec.UNSET and name not in ("origin", "trusted", "sources")
         }
         # What it was derived from has another id here, and its observations may have others, too.
-        sources = [[here, 0] for entity, _ in said.get("sources") or [] if (here := self._job.get("entity", entity))]
+        told: list[list[int]] = said.get("sources") or []
+        sources = [[here, 0] for entity, _ in told if (here := self._job.get("entity", entity))]
         if sources:
             extra["sources"] = sources
         origin = said.get("origin", msgspec.UNSET)

@@ -22,6 +22,7 @@ __all__ = [
     "NotedRecord",
     "Record",
     "RelationRecord",
+    "SnapshotRecord",
     "SpaceRecord",
     "UseRecord",
     "VersionRecord",
@@ -193,6 +194,16 @@ class JournalRecord(msgspec.Struct, tag="journal", forbid_unknown_fields=True):
     after: Number = 0
 
 
+class SnapshotRecord(msgspec.Struct, tag="snapshot", forbid_unknown_fields=True):
+    """A name for what a space knew after a change."""
+
+    space: Id
+    name: str
+    change: Number
+    began: Id
+    ended: Number = 0
+
+
 class UseRecord(msgspec.Struct, tag="use", forbid_unknown_fields=True):
     """How often and when an entity was last read."""
 
@@ -210,6 +221,7 @@ Record = (
     | MessageRecord
     | JournalRecord
     | UseRecord
+    | SnapshotRecord
 )
 
 

@@ -17,6 +17,7 @@ from enhanced_memory.daemon.store.records import (
     MessageRecord,
     NotedRecord,
     RelationRecord,
+    SnapshotRecord,
     SpaceRecord,
     UseRecord,
 )
@@ -42,6 +43,7 @@ class Restoring:
             MessageRecord: self._messages,
             JournalRecord: self._journal,
             UseRecord: self._uses,
+            SnapshotRecord: self._snapshots,
         }
 
     def take(self, run: Run) -> None:
@@ -347,6 +349,19 @@ class Restoring:
         self._ground.rows.many("transfer_passage", [row for row, _, _ in passages])
         self._ground.rows.many("add_words", words[False])
         self._ground.rows.many("add_words_past", words[True])
+
+    def _snapshots(self, run: Run) -> None:
+        spaces = self._known_spaces()
+        changes = self._known_changes(number for _, one in run for number in (one.change, one.began))
+        rows: list[dict[str, Any]] = []
+        for place, one in run:
+            missing = next((number for number in (one.change, one.began) if number and number not in changes), None)
+            if one.space not in spaces or missing is not None:
+                self._report.problem(place, f"snapshot {one.name[:100]!r} refers to what is not there")
+            else:
+                own = {name: getattr(one, name) for name in ("space", "name", "ended", "began")}
+                rows.append(own | {"number": one.change})
+        self._write("snapshots", "transfer_snapshot", rows)
 
     def _write(self, what: str, query: str, rows: list[dict[str, Any]]) -> None:
         self._ground.rows.many(query, rows)

@@ -728,9 +728,17 @@ SELECT u.entity, u.count, u.last FROM uses u
 WHERE u.entity > :after AND EXISTS (SELECT 1 FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = u.entity AND e.first <= :at)
 ORDER BY u.entity LIMIT :limit
 
+-- name: transfer_snapshots
+SELECT began, space, name, number, CASE WHEN ended > :at THEN 0 ELSE ended END FROM snapshots
+WHERE began > :after AND began <= :at ORDER BY began LIMIT :limit
+
+-- name: transfer_snapshot
+INSERT INTO snapshots (space, name, ended, began, number) VALUES (:space, :name, :ended, :began, :number) ON CONFLICT DO NOTHING
+
 -- name: transfer_total
 SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
      + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
+     + (SELECT count(*) FROM snapshots WHERE began <= :at)
 
 -- name: transfer_known_changes
 SELECT number FROM changes WHERE number IN (SELECT value FROM json_each(:numbers))
