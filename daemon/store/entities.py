@@ -14,13 +14,14 @@ from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import derived
 from enhanced_memory.daemon.store.bodies import State, crc, delta, undelta
 from enhanced_memory.daemon.store.ground import Ground
-from enhanced_memory.daemon.store.known import KEYFRAME, Known, Stored, shown
+from enhanced_memory.daemon.store.known import KEYFRAME, Stored, shown
+from enhanced_memory.daemon.store.lineage import Lineage
 from enhanced_memory.daemon.store.words import Words
 
 __all__ = ["Entities"]
 
 
-class Entities(Known):
+class Entities(Lineage):
     """Reads and writes entities."""
 
     def __init__(self, ground: Ground, words: Words) -> None:

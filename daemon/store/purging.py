@@ -12,7 +12,8 @@ import msgspec
 from enhanced_memory.client.wire import unpack_value
 from enhanced_memory.daemon.store.bodies import State
 from enhanced_memory.daemon.store.ground import Ground
-from enhanced_memory.daemon.store.known import Known, Stored
+from enhanced_memory.daemon.store.known import Stored
+from enhanced_memory.daemon.store.lineage import Lineage
 from enhanced_memory.daemon.store.views import NOW, Layer, View
 from enhanced_memory.daemon.store.words import Words
 
@@ -46,7 +47,7 @@ class Gone(msgspec.Struct):
 class Purging:
     """One purge, of as many entities as may be."""
 
-    def __init__(self, ground: Ground, known: Known, words: Words) -> None:
+    def __init__(self, ground: Ground, known: Lineage, words: Words) -> None:
         self._ground = ground
         self._known = known
         self._words = words
