@@ -4,7 +4,7 @@ An observation is the same where its id is. One that went while a similar one ca
 observation, models delete one and add another.
 """
 
-import difflib
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,8 +15,8 @@ from enhanced_memory.daemon.store.bodies import Noted, State
 __all__ = ["Difference", "Refusal", "alike", "difference", "lines", "taken_back"]
 
 SIMILAR = 0.6
-"""From which share of common characters on two texts are one that was changed."""
-COMPARED = 40
+"""From which share of common words on two texts are one that was changed (Dice: twice what both have, by what each has)."""
+COMPARED = 100
 """Texts that went, and texts that came, beyond which none are paired: each pair costs a comparison."""
 COMPARED_CHARS = 2000
 
@@ -93,15 +93,12 @@ def _paired(gone: list[Noted], come: list[Noted]) -> list[tuple[Noted, Noted]]:
     if not gone or not come or len(gone) > COMPARED or len(come) > COMPARED:
         return []
     likeness: list[tuple[float, int, int]] = []
-    matcher = difflib.SequenceMatcher(autojunk=False)
-    for after, other in enumerate(come):
-        matcher.set_seq2(other.text[:COMPARED_CHARS])
-        for before, one in enumerate(gone):
-            matcher.set_seq1(one.text[:COMPARED_CHARS])
-            if matcher.real_quick_ratio() >= SIMILAR and matcher.quick_ratio() >= SIMILAR:
-                ratio = matcher.ratio()
-                if ratio >= SIMILAR:
-                    likeness.append((-ratio, before, after))
+    words = [[_words(noted) for noted in each] for each in (gone, come)]
+    for before, one in enumerate(words[0]):
+        for after, other in enumerate(words[1]):
+            common = len(one & other)
+            if common and 2 * common >= SIMILAR * (len(one) + len(other)):
+                likeness.append((-2 * common / (len(one) + len(other)), before, after))
     pairs: list[tuple[Noted, Noted]] = []
     used: set[tuple[str, int]] = set()
     for _, before, after in sorted(likeness):
@@ -109,6 +106,10 @@ def _paired(gone: list[Noted], come: list[Noted]) -> list[tuple[Noted, Noted]]:
             used |= {("old", before), ("new", after)}
             pairs.append((gone[before], come[after]))
     return pairs
+
+
+def _words(noted: Noted) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", noted.text[:COMPARED_CHARS].lower()))
 
 
 def lines(state: State | None, related: Iterable[str] = ()) -> list[str]:
