@@ -27,10 +27,25 @@ CREATE TABLE spaces (
     parent      INTEGER NOT NULL DEFAULT 0,     -- the space it reads through to; 0: none
     pinned      INTEGER NOT NULL DEFAULT 0,     -- the change the parent is seen at; 0: as it is now
     kind        TEXT    NOT NULL DEFAULT 'space' CHECK (kind IN ('space', 'branch')),
+    entity      INTEGER NOT NULL DEFAULT 0,     -- a branch of one entity: nothing else is changed in it; 0: of all
     metadata    BLOB    NOT NULL DEFAULT x'80',  -- msgpack map
     began       INTEGER NOT NULL,
     ended       INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+
+-- What a merge leaves for the next one: up to which change a space has taken a branch in, what of it is still in conflict and
+-- keeps its older base, and which entity of the space stands for one of the branch that has another id.
+CREATE TABLE merges (
+    branch      INTEGER NOT NULL,
+    target      INTEGER NOT NULL,
+    subject     TEXT    NOT NULL CHECK (subject IN ('all', 'entity', 'relation', 'same')),
+    id          INTEGER NOT NULL,               -- the branch's entity or relation; 0 for all
+    part        TEXT    NOT NULL,               -- of an entity: 'name', 'property:age' …; '' is the whole of it
+    ended       INTEGER NOT NULL DEFAULT 0,
+    began       INTEGER NOT NULL,
+    base        INTEGER NOT NULL,               -- the branch is compared with itself after this change, 0: with what it began from; for 'same' the entity
+    PRIMARY KEY (branch, target, subject, id, part, ended)
+) STRICT, WITHOUT ROWID;
 
 -- Who is behind a change or an observation, once each.
 CREATE TABLE origins (
@@ -62,9 +77,9 @@ CREATE INDEX changes_at ON changes (at);        -- the number at a time
 CREATE TABLE journal (
     number      INTEGER NOT NULL,
     seq         INTEGER NOT NULL,
-    subject     TEXT    NOT NULL,               -- entity, relation, messages, space, snapshot, change
+    subject     TEXT    NOT NULL,               -- entity, relation, messages, space, merge, conflict, snapshot, change
     id          INTEGER NOT NULL,               -- for messages: the first of them; for a snapshot: the change that it names
-    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, prune, append, undo, redo …
+    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, prune, append, undo …; of a merge: conflict
     before      INTEGER NOT NULL DEFAULT 0,     -- version before, 0: none; for a pruning: the oldest that went
     after       INTEGER NOT NULL DEFAULT 0,     -- version after, 0: none; for messages: the last of them; for a pruning: the newest that went
     PRIMARY KEY (number, seq)
@@ -188,6 +203,7 @@ CREATE TABLE messages (
     tick        INTEGER,
     importance  REAL,
     tokens      INTEGER,
+    length      INTEGER NOT NULL DEFAULT 0,     -- in words: its rank depends on it
     began       INTEGER NOT NULL,
     ended       INTEGER NOT NULL DEFAULT 0,
     crc         INTEGER NOT NULL,
@@ -197,6 +213,7 @@ CREATE INDEX messages_stream ON messages (stream, id);
 CREATE INDEX messages_kind ON messages (stream, kind, id);
 CREATE INDEX messages_at ON messages (stream, at);
 CREATE INDEX messages_tick ON messages (stream, tick) WHERE tick IS NOT NULL;
+CREATE INDEX messages_space ON messages (space, id) WHERE space > 1;  -- what a branch adds; `default` is no branch
 
 -- The searchable text of an entity's head (part 0), of an observation (part = its id) or of a message. Derived from the
 -- owner, ended with it; the words themselves stand in the two indexes below under the passage's id.
@@ -242,6 +259,30 @@ CREATE TABLE vectors (
     vector      BLOB    NOT NULL,
     PRIMARY KEY (model, passage)
 ) STRICT, WITHOUT ROWID;
+
+-- Two entities that duplicate, update or contradict each other; or one entity, where two of its observations do. What they say
+-- is not copied here. Resolving ends the row and begins the next with the same id.
+CREATE TABLE conflicts (
+    row         INTEGER PRIMARY KEY,
+    space       INTEGER NOT NULL,
+    id          INTEGER NOT NULL,               -- the same in every space
+    entity      INTEGER NOT NULL,               -- the older one
+    other       INTEGER NOT NULL,               -- the newer one
+    part        INTEGER NOT NULL DEFAULT 0,     -- the observation of `entity` that it is about; 0: the whole
+    other_part  INTEGER NOT NULL DEFAULT 0,
+    type        TEXT    NOT NULL CHECK (type IN ('duplicate', 'update', 'contradiction')),
+    confidence  REAL    NOT NULL,
+    reason      TEXT    NOT NULL,
+    action      TEXT    NOT NULL,               -- what is suggested: merge, update, branch, ignore
+    status      TEXT    NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'merged', 'updated', 'branched', 'ignored')),
+    notes       TEXT    NOT NULL DEFAULT '',
+    found       INTEGER NOT NULL,               -- the change that recorded it
+    began       INTEGER NOT NULL,
+    ended       INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX conflicts_id ON conflicts (space, id);
+CREATE INDEX conflicts_entity ON conflicts (entity);
+CREATE INDEX conflicts_other ON conflicts (other);
 
 -- How often and when an entity was last read. Written in batches: a read is not a write.
 CREATE TABLE uses (

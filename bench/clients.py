@@ -1,7 +1,8 @@
 """Clients in processes of their own: `python bench/clients.py VERB …`, in an environment that names the home's socket.
 
 `swarm` pipelines frames that were encoded beforehand over many connections and does next to nothing with the answers;
-`crowd` is many Python clients, each a process; `search` asks the same again and again. Each says a line of JSON when it
+`crowd` is many Python clients, each a process; `search` asks the same again and again; `asking` has many connections ask
+the questions of a file, one at a time each. Each says a line of JSON when it
 is ready, begins when it is sent a line, and says what it found.
 """
 
@@ -13,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count, cycle
 from typing import Any
 
 from corpus import Known, invented
@@ -28,7 +30,7 @@ _LENGTH = struct.Struct(">I")
 def main() -> None:
     """Do what the verb says."""
     verb, *given = sys.argv[1:]
-    {"swarm": swarm, "crowd": crowd, "search": search}[verb](*given)
+    {"swarm": swarm, "crowd": crowd, "search": search, "asking": asking}[verb](*given)
 
 
 def say(value: Any) -> None:
@@ -51,19 +53,41 @@ def swarm(clients: str, in_flight: str, rounds: str, each: str, keyed: str, seed
     lines = [_Line(_greeted(number)) for number in range(int(clients))]
     frames = iter([_create(number, one, int(keyed) > 0, seed) for number, one in enumerate(made)])
     work = [[[next(frames) for _ in range(int(each))] for _ in lines] for _ in range(int(rounds))]
+    _drive(lines, work, int(in_flight))
+
+
+def asking(clients: str, each: str, rounds: str, file: str) -> None:
+    """`rounds` times `each` questions for messages from each of `clients` connections, one at a time."""
+    with open(file, encoding="utf-8") as lines_of:
+        asked = cycle([line.strip() for line in lines_of])
+    lines = [_Line(_greeted(number)) for number in range(int(clients))]
+    numbers = count(1)
+    work = [
+        [
+            [pack({"id": next(numbers), "op": "search_messages", "args": {"query": next(asked), "limit": 10}}) for _ in range(int(each))]
+            for _ in lines
+        ]
+        for _ in range(int(rounds))
+    ]  # fmt: skip
+    _drive(lines, work, 1)
+
+
+def _drive(lines: "list[_Line]", work: list[list[list[bytes]]], in_flight: int) -> None:
+    """Send each line its share of each round, `in_flight` at a time, and tell how long the answers took."""
     poll = select.epoll()
     for line in lines:
         poll.register(line.peer, select.EPOLLIN)
     by_number = {line.peer.fileno(): line for line in lines}
-    say({"ready": total})
+    say({"ready": len(lines)})
     for shares in work:
         if not wait():
             return
+        total = sum(map(len, shares))
         began = time.perf_counter()
         took: list[float] = []
         failed = 0
         for line, share in zip(lines, shares, strict=True):
-            line.begin(share, int(in_flight))
+            line.begin(share, in_flight)
         left = total
         while left:
             for number, _ in poll.poll():

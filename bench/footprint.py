@@ -56,7 +56,7 @@ def bodies(size: Size) -> list[Figure]:
                         100 * saved,
                         60,
                         " %",
-                        f"shipped dictionary; all of the text at once: {100 * _redundancy(entities[:FRESH]):.0f} %",
+                        f"shipped dictionary, own one from 128 on; all of the text at once: {100 * _redundancy(entities[:FRESH]):.0f} %",
                     )
                 )
                 # Enough for a dictionary, then what is judged by it.
@@ -65,7 +65,7 @@ def bodies(size: Size) -> list[Figure]:
                 if len(later) < 100:
                     continue
                 _keep(memory, entities[FRESH:ready])
-                trained = home.trained()
+                trained = home.trained(dictionaries=2) or home.trained()
                 _keep(memory, later)
                 saved, own = _saving(home, later)
                 figures.append(

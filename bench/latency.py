@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from corpus import COMMON, Known, invented
 from floors import InProcess, disk
-from home import HERE, Home, Program
+from home import HERE, Home, Program, apart
 from measure import Figure, Size, at_most, each, percentile, pooled, ratio, told, turns
 
 from enhanced_memory.client import Memory
@@ -30,7 +30,7 @@ def reading(size: Size) -> list[Figure]:
     rounds, calls = (9, 300) if size == "full" else (5, 200)
     entities = invented(11, 2000 if size == "full" else 600)
     with Home() as home:
-        home.serve()
+        daemon = home.serve()
         path = home.folder / "echo.sock"
         echo = Program(
             [sys.executable, str(HERE / "floors.py"), str(path), str(home.settings.store_path)], home.environment
@@ -45,15 +45,15 @@ def reading(size: Size) -> list[Figure]:
                 chance = random.Random(2)
                 names: list[Ref] = [chance.choice(entities).name for _ in range(calls)]
                 assert memory.open_nodes(names[:1]).entities[0].name == names[0]
-                times = turns(
-                    {
-                        "echo": lambda _: each(lambda _: mirror.ping(), calls),
-                        "ping": lambda _: each(lambda _: memory.ping(), calls),
-                        "bare": lambda _: each(lambda at: memory.open_nodes([names[at]], relations=False), calls),
-                        "related": lambda _: each(lambda at: memory.open_nodes([names[at]]), calls),
-                    },
-                    rounds,
-                )
+                rivals: dict[str, Callable[[int], list[float]]] = {
+                    "echo": lambda _: each(lambda _: mirror.ping(), calls),
+                    "ping": lambda _: each(lambda _: memory.ping(), calls),
+                    "bare": lambda _: each(lambda at: memory.open_nodes([names[at]], relations=False), calls),
+                    "related": lambda _: each(lambda at: memory.open_nodes([names[at]]), calls),
+                }
+                with apart(daemon.pid, echo.pid):
+                    times = turns(rivals, rounds)
+                free = turns({name: rivals[name] for name in ("echo", "ping")}, rounds)
         finally:
             echo.end()
 
@@ -79,6 +79,12 @@ def reading(size: Size) -> list[Figure]:
             2,
             " ×",
             f"own ping: {beside('related', 'ping')}",
+        ),
+        Figure(
+            SECTION,
+            "ping, p50, wherever the scheduler puts the two",
+            f"{ratio(free, 'ping', 'echo'):.2f} ×",
+            f"the echo likewise: {told(pooled(free, 'ping', 0.5))} / {told(pooled(free, 'echo', 0.5))}",
         ),
         Figure(
             SECTION,

@@ -1,6 +1,6 @@
 """Measure everything and write docs/performance.md.
 
-`python bench/report.py [--quick] [--only latency,load,footprint,mcp,versions] [--json FILE] [--page FILE]`
+`python bench/report.py [--quick] [--only latency,load,footprint,mcp,conflicts,scale,recall,versions] [--json FILE] [--page FILE]`
 
 A timing that misses its target is told; only a lost write makes the exit status 1. All runs in temporary homes, over
 Unix sockets, and no process is left behind.
@@ -22,11 +22,14 @@ from itertools import groupby
 from pathlib import Path
 
 import apsw
+import conflict_chapter
 import footprint
 import latency
 import load
 import mcp_chapter
 import psutil
+import recall
+import scale
 import versions
 from measure import Figure, Size
 
@@ -38,6 +41,9 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "load": load.measure,
     "footprint": footprint.measure,
     "mcp": mcp_chapter.measure,
+    "conflicts": conflict_chapter.measure,
+    "scale": scale.measure,
+    "recall": recall.measure,
     "versions": versions.measure,
 }
 
@@ -64,9 +70,14 @@ NOTES = """
   floor is the same handler on the same engine in one process, without socket, frames, layers and access rows.
 - *one commit for each request*: the same daemon with `group_max = 1`.
 - *echo*: the same Python client against a server that unpacks each frame and packs an answer of the same form.
+  Client and servers are kept on two cores while they are compared: whether a pair shares a core halves or doubles its round trip,
+  and the scheduler decides it anew each time. One row shows what comes out where it may.
 - ratios of p50 are the median over the rounds of each round's own ratio, so they may differ from the quotient of the
   two times beside them. p99 is taken over all rounds; for a create it is compared with the floor's p50.
 - a timing that misses its target fails nothing: it is told here.
+- search: text and questions from `bench/passages.py`, drawn by Zipf's law; a million with `bench/scale.py --passages 1000000`.
+- recall: R@10 is the share of a question's evidence among the first ten hits, nDCG@10 weighs their places. The data is no part of
+  the project: `BENCH_RECALL_DATA` names it.
 """
 
 

@@ -54,6 +54,9 @@ class Settings:
     embedder: str = _setting(
         "static", "What understands meaning: `static` (ships with the package), or `none` for words alone."
     )
+    check_conflicts: bool = _setting(
+        False, "Whether what is stored is compared with what is there first, so that answers name its conflicts."
+    )
     readers: int = _setting(2, "Threads that answer questions.")
     max_connections: int = _setting(4096, "Connections held at once; above it the one idle longest is closed.")
     max_frame_bytes: int = _setting(16 * 1024 * 1024, "The largest message taken or sent.")
@@ -83,6 +86,18 @@ class Settings:
         "",
         "A file in the official format that is kept up to date with the space of an MCP session; `on`: the one that MEMORY_FILE_PATH names.",
     )
+    sandbox: str = _setting(
+        "auto",
+        "Whether `execute_code` is offered: `auto` where seccomp holds the code, `insecure` in any case, `off` never.",
+    )
+    sandbox_engine: str = _setting(
+        "restricted", "What runs the code of `execute_code`: `restricted` (RestrictedPython)."
+    )
+    sandbox_seconds: float = _setting(30.0, "Seconds that one run of code may take.")
+    sandbox_memory_mb: int = _setting(256, "Megabytes of memory that one run of code may use.")
+    sandbox_result_bytes: int = _setting(1024 * 1024, "Bytes that the result of a run may have.")
+    sandbox_output_bytes: int = _setting(64 * 1024, "Bytes of printed output that are kept of a run.")
+    sandbox_calls: int = _setting(500, "Calls of the memory that one run of code may make.")
     log_level: str = _setting("INFO", "How much the daemon says: DEBUG, INFO, WARNING, ERROR.")
     log_file: str = _setting("~/.memories/memory-db.log", "Where a daemon started on demand writes its log.")
 

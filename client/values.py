@@ -15,12 +15,16 @@ __all__ = [
     "Action",
     "At",
     "BackupMade",
+    "ConflictFound",
+    "ConflictStatus",
+    "ConflictType",
     "Entity",
     "EntityInput",
     "Filter",
     "Graph",
     "Hit",
     "Limit",
+    "MemoryConflict",
     "Message",
     "MessageHit",
     "MessageInput",
@@ -32,6 +36,7 @@ __all__ = [
     "Ref",
     "Relation",
     "RelationInput",
+    "Resolution",
     "Scalar",
     "Source",
     "Space",
@@ -58,8 +63,7 @@ Action = Literal["created", "updated", "replaced", "unchanged", "skipped"]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="how many at most")]
 Number = Annotated[int, Meta(ge=0, le=2**62)]
 At = Annotated[int, Meta(ge=1, le=2**62)] | Annotated[str, Meta(min_length=1, max_length=200)]
-"""A moment: a number (of a change; where an entity is compared or reverted, of its version), or as text a snapshot's name, a
-time (`2026-11-20T08:00:00Z`, `2026-11-20`) or `change:17`."""
+"""A moment: the number of a change (or of a version), a snapshot's name, a time (`2026-11-20T08:00:00Z`) or `change:17`."""
 Confidence = Annotated[float, Meta(ge=0, le=1)]
 Priority = Annotated[int, Meta(ge=1, le=10)]
 
@@ -109,7 +113,7 @@ class Observation(Value, frozen=True):
     confirmed_at: datetime | None = None
     quarantined: bool = False
     sources: list[list[int]] = []
-    """What it was derived from: pairs of an entity's id and an observation's, 0 for all of the entity."""
+    """What it was derived from: ids of an entity and an observation (0: all of them)."""
 
 
 class Entity(Value, frozen=True):
@@ -138,6 +142,10 @@ class Entity(Value, frozen=True):
     last_confirmed: datetime | None = None
     access_count: int = 0
     last_accessed: datetime | None = None
+    parent_entity_id: int | None = None
+    """For a tombstone: the entity that it was merged into."""
+    conflict_resolution_method: str | None = None
+    """How the last conflict that it was in was resolved."""
     original_size: int = 0
     """Bytes of the body as JSON text."""
     compressed_size: int = 0
@@ -232,6 +240,8 @@ class Hit(Value, frozen=True):
     """The observation that matched best, shortened around the words found."""
     matched: list[str] = []
     """Where: `name`, `observation`, `property`."""
+    explained: dict[str, float] = {}
+    """Where asked for: the score of each arm for it (`words` is BM25, `meaning` a cosine), and what each prior adds."""
 
 
 class MessageHit(Value, frozen=True):
@@ -241,6 +251,55 @@ class MessageHit(Value, frozen=True):
     stream: str
     score: float
     snippet: str = ""
+    explained: dict[str, float] = {}
+    """Where asked for: the score of each arm for it (`words` is BM25, `meaning` a cosine), and what each prior adds."""
+
+
+ConflictType = Literal["duplicate", "update", "contradiction"]
+Resolution = Literal["merge", "update", "branch", "ignore"]
+ConflictStatus = Literal["pending", "merged", "updated", "branched", "ignored"]
+
+
+class ConflictFound(Value, frozen=True):
+    """What given data conflicts with. Nothing of it is recorded."""
+
+    entity: str
+    """The name that the data has."""
+    existing_entity: str
+    existing_id: int
+    conflict_type: ConflictType
+    confidence: float
+    """0 to 1. Of shared observations: their share."""
+    reason: str
+    suggested_action: Resolution
+    existing_says: str | None = None
+    """The observation that it is about; none where it is about the whole."""
+    new_says: str | None = None
+
+
+class MemoryConflict(Value, frozen=True):
+    """Two entities that duplicate, update or contradict each other; or one entity, where two of its observations do."""
+
+    id: int
+    type: ConflictType
+    entity_id: int
+    """The older one."""
+    entity: str
+    conflicting_entity_id: int
+    conflicting_entity: str
+    confidence: float
+    reason: str
+    suggested_action: Resolution
+    status: ConflictStatus = "pending"
+    entity_says: str | None = None
+    """What it says by now; none where the conflict is about the whole, or where the observation is gone."""
+    conflicting_says: str | None = None
+    detected_at: datetime | None = None
+    resolved_at: datetime | None = None
+    notes: str = ""
+    gone: list[int] = []
+    """Which of the two are deleted by now."""
+    space: str = "default"
 
 
 class Space(Value, frozen=True):
@@ -252,6 +311,8 @@ class Space(Value, frozen=True):
     pinned_at: int | None = None
     """The parent's change number a branch is pinned at; none for a live parent."""
     kind: Literal["space", "branch"] = "space"
+    entity: int | None = None
+    """The one entity that a branch is of; none: of all."""
     created_at: datetime | None = None
     deleted: bool = False
     metadata: dict[str, Any] = {}
@@ -306,7 +367,7 @@ class Source(msgspec.Struct, omit_defaults=True):
 
 
 class EntityInput(msgspec.Struct, omit_defaults=True):
-    """An entity to be stored. Names are unique within a space and scope."""
+    """An entity to be stored. Names are unique within a space and scope. An `expected_version` of 0: there is none of that name."""
 
     name: str
     type: str
@@ -321,7 +382,6 @@ class EntityInput(msgspec.Struct, omit_defaults=True):
     always_include: bool | None = None
     expires_at: datetime | None = None
     expected_version: Number | None = None
-    """Refuse the call unless the entity is at this version; 0: unless there is none of that name."""
 
 
 class RelationInput(msgspec.Struct, omit_defaults=True):

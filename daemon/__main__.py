@@ -11,8 +11,9 @@ from enhanced_memory.client.errors import Error, Refused, StoreRefused
 from enhanced_memory.client.launch import inherited
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import VERSION
-from enhanced_memory.daemon.server import Server, listen, refuse
+from enhanced_memory.daemon.server import DRAIN_S, Server, listen, refuse
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.store.sqlite.file import leaving
 
 __all__ = ["main"]
 
@@ -59,12 +60,14 @@ async def _serve(settings: Settings, on_demand: bool) -> None:
 async def _open(settings: Settings) -> SqliteEngine:
     """Open the store; one that a leaving daemon still holds is waited for."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + settings.connect_timeout_s / 2
+    began = loop.time()
     while True:
         try:
             return await SqliteEngine.open(settings)
         except StoreRefused as problem:
-            if not problem.message.startswith("Another daemon") or loop.time() > until:
+            # One that answers what it took may take all of its time; any other one is not about to leave.
+            wait_s = DRAIN_S + 5 if leaving(settings.store_path) else settings.connect_timeout_s / 2
+            if not problem.message.startswith("Another daemon") or loop.time() > began + wait_s:
                 raise
             await asyncio.sleep(0.02)
 

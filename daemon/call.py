@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from enhanced_memory.client.request import Request
-from enhanced_memory.client.values import Origin, Trust
+from enhanced_memory.client.values import ConflictFound, Origin, Trust
 
 __all__ = ["Call", "Meant", "Peer"]
 
@@ -27,6 +27,8 @@ class Peer:
     space: str = "default"
     parent: str | None = None
     read_only: bool = False
+    confined: frozenset[str] = frozenset()
+    """The only spaces that it may work in; empty: any."""
     greeted: bool = False
     subscribed: bool = False
     watched: frozenset[int] = frozenset()
@@ -65,8 +67,16 @@ class Call:
     """The change it made, once it has made one."""
     meaning: "Meant | None" = None
     """What the query means, where there is a model to say so."""
+    conflicts: "list[ConflictFound]" = field(default_factory=list["ConflictFound"])
+    """What the data to be stored conflicts with, where that was looked for."""
     used: list[int] = field(default_factory=list[int])
     """The entities that it read."""
+
+    @property
+    def kept_as(self) -> str:
+        """Under which key the answer is kept. What is confined finds no answer that was given to somebody else."""
+        key, peer = self.key or "", self.peer
+        return "\n".join((*sorted(peer.confined), peer.user, key)) if peer.confined else key
 
     def origin(self, method: str = "manual", trust: Trust | None = None, channel: str | None = None) -> Origin:
         """Where whatever this call says comes from."""

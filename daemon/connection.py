@@ -24,6 +24,9 @@ __all__ = ["Connection", "House"]
 REFUSE_S = 0.5
 """How long a client that was refused may take to hear it."""
 
+MAX_GATHERED = 64 * 1024
+"""Bytes of answers that wait for the end of a round of the loop."""
+
 MAX_IGNORED = 100
 """Unknown parameters named in an answer; more would let a request choose the size of its answer."""
 
@@ -56,6 +59,10 @@ class Connection(asyncio.Protocol):
         self.heard_at = monotonic()
         self._full = False
         self._paused = False
+        self._out: list[bytes] = []
+        """Answers of this round of the loop. They go out together: a call of the system for each costs more than most answers."""
+        self._gathered = 0
+        self._corked = False
         self._held: deque[bytes] = deque()
         """Requests that came in one piece with those that filled the bounds; taken once there is room again."""
         self._frame_since: float | None = None
@@ -93,6 +100,7 @@ class Connection(asyncio.Protocol):
     def end(self) -> None:
         """Close once what was answered has been sent."""
         if self._transport is not None:
+            self._uncork()
             self._transport.close()
 
     def leave(self) -> None:
@@ -111,6 +119,7 @@ class Connection(asyncio.Protocol):
             return
         self.heard_at = monotonic()
         whole = False
+        self._corked = True
         try:
             for payload in self._frames.feed(data):
                 whole = True
@@ -121,6 +130,8 @@ class Connection(asyncio.Protocol):
         except TooLarge as problem:
             self.refuse(problem)
             return
+        finally:
+            self._uncork()
         self._watch_frame(whole)
 
     def _take(self, payload: bytes) -> None:
@@ -204,7 +215,23 @@ class Connection(asyncio.Protocol):
             frame = pack(
                 {"id": message["id"], "error": Broken(f"The answer cannot be sent: {problem.message}").to_wire()}
             )
-        self._transport.write(frame)
+        self._out.append(frame)
+        self._gathered += len(frame)
+        if self._gathered > MAX_GATHERED:
+            self._flush()  # only what the transport holds tells us that the client does not read
+        elif not self._corked:
+            self._corked = True
+            asyncio.get_running_loop().call_soon(self._uncork)
+
+    def _uncork(self) -> None:
+        self._corked = False
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what has gathered."""
+        if self._out and self._transport is not None:
+            out, self._out, self._gathered = self._out, [], 0
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def tell(self, event: dict[str, Any]) -> None:
         """Send an event; a client that does not read gets none until it does."""

@@ -26,10 +26,13 @@ def compose(layers: tuple[Layer, ...], answer: Answer) -> Answer:
     return answer
 
 
-def answer_from(engine: Engine, attended: Mapping[str, Attendant]) -> Answer:
+def answer_from(
+    engine: Engine, attended: Mapping[str, Attendant], before: Mapping[str, Attendant] | None = None
+) -> Answer:
     """What carries a call out on `engine`: point reads at once, questions on a reader, changes through the writer.
 
-    The operations in `attended` are answered there: they need more than a transaction.
+    The operations in `attended` are answered there: they need more than a transaction. What is in `before` is awaited first,
+    and notes on the call what the handler should know.
     """
 
     async def carry_out(call: Call) -> Any:
@@ -38,13 +41,16 @@ def answer_from(engine: Engine, attended: Mapping[str, Attendant]) -> Answer:
         if attendant is not None:
             return to_builtins(await attendant(call))
         handler = HANDLERS[ask.op]
+        if before and ask.op in before:
+            await before[ask.op](call)
 
         def work(tx: Tx) -> Any:
             return to_builtins(handler(tx, ask))
 
         if isinstance(ask, Change):
             return await engine.write(work if call.key is None else keyed(handler, call), call)
-        if ask.point:
+        # What is asked about the past opens older versions: more than the loop should wait for.
+        if ask.point and getattr(ask, "at", None) is None and getattr(ask, "version", None) is None:
             return engine.point(work, call)
         return await engine.read(work, call)
 
@@ -55,15 +61,14 @@ def keyed(handler: Callable[[Any, Any], Any], call: Call) -> Callable[[Tx], Any]
     """A change that is carried out once for its key: a repeat gets the first one's answer. Both stand in one transaction."""
 
     def work(tx: Tx) -> Any:
-        assert call.key is not None
-        kept = tx.log.kept_answer(call.peer.uid, call.key)
+        kept = tx.log.kept_answer(call.peer.uid, call.kept_as)
         if kept is not None:
             op, answer, call.change = kept
             if op != call.ask.op:
                 raise Conflict(f"The key was used for {op} before.", "give every change a key of its own")
             return unpack_value(answer)
         answer = to_builtins(handler(tx, call.ask))
-        tx.log.keep_answer(call.peer.uid, call.key, call.ask.op, pack_value(answer))
+        tx.log.keep_answer(call.peer.uid, call.kept_as, call.ask.op, pack_value(answer))
         return answer
 
     return work

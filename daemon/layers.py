@@ -7,9 +7,10 @@ from time import monotonic
 from typing import Any
 
 from enhanced_memory.client.errors import Broken, Busy, Denied, Error, Invalid, TimedOut
-from enhanced_memory.client.operations.service import Hello, Ping
+from enhanced_memory.client.operations.service import Backup, Hello, Ping
 from enhanced_memory.client.request import Change
 from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.confinement import keep_within
 from enhanced_memory.daemon.dispatch import Answer, Layer
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.store import Engine, Tx
@@ -68,10 +69,13 @@ def layers(context: Context) -> tuple[Layer, ...]:
             raise Broken(f"{call.ask.op} failed: {type(problem).__name__}.") from problem
 
     async def admit(call_next: Answer, call: Call) -> Any:
-        """Who has not said hello may only do that; who may only read may not change."""
+        """Who has not said hello may only do that; who is confined stays within; who may only read may not change."""
         if not call.peer.greeted and not isinstance(call.ask, Hello | Ping):
             raise Denied("The connection has not said hello.", "send `hello` first")
-        if call.peer.read_only and isinstance(call.ask, Change):
+        if call.peer.confined:
+            keep_within(call)
+        # A backup asks nothing of the memory but a file to be written.
+        if call.peer.read_only and isinstance(call.ask, Change | Backup):
             raise Denied(f"This connection may only read, and {call.ask.op} changes.", "connect with the scope `write`")
         return await call_next(call)
 

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from enhanced_memory.client.errors import Error
+from enhanced_memory.client.operations.branches import DiscardBranch, MemoryBranch
 from enhanced_memory.client.operations.service import ExportData, Exported
 from enhanced_memory.client.operations.spaces import CreateSpace, DeleteSpace, ListSpaces, SpaceList, UpdateSpace
 from enhanced_memory.client.request import HANDLERS, Request
@@ -41,7 +42,7 @@ AT_MOST_S = 2.0
 RETRY_S = 30.0
 PAGE = 1000
 
-_RESHAPING = (UpdateSpace.op, CreateSpace.op, DeleteSpace.op)
+_RESHAPING = (UpdateSpace.op, CreateSpace.op, DeleteSpace.op, MemoryBranch.op, DiscardBranch.op)
 
 
 class Written(msgspec.Struct):
@@ -169,7 +170,8 @@ class Mirrors:
         except Error as problem:
             log.warning("mirrors: the spaces cannot be listed: %s", problem)
             return
-        parents = {space.name: space.parent for space in listed.spaces}
+        # What is seen as it was never changes.
+        parents = {space.name: space.parent if space.pinned_at is None else None for space in listed.spaces}
         wanted: dict[str, Path] = {}
         for space in listed.spaces:
             named = space.metadata.get(KEY)

@@ -8,13 +8,16 @@ import msgspec
 
 from enhanced_memory.daemon.store.words import Candidate
 
-__all__ = ["POOL", "SUBSTRING", "Line", "by_entity", "fused", "name_bonus", "order", "snippet"]
+__all__ = [
+    "NEAR", "POOL", "SAME_NAME", "SUBSTRING", "Line", "Ranked", "Standing", "by_entity", "fused", "name_bonus", "order", "snippet",
+    "standing", "without_echoes",
+]  # fmt: skip
 
 # Every constant of the ranking, with the measurement that set it: docs/decisions/0021-ranking.md. The optima are flat, so the
 # numbers are round on purpose.
 
-POOL = 200
-"""Candidates from each arm; scores are then known for the union of them."""
+POOL = 100
+"""Candidates from each arm; scores are then known for the union of them. 50 lose on long replies, 200 gain nothing (0021)."""
 
 MEANING = 0.5
 """The share of meaning in the fused score, the rest being words; each side is divided by its best score for the query."""
@@ -44,8 +47,31 @@ NAME_HOLDS = 0.15
 SUBSTRING = 250.0
 """Bonus for holding the query as it stands, where the caller wants that first."""
 
+RECENCY = 0.05
+HALF_LIFE_DAYS = 30.0
+"""For what was changed or said now; half of it after so many days. It decides between equals: old answers are still answers."""
+
+IMPORTANCE = 0.1
+"""For an importance of 1 (what is more counts as 1)."""
+
+PRIORITY = 0.02
+"""For each step of priority above 5, and against it for each below."""
+
+PINNED = 0.1
+"""For what is part of every context anyway."""
+
+TIERS = (0.0, 0.0, 0.02, 0.02)
+"""For what was distilled (semantic) or learnt to do (procedural), before what is still being worked on."""
+
+REPEATED = 0.5
+"""The share of its score that a message keeps whose very words stand before it already."""
+
 SNIPPET_CHARS = 240
 
+DAY_MS = 86_400_000
+
+
+_LENGTH_FULL_LOG = math.log1p(LENGTH_FULL)
 
 _FIRST_PERSON = frozenset(["i", "my", "me", "mine", "myself", "we", "our", "us"])
 _WORD = re.compile(r"\w+")
@@ -62,6 +88,38 @@ class Line(msgspec.Struct):
     length: int
     """In words."""
     stream: int
+    age_ms: int = 0
+    importance: float = 0.0
+
+
+class Ranked(msgspec.Struct):
+    """A message with its score and what that is made of."""
+
+    line: Line
+    score: float
+    fused: float = 0.0
+    speaker: float = 0.0
+    length: float = 0.0
+    recency: float = 0.0
+    importance: float = 0.0
+    session: float = 0.0
+    repeated: float = 0.0
+
+    @property
+    def explained(self) -> dict[str, float]:
+        """Every part of the score by its name."""
+        told = msgspec.structs.asdict(self)
+        return {name: value for name, value in told.items() if name not in ("line", "score")}
+
+
+class Standing(msgspec.Struct):
+    """An entity, as far as its rank depends on what it is."""
+
+    tier: int = 0
+    priority: int = 5
+    importance: float = 0.0
+    pinned: bool = False
+    age_ms: int = 0
 
 
 def fused(words: Mapping[int, float], meaning: Mapping[int, float]) -> dict[int, float]:
@@ -75,27 +133,66 @@ def fused(words: Mapping[int, float], meaning: Mapping[int, float]) -> dict[int,
     }
 
 
-def order(query: str, lines: list[Line]) -> list[tuple[Line, float]]:
+def recency(age_ms: int) -> float:
+    """What is gained by being of today, less the older it is."""
+    return RECENCY * 0.5 ** (max(0, age_ms) / DAY_MS / HALF_LIFE_DAYS)
+
+
+def standing(one: Standing) -> dict[str, float]:
+    """What an entity gains by what it is, whatever is asked."""
+    return {
+        "recency": recency(one.age_ms),
+        "tier": TIERS[one.tier] if 0 <= one.tier < len(TIERS) else 0.0,
+        "importance": IMPORTANCE * min(1.0, max(0.0, one.importance)),
+        "priority": PRIORITY * (one.priority - 5),
+        "pinned": PINNED if one.pinned else 0.0,
+    }
+
+
+def order(query: str, lines: list[Line]) -> list[Ranked]:
     """Messages with their scores, best first."""
     scores = fused({one.passage: one.words for one in lines}, {one.passage: one.meaning for one in lines})
     asked = {word.lower() for word in _WORD.findall(query)}
-    first_names = {one.speaker.lower().split()[0] for one in lines if one.speaker.strip()}
+    first_names = {_first(speaker) for speaker in {one.speaker for one in lines}} - {""}
     named = asked & first_names
     if named == first_names:
         named.clear()  # a name that everybody answers to tells nobody apart
     roles = {one.role for one in lines}
     own = "user" in roles and len(roles) > 1 and bool(asked & _FIRST_PERSON)
-    score: dict[int, float] = {}
+    calls_on = {one.speaker: bool(named) and _first(one.speaker) in named for one in lines}
+    ranked: list[Ranked] = []
     best: dict[int, float] = {}
     for one in lines:
-        value = scores[one.passage]
-        if (one.speaker.strip() and one.speaker.lower().split()[0] in named) or (own and one.role == "user"):
-            value += SPEAKER
-        value += LENGTH * min(1.0, math.log1p(one.length) / math.log1p(LENGTH_FULL))
-        score[one.passage] = value
-        best[one.stream] = max(best.get(one.stream, 0.0), value)
-    ranked = [(one, score[one.passage] + SESSION * best[one.stream]) for one in lines]
-    return sorted(ranked, key=lambda pair: (-pair[1], pair[0].passage))
+        fused_score = scores[one.passage]
+        speaker = SPEAKER if calls_on[one.speaker] or (own and one.role == "user") else 0.0
+        length = LENGTH * min(1.0, math.log1p(one.length) / _LENGTH_FULL_LOG)
+        recent = recency(one.age_ms)
+        importance = IMPORTANCE * min(1.0, max(0.0, one.importance))
+        score = fused_score + speaker + length + recent + importance
+        ranked.append(Ranked(one, score, fused_score, speaker, length, recent, importance))
+        if score > best.get(one.stream, 0.0):
+            best[one.stream] = score
+    for one in ranked:
+        one.session = SESSION * best.get(one.line.stream, 0.0)
+        one.score += one.session
+    ranked.sort(key=lambda one: (-one.score, one.line.passage))
+    return ranked
+
+
+def without_echoes(ranked: list[Ranked], said: Mapping[int, str]) -> list[Ranked]:
+    """The same in order, with those set back that say no more than one before them. `said` is what each passage says."""
+    heard: set[str] = set()
+    for one in ranked:
+        words = " ".join(said[one.line.passage].casefold().split())
+        if words in heard:
+            one.repeated = -(1 - REPEATED) * one.score
+            one.score += one.repeated
+        heard.add(words)
+    return sorted(ranked, key=lambda one: (-one.score, one.line.passage))
+
+
+def _first(speaker: str) -> str:
+    return speaker.lower().split()[0] if speaker.strip() else ""
 
 
 def by_entity(candidates: Iterable[Candidate]) -> dict[int, tuple[float, list[Candidate]]]:

@@ -25,7 +25,7 @@ from enhanced_memory.daemon.notify import tell, watchdog_s
 from enhanced_memory.daemon.service import Service
 from enhanced_memory.daemon.store import Engine, Touched
 
-__all__ = ["Server", "listen", "refuse"]
+__all__ = ["DRAIN_S", "Server", "listen", "refuse"]
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Server:
         self._service = Service(engine, self.metrics, settings)
         self._context = Context(engine, self.metrics, settings.access_log)
         handlers.complete(self._service.attended)
-        self.answer = compose(layers(self._context), answer_from(engine, self._service.attended))
+        self.answer = compose(layers(self._context), answer_from(engine, self._service.attended, self._service.before))
         engine.listeners.append(self._changed)
         self._mirrors = self._service.mirrors
 
@@ -102,11 +102,13 @@ class Server:
             await self._stopped.wait()
         finally:
             tell("STOPPING=1")
+            self._engine.leave()
             # From here on nobody can reach us; whoever tries starts the next daemon, which waits for the store's lock.
             if self._owns_socket and inode is not None and _inode(path) == inode:
                 os.unlink(path)
             server.close()
             await self._drain()
+            await self._service.detection.stop()
             await self._service.embedding.stop()
             await self._finishing
             flush(self._context)

@@ -12,8 +12,9 @@ import psutil
 from msgspec import to_builtins
 
 from enhanced_memory.client.errors import Error
-from enhanced_memory.client.operations.entities import PurgeEntities, Receipt
-from enhanced_memory.client.operations.search import SearchMessages, SearchNodes
+from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
+from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
+from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
     Backup,
     GetMemoryStatus,
@@ -29,6 +30,7 @@ from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
 from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.detection import Detection
 from enhanced_memory.daemon.dispatch import Attendant, keyed
 from enhanced_memory.daemon.embedding.service import Embedding
 from enhanced_memory.daemon.metrics import Metrics
@@ -53,6 +55,7 @@ class Service:
         self._metrics = metrics
         self._settings = settings
         self.embedding = Embedding(engine, settings)
+        self.detection = Detection(engine, self.embedding)
         self.connections = 0
         self.mirrors = Mirrors(engine)
         self.notices: Callable[[], list[str]] = self.mirrors.problems
@@ -66,7 +69,14 @@ class Service:
             PurgeEntities.op: self._purge,
             SearchNodes.op: self._search,
             SearchMessages.op: self._search,
+            DetectConflicts.op: self.detection.detect,
+            ScanConflicts.op: self.detection.scan,
+            GetContext.op: self._search,
         }
+        self.before: dict[str, Attendant] = {}
+        """What is done before a change is carried out; its answer says what it found."""
+        if settings.check_conflicts:
+            self.before = {one.op: self.detection.check for one in (CreateEntities, AddObservations)}
 
     async def _ping(self, call: Call) -> Pong:
         return Pong(moment(self._engine.clock()))  # whether the store works is for `get_memory_status` to say
@@ -87,6 +97,15 @@ class Service:
         status: Status = await self._engine.read(lambda tx: HANDLERS[GetMemoryStatus.op](tx, call.ask), call)
         usage = self._engine.usage()
         state, problem = self._engine.state
+        if call.peer.confined:
+            # Sizes, counts, paths and problems of the whole store are somebody else's affair.
+            return msgspec.structs.replace(
+                status,
+                engine=usage.engine,
+                search=told if "keywords only" in (told := self.embedding.told) else told.partition(" (")[0],
+                uptime_s=round(self._metrics.uptime_s, 1),
+                state="failing" if state == "failing" else "ready",
+            )
         return msgspec.structs.replace(
             status,
             store=self._engine.path,

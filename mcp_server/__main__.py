@@ -14,6 +14,8 @@ MEMORY_FILE_PATH is read as the official memory server reads it.
 
 `memory-mcp host` is the host itself, for systemd; relays start it by themselves.
 
+`memory-mcp run FILE` runs Python over the memory, in the sandbox of execute_code; `memory-mcp check` says what holds it.
+
 `memory-mcp http` serves HTTP to this machine, for those who have a token from `memory-mcp token`.
 """
 
@@ -27,6 +29,10 @@ def main() -> int:
         return _relayed(given[1])
     if given[0] in ("http", "--http", "token"):
         return _http(given[0], given[1:])
+    if given[0] in ("run", "check"):
+        from enhanced_memory.mcp_server.sandbox import command
+
+        return command.run(given[1:]) if given[0] == "run" else command.check(given[1:])
     return _told(given)
 
 

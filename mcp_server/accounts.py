@@ -4,29 +4,20 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from enhanced_memory.client.aio import AsyncMemory
 from enhanced_memory.client.conversation import Conversation
-from enhanced_memory.client.errors import Denied
-from enhanced_memory.client.operations import entities, relations, search, service, spaces, streams, versions
 from enhanced_memory.client.operations.service import Behalf, Hello
-from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.mcp_server.session import Session
 from enhanced_memory.mcp_server.tokens import Token, Tokens
 
 __all__ = ["IDLE_S", "REQUESTS", "SESSIONS", "Account", "Accounts", "OnBehalf", "Visit"]
 
-A = TypeVar("A")
-
 CLIENT, CHANNEL = "memory-mcp", "http"
-
-WITHIN = frozenset(chapter.__name__ for chapter in (entities, relations, search, streams, versions))
-"""Chapters whose operations see and change the connection's space and nothing else."""
-BESIDE = (service.GetMemoryStatus, service.Ping, service.Subscribe, service.Unsubscribe, spaces.ListSpaces)
 
 SESSIONS = 256
 """Sessions of the older era that one token may have at a time."""
@@ -39,28 +30,18 @@ SWEEP_S = 2.0
 
 
 class OnBehalf(AsyncMemory):
-    """A way to the memory for somebody else: the daemon is told whose and enforces the rights; the space is fixed."""
+    """A way to the memory for somebody else: the daemon is told whose, enforces the rights and confines it to the space."""
 
     def __init__(self, settings: Settings, token: Token) -> None:
         own = replace(settings, space=token.space, agent="", session="")
         super().__init__(own, client=CLIENT, channel=CHANNEL, folder="/")
         self._talk = _Talk(own, token)
 
-    async def send(
-        self, ask: Request[A], *, timeout_s: float | None = None, key: str | None = None, **beside: str
-    ) -> A:
-        """As for any memory; `Denied` for an operation that reaches beyond the space."""
-        if not (type(ask).__module__ in WITHIN or type(ask) in BESIDE):
-            raise Denied(
-                f"A token opens one space, and {ask.op} reaches beyond it.", "use `memoryctl`, or MCP on stdio"
-            )
-        return await super().send(ask, timeout_s=timeout_s, key=key, **beside)
-
 
 class _Talk(Conversation):
     def __init__(self, settings: Settings, token: Token) -> None:
         super().__init__(settings, CLIENT, CHANNEL, folder="/")
-        self._behalf = Behalf(user=token.name, scopes=list(token.scopes))
+        self._behalf = Behalf(user=token.name, scopes=list(token.scopes), spaces=[token.space])
 
     def hello(self) -> Hello:
         return msgspec.structs.replace(super().hello(), behalf=self._behalf)

@@ -35,7 +35,7 @@ async def serve(name: str) -> None:
         folder = ""
     session = session_of(dict(os.environ), folder, chosen.name, "", channel)
     feeds = Feeds()
-    served = Served(build(memory, chosen), feeds)
+    served = Served(build(memory, chosen), feeds, chosen)
     # A daemon thread: it may block on stdin for as long as the client lives.
     threading.Thread(target=_from_client, args=(theirs,), daemon=True).start()
     copying = threading.Thread(target=_to_client, args=(theirs,), daemon=True)

@@ -16,6 +16,7 @@ __all__ = ["BACKLOG", "PREFIX", "NoHost", "Refused", "dial", "folder", "log_file
 
 PREFIX = "ENHANCED_MEMORY_"
 PLAIN = "mcp.sock"
+SYSTEM = "/run/enhanced-memory"
 MAX_SOCKET_BYTES = 107
 BACKLOG = 512
 
@@ -66,7 +67,9 @@ def place(environment: "Mapping[str, str]") -> str:
 
 
 def folder(environment: "Mapping[str, str]") -> str:
-    """Where the daemon's socket lies, by the same rule; where that folder is somebody else's (a system service), `~/.memories/run`."""
+    """Where the daemon's socket lies, by the same rule. A system service's folder only for whoever its host serves: others
+    have a host of their own in `~/.memories/run`.
+    """
     given = environment.get(PREFIX + "SOCKET")
     if given:
         found = os.path.dirname(os.path.abspath(os.path.expanduser(given)))
@@ -76,15 +79,18 @@ def folder(environment: "Mapping[str, str]") -> str:
         for base in (environment.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}"):
             if base and _mine(base):
                 return base + "/enhanced-memory"
+        if _mine(f"{SYSTEM}/{PLAIN}", 0o140000):
+            return SYSTEM
     return (environment.get("HOME") or os.path.expanduser("~")) + "/.memories/run"
 
 
-def _mine(path: str) -> bool:
+def _mine(path: str, kind: int = 0o040000) -> bool:
+    """Whether there is a folder of ours, or (0o140000) a socket."""
     try:
         found = os.stat(path)
     except OSError:
         return False
-    return found.st_mode & 0o170000 == 0o040000 and found.st_uid == os.getuid()
+    return found.st_mode & 0o170000 == kind and found.st_uid == os.getuid()
 
 
 def _digest(data: bytes) -> int:
@@ -104,7 +110,8 @@ def private(path: str) -> None:
         raise NoHost(f"{path} cannot be made: {problem.strerror}") from None
     if found.st_mode & 0o170000 != 0o040000:
         raise NoHost(f"{path} is not a folder of its own")
-    if found.st_uid != os.getuid() or found.st_mode & 0o022:
+    # What root made and nobody else may write to is as good: systemd's own folder.
+    if found.st_uid not in (os.getuid(), 0) or found.st_mode & 0o022:
         raise NoHost(f"{path} can be written to by others")
 
 

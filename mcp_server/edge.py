@@ -6,8 +6,6 @@ one FastMCP server serves many connections that it did not open.
 
 import asyncio
 import json
-import logging
-import traceback
 from collections.abc import Callable
 from enum import Enum
 from types import TracebackType
@@ -18,6 +16,7 @@ import mcp.types as t
 from fastmcp import FastMCP
 from fastmcp.exceptions import ToolError
 from fastmcp.server.context import set_transport
+from fastmcp.server.dependencies import get_context
 from fastmcp.tools import Tool as FastMCPTool
 from fastmcp.tools import ToolResult
 from mcp.server.runner import serve_dual_era_loop
@@ -28,8 +27,11 @@ from mcp_types.version import LATEST_MODERN_VERSION as MODERN
 from pydantic import ValidationError
 
 from enhanced_memory.client.aio import AsyncMemory
-from enhanced_memory.client.errors import Error
 from enhanced_memory.mcp_server.channel import Channel
+from enhanced_memory.mcp_server.direct import Direct, Plain, answered
+from enhanced_memory.mcp_server.owed import Owed
+from enhanced_memory.mcp_server.profiles import Profile
+from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.session import SESSION, Session, current, request_key
 from enhanced_memory.mcp_server.subscriptions import Feeds
 from enhanced_memory.mcp_server.tools.declaration import Call, Tool
@@ -39,10 +41,8 @@ __all__ = ["MODERN", "MemoryOf", "Outcome", "Served", "exposed"]
 MemoryOf = Callable[[], AsyncMemory]
 """Whose memory a call is for: asked at each call, so that a host may answer by connection."""
 
-log = logging.getLogger(__name__)
 
-
-def exposed(tool: Tool, memory_of: MemoryOf, *, exact: bool = False) -> FastMCPTool:
+def exposed(tool: Tool, memory_of: MemoryOf, *, exact: bool = False, sandbox: Sandbox | None = None) -> FastMCPTool:
     """`tool` as FastMCP serves it."""
     return _Exposed(
         name=tool.name,
@@ -58,14 +58,16 @@ def exposed(tool: Tool, memory_of: MemoryOf, *, exact: bool = False) -> FastMCPT
         ),
         declared=tool,
         memory_of=memory_of,
+        sandbox=sandbox,
         exact=exact,
     )
 
 
 class _Exposed(FastMCPTool):
-    # FastMCP's tools are pydantic models; these three are no part of what it shows.
+    # FastMCP's tools are pydantic models; these four are no part of what it shows.
     declared: Any
     memory_of: Any
+    sandbox: Any
     exact: bool = False
 
     def to_mcp_tool(self, **overrides: Any) -> t.Tool:
@@ -75,19 +77,22 @@ class _Exposed(FastMCPTool):
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """The declared tool's answer; every error is a result that says what to do, none reaches the protocol."""
-        tool: Tool = self.declared
-        try:
-            text, structured = await tool.answer(
-                Call(self.memory_of(), tool.name, key=request_key.get()), arguments, exact=self.exact
-            )
-        except Error as problem:
-            raise ToolError(str(problem)) from None
-        except Exception as problem:
-            # The outermost edge: a fault of ours. Its message may quote memories, so only kind and place are logged.
-            kind, place = type(problem).__name__, "".join(traceback.format_tb(problem.__traceback__))
-            log.error("%s failed with %s\n%s", tool.name, kind, place)
-            raise ToolError(f"{tool.name} failed inside the MCP server ({kind}). (its stderr says where)") from None
+        text, structured = await answered(
+            self.declared,
+            lambda: Call(
+                self.memory_of(), self.declared.name, key=request_key.get(), progress=_progress, sandbox=self.sandbox
+            ),
+            arguments,
+            exact=self.exact,
+        )
+        if structured is None:
+            raise ToolError(text)
         return ToolResult(content=[t.TextContent(type="text", text=text)], structured_content=structured)
+
+
+async def _progress(done: int, total: int, says: str) -> None:
+    """Tell whoever asked how far the call is, if they want to know."""
+    await get_context().report_progress(done, total, says)
 
 
 class Outcome(Enum):
@@ -98,8 +103,6 @@ class Outcome(Enum):
     GONE = "the client is not there any more"
 
 
-UNANSWERED = 64
-"""Requests of one connection that are answered at a time; it is read no further meanwhile."""
 LAST_ANSWERS_S = 30.0
 SUBSCRIPTIONS = 256
 """What one session may subscribe to."""
@@ -110,10 +113,12 @@ TOO_LONG = (t.INVALID_REQUEST, "The message is longer than 32 MiB.")
 class Served:
     """A FastMCP server that is open for any number of connections, in either protocol era."""
 
-    def __init__(self, server: FastMCP, feeds: Feeds) -> None:
+    def __init__(self, server: FastMCP, feeds: Feeds, plain: Profile | None = None) -> None:
+        """`plain` is the profile whose plain calls may go past FastMCP; for none, none do."""
         # The one private name that cannot be avoided: FastMCP has no way to serve a stream that it did not open itself.
         self._low = server._mcp_server  # pyright: ignore[reportPrivateUsage]
         self._feeds = feeds
+        self._plain = plain
         self._state: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._closing = asyncio.Event()
         self._legacy: dict[Session, dict[str, Callable[[], None]]] = {}
@@ -151,7 +156,8 @@ class Served:
         if resumed:
             self._resumed.add(session)
         set_transport("stdio")
-        stream = _Stream(channel, keys, lambda: self._feeds.moved(session))
+        direct = None if self._plain is None else Direct(self._plain.tools, exact=self._plain.exact)
+        stream = _Stream(channel, session, keys, lambda: self._feeds.moved(session), direct)
         # Any: the SDK's stream types name more than its loop uses.
         reading: Any = stream
         writing: Any = _Out(stream)
@@ -166,6 +172,7 @@ class Served:
                 init_options=self._low.create_initialization_options(),
             )
         finally:
+            await stream.owed.end()
             self._feeds.left(session)
             self._legacy.pop(session, None)
             self._resumed.discard(session)
@@ -222,20 +229,22 @@ def _may(uri: str, many: int) -> None:
 class _Stream:
     """The SDK's read stream: messages from a channel, as long as the client takes the answers."""
 
-    def __init__(self, channel: Channel, keys: Callable[[int], str], answered: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        session: Session,
+        keys: Callable[[int], str],
+        answered: Callable[[], None],
+        direct: Direct | None,
+    ) -> None:
         self.channel = channel
+        self.direct = direct
+        self._session = session
         self.outcome = Outcome.GONE
         self.mute = False
         """Set when the SDK winds the connection up: what it then answers to calls that it cancels is not to be heard."""
         self._keys = keys
-        self._answered = answered
-        self._pending: dict[t.RequestId, int] = {}
-        self._some = asyncio.Event()
-        """Set while one more request may be taken."""
-        self._none = asyncio.Event()
-        """Set while none is unanswered."""
-        self._some.set()
-        self._none.set()
+        self.owed = Owed(answered)
 
     async def __aenter__(self) -> Self:
         return self
@@ -258,21 +267,44 @@ class _Stream:
 
     async def __anext__(self) -> SessionMessage:
         while True:
-            if not self._some.is_set() and not await self.channel.until(self._some, float("inf")):
+            if not self.owed.room.is_set() and not await self.channel.until(self.owed.room, float("inf")):
                 raise self._over(Outcome.GONE)
             number = self.channel.read
             try:
                 line = await self.channel.line()
             except EOFError:
                 # The dispatcher cancels what is in flight when its input ends; the client may still wait for it.
-                answered = await self.channel.until(self._none, LAST_ANSWERS_S)
+                answered = await self.channel.until(self.owed.nothing, LAST_ANSWERS_S)
                 left = Outcome.LEFT if self.channel.leaving else Outcome.ANSWERED
                 raise self._over(Outcome.GONE if not answered and self.channel.gone else left) from None
+            # Whoever answers runs in a copy of the context as it is now.
+            request_key.set(self._keys(number))
+            plain = self.direct.plain(line) if self.direct is not None and line else None
+            if plain is not None and self._may_answer(plain):
+                self.owed.begin(plain.id, self._answer(plain))
+                continue
             message = await self._message(line)
             if message is not None:
-                # Handlers run in a copy of the context as it is now.
-                request_key.set(self._keys(number))
+                if plain is not None and self.direct is not None:
+                    self.direct.asked(plain)
                 return SessionMessage(message)
+
+    def _may_answer(self, call: Plain) -> bool:
+        """Whether the SDK need not see `call`, nor would have another one to answer before."""
+        return (
+            self._session.arrived
+            and self.owed.ours
+            and call.id not in self.owed
+            and self.direct is not None
+            and self.direct.may_answer(call)
+        )
+
+    async def _answer(self, call: Plain) -> None:
+        assert self.direct is not None
+        line = await self.direct.answer(call, lambda: self._session.memory, request_key.get())
+        if not self.mute:
+            await self.channel.write(line)
+            self.owed.settle(call.id)
 
     def _over(self, outcome: Outcome) -> StopAsyncIteration:
         self.outcome = outcome
@@ -296,29 +328,23 @@ class _Stream:
             return None
         if isinstance(message, t.JSONRPCRequest):
             if message.method != "subscriptions/listen":
-                self._pending[message.id] = self._pending.get(message.id, 0) + 1
-                self._count()
+                self.owed.take(message.id)
+            if message.method == "initialize" and self.direct is not None:
+                self.direct.forget()
         elif isinstance(message, t.JSONRPCNotification) and message.method == "notifications/cancelled":
-            self.settle((message.params or {}).get("requestId"))
+            self._cancelled((message.params or {}).get("requestId"))
         return message
+
+    def _cancelled(self, number: Any) -> None:
+        """The SDK never answers what its client has cancelled, and neither do we."""
+        if isinstance(number, str | int):
+            if self.direct is not None:
+                self.direct.heard(number, None)
+            self.owed.cancel(number)
 
     async def _refuse(self, code: int, text: str, about: t.RequestId | None = None) -> None:
         error = {"jsonrpc": "2.0", "id": about, "error": {"code": code, "message": text}}
         await self.channel.write(json.dumps(error, separators=(",", ":")).encode() + b"\n")
-
-    def settle(self, answered: Any) -> None:
-        """A request has been answered, or is not to be."""
-        left = self._pending.get(answered, 0) - 1
-        if left > 0:
-            self._pending[answered] = left
-        elif left == 0:
-            del self._pending[answered]
-        self._count()
-        self._answered()
-
-    def _count(self) -> None:
-        self._some.set() if len(self._pending) < UNANSWERED else self._some.clear()
-        self._none.clear() if self._pending else self._none.set()
 
 
 def _id_of(line: bytes) -> t.RequestId | None:
@@ -355,5 +381,8 @@ class _Out:
             return
         await self._stream.channel.write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
         if isinstance(message, t.JSONRPCResponse | t.JSONRPCError):
+            if self._stream.direct is not None:
+                self._stream.direct.heard(message.id, getattr(message, "result", None))
             # Only now: a client that does not read is not read from.
-            self._stream.settle(message.id)
+            if message.id is not None:
+                self._stream.owed.settle(message.id)

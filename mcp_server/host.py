@@ -118,7 +118,7 @@ class Host:
         """The server of a profile. `Invalid` where there is no such profile."""
         chosen = profile(name)
         if chosen.name not in self._served:
-            self._served[chosen.name] = Served(build(memory, chosen), self._feeds)
+            self._served[chosen.name] = Served(build(memory, chosen), self._feeds, chosen)
         return self._served[chosen.name]
 
     # Sessions

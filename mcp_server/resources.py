@@ -16,6 +16,7 @@ from enhanced_memory.client.operations.service import GetMemoryStatus
 from enhanced_memory.client.operations.streams import RecentMessages
 from enhanced_memory.mcp_server.edge import MemoryOf
 from enhanced_memory.mcp_server.fencing import json_text
+from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.tools import contract, exact, reading, shapes
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, as_json
 from enhanced_memory.mcp_server.tools.requests import STATUS, within
@@ -57,11 +58,11 @@ def add_graph(server: FastMCP, memory_of: MemoryOf) -> None:
         return as_json(pruned(await _told(exact.whole(call)), schema_of(contract.Shown)))
 
 
-def add_resources(server: FastMCP, memory_of: MemoryOf) -> None:
+def add_resources(server: FastMCP, memory_of: MemoryOf, sandbox: Sandbox) -> None:
     """Offer single entities and sessions, what changed last, the status, and completion."""
 
     def calling(uri: str) -> Call:
-        return Call(memory_of(), uri)
+        return Call(memory_of(), uri, sandbox=sandbox)
 
     @server.resource(
         ENTITY, name="entity", title="Entity", description="One entity by its name, with its relations",

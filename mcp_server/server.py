@@ -3,7 +3,8 @@
 It keeps no state of its own and can be built many times.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -18,6 +19,9 @@ from enhanced_memory.mcp_server.elicitation import Asking
 from enhanced_memory.mcp_server.profiles import CORE, Profile
 from enhanced_memory.mcp_server.prompts import add_prompts
 from enhanced_memory.mcp_server.resources import INTERNAL, add_graph, add_resources
+from enhanced_memory.mcp_server.sandbox.broker import Sandbox
+from enhanced_memory.mcp_server.sandbox.offering import runs_code
+from enhanced_memory.mcp_server.session import SESSION
 
 __all__ = ["INSTRUCTIONS", "NAME", "build"]
 
@@ -37,8 +41,16 @@ def build(memory_of: MemoryOf, profile: Profile = CORE, launch_of: Callable[[], 
 
     `launch_of` says how the session at hand was launched; for none, no file of the official server is looked for.
     """
+    sandbox = Sandbox()
+
+    @asynccontextmanager
+    async def life(_: FastMCP) -> AsyncGenerator[None]:
+        async with sandbox:
+            yield
+
     server: FastMCP = FastMCP(
         NAME,
+        lifespan=life,
         # The official server has none, and an exact profile is exact.
         instructions=None if profile.exact else INSTRUCTIONS,
         version=version("enhanced-memory"),
@@ -49,10 +61,11 @@ def build(memory_of: MemoryOf, profile: Profile = CORE, launch_of: Callable[[], 
     if not profile.exact:
         server.add_middleware(Asking(profile.tools, memory_of))
     for tool in profile.tools:
-        server.add_tool(exposed(tool, memory_of, exact=profile.exact))
+        if not tool.needs_sandbox or runs_code():
+            server.add_tool(exposed(tool, memory_of, exact=profile.exact, sandbox=sandbox))
     add_graph(server, memory_of)
     if not profile.exact:
-        add_resources(server, memory_of)
+        add_resources(server, memory_of, sandbox)
         add_prompts(server, memory_of)
     return server
 
@@ -92,8 +105,13 @@ class _Arriving(Middleware):
 
     async def _arrived(self, context: MiddlewareContext[Any]) -> None:
         launch = self._launch_of()
-        if launch is None:
-            return
+        if launch is not None:
+            await self._arrive(context, launch)
+        session = SESSION.get(None)
+        if session is not None:
+            session.arrived = True
+
+    async def _arrive(self, context: MiddlewareContext[Any], launch: Launch) -> None:
         inside = context.fastmcp_context
 
         async def progress(done: int, total: int) -> None:

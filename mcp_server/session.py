@@ -30,6 +30,8 @@ class Session:
     """Random; lives as long as the client's own process, and so longer than a host."""
     pid: int = 0
     uid: int = 0
+    arrived: bool = False
+    """Whether nothing is left to be done before its calls can be answered."""
 
 
 SESSION: ContextVar[Session] = ContextVar("session")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from enhanced_memory.mcp_server import door
+
 UNITS = Path(__file__).parents[1] / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 DROP_INS = sorted(UNITS.glob("*.system.conf"))
@@ -118,6 +120,19 @@ def test_the_user_form_holds_nothing_that_would_turn_on_private_users(unit: Path
 
 def test_the_socket_lies_where_clients_look() -> None:
     assert "ListenStream=%t/enhanced-memory/memory-db.sock\n" in (UNITS / "memory-db.socket").read_text()
+
+
+def test_the_host_s_socket_lies_where_relays_look(tmp_path: Path) -> None:
+    assert "ListenStream=%t/enhanced-memory/mcp.sock\n" in (UNITS / "memory-mcp.socket").read_text()
+    runtime = str(tmp_path)  # what %t stands for in the user manager
+    assert door.place({"XDG_RUNTIME_DIR": runtime}) == f"{runtime}/enhanced-memory/mcp.sock"
+
+
+def test_the_host_is_started_by_its_socket_and_starts_no_daemon_inside_itself() -> None:
+    service = (UNITS / "memory-mcp.service").read_text()
+    for line in ("ExecStart=memory-mcp host", "Requires=memory-mcp.socket", "Wants=memory-db.socket"):
+        assert f"\n{line}\n" in service
+    assert "[Install]" not in service
 
 
 def test_the_daemon_is_started_by_its_socket_and_says_when_it_is_ready() -> None:

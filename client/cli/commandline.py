@@ -13,8 +13,10 @@ __all__ = ["CHAPTERS", "every_name", "find_verb", "manual", "read", "verb_parser
 CHAPTERS: dict[str, tuple[str, ...]] = {
     "looking": ("status", "show", "history", "access"),
     "finding": ("search", "list", "messages"),
+    "recalling": ("context", "related", "path"),
     "writing": ("add", "forget", "restore", "purge", "rename", "tag", "untag", "relate", "unrelate", "spaces"),
     "versions": ("log", "diff", "revert", "commit", "snapshots", "journal", "undo", "redo"),
+    "conflicts": ("conflicts",),
     "importing": ("import",),
     "exporting": ("export",),
     "service": ("backup", "verify", "stop"),
@@ -23,6 +25,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "hooks": ("hook",),
     "configuration": ("config",),
     "doctor": ("doctor",),
+    "running": ("run",),
     "manual": ("help",),
 }
 """The verbs by chapter, so that only the chapter of the verb that is used has to be imported."""

@@ -19,6 +19,7 @@ from enhanced_memory.client.cli.exits import OK, PROBLEM
 from enhanced_memory.client.cli.handshake import mcp_clients
 from enhanced_memory.client.cli.output import Paper
 from enhanced_memory.client.cli.reaching import daemon, ownership, socket_file, socket_folder
+from enhanced_memory.client.cli.running import sandbox
 from enhanced_memory.client.cli.surroundings import (
     Finding,
     clock,
@@ -82,6 +83,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     socket_file,
     daemon,
     ownership,
+    sandbox,
     mcp_clients,
 )
 """What is looked at once the settings can be read, in this order."""

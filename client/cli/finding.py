@@ -54,6 +54,8 @@ STREAM_FILTERS = (
     argument("--messages", action="store_true", help="search messages, not entities"),
     argument("--stream", metavar="NAME", help="messages of this stream alone"),
     *STREAM_FILTERS,
+    argument("--count", action="store_true", help="also say how many there are in all"),
+    argument("--explain", action="store_true", help="also show what each score is made of"),
 )
 def search(call: Call) -> Answer:
     """With --messages the filters are --stream, --role, --kind, --speaker, --since and --until."""
@@ -88,6 +90,8 @@ def search(call: Call) -> Answer:
             since=given.since,
             until=given.until,
             at=given.at,
+            count=given.count,
+            explain=given.explain,
         )
         return Answer(lines, lambda paper: _tell_messages_found(paper, lines))
     found = call.memory.search_nodes(
@@ -106,6 +110,8 @@ def search(call: Call) -> Answer:
         details=given.details,
         at=given.at,
         valid_at=given.valid_at,
+        count=given.count,
+        explain=given.explain,
     )
     return Answer(found, lambda paper: _tell_found(paper, found))
 
@@ -125,6 +131,7 @@ def _tell_found(paper: Paper, found: SearchResult) -> None:
         for hit in found.hits
     ]
     paper.table(("id", "name", "type", "score", "says"), rows)
+    _tell_why(paper, {f"#{hit.entity.id}": hit.explained for hit in found.hits}, found.total)
     _tell_cut(paper, found.cut)
 
 
@@ -143,7 +150,17 @@ def _tell_messages_found(paper: Paper, found: MessageSearch) -> None:
         for hit in found.hits
     ]
     paper.table(("message", "stream", "when", "who", "says"), rows)
+    _tell_why(paper, {f"{hit.message.id}": hit.explained for hit in found.hits}, found.total)
     _tell_cut(paper, found.cut)
+
+
+def _tell_why(paper: Paper, explained: dict[str, dict[str, float]], total: int | None) -> None:
+    """What the scores are made of and how many there are, where that was asked for."""
+    for which, parts in explained.items():
+        if parts:
+            paper.line(f"{which}: " + ", ".join(f"{name} {value:.3f}" for name, value in parts.items()), "dim")
+    if total is not None:
+        paper.line(f"{total:,} in all hold a word of it.")
 
 
 def _tell_cut(paper: Paper, cut: bool) -> None:

@@ -1,6 +1,17 @@
 """The table of contents: every operation, lent to `Memory` and `AsyncMemory` under its own name."""
 
-from enhanced_memory.client.operations import entities, relations, search, service, spaces, streams, versions
+from enhanced_memory.client.operations import (
+    branches,
+    conflicts,
+    entities,
+    relations,
+    search,
+    service,
+    skills,
+    spaces,
+    streams,
+    versions,
+)
 from enhanced_memory.client.operations.journal import Journal, Redo, Undo
 from enhanced_memory.client.request import method
 
@@ -29,12 +40,20 @@ class Operations:
     create_relations = method(relations.CreateRelations)
     delete_relations = method(relations.DeleteRelations)
     read_graph = method(relations.ReadGraph)
+    find_related = method(relations.FindRelated)
+    find_path = method(relations.FindPath)
 
     create_space = method(spaces.CreateSpace)
     update_space = method(spaces.UpdateSpace)
     list_spaces = method(spaces.ListSpaces)
     delete_space = method(spaces.DeleteSpace)
     switch = method(spaces.Switch)
+
+    memory_branch = method(branches.MemoryBranch)
+    list_branches = method(branches.ListBranches)
+    diff_branch = method(branches.DiffBranch)
+    merge_branch = method(branches.MergeBranch)
+    discard_branch = method(branches.DiscardBranch)
 
     append_messages = method(streams.AppendMessages)
     recent_messages = method(streams.RecentMessages)
@@ -43,6 +62,7 @@ class Operations:
 
     search_nodes = method(search.SearchNodes)
     search_messages = method(search.SearchMessages)
+    get_context = method(search.GetContext)
 
     memory_history = method(versions.MemoryHistory)
     memory_commit = method(versions.MemoryCommit)
@@ -55,6 +75,14 @@ class Operations:
     journal = method(Journal)
     undo = method(Undo)
     redo = method(Redo)
+
+    detect_conflicts = method(conflicts.DetectConflicts)
+    scan_conflicts = method(conflicts.ScanConflicts)
+    list_conflicts = method(conflicts.ListConflicts)
+    resolve_conflict = method(conflicts.ResolveConflict)
+
+    save_skill = method(skills.SaveSkill)
+    list_skills = method(skills.ListSkills)
 
     hello = method(service.Hello)
     ping = method(service.Ping)

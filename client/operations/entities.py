@@ -10,6 +10,7 @@ from enhanced_memory.client.request import Change, Question
 from enhanced_memory.client.values import (
     At,
     Confidence,
+    ConflictFound,
     Entity,
     EntityInput,
     Filter,
@@ -32,6 +33,8 @@ class Created(Value, frozen=True):
 
     results: list[Outcome]
     space: str = "default"
+    conflicts: list[ConflictFound] = []
+    """What was new conflicts with this; only where the setting `check_conflicts` is on."""
 
 
 class CreateEntities(Change[Created]):

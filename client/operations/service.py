@@ -16,6 +16,9 @@ class Behalf(Value, frozen=True):
     uid: int | None = None
     pid: int | None = None
     scopes: list[str] = []
+    """`read` and `write`; empty: both."""
+    spaces: Annotated[list[str], Meta(max_length=64)] = []
+    """The only spaces that the connection may work in, and be told of; empty: any."""
 
 
 class Welcome(Value, frozen=True):

@@ -72,6 +72,7 @@ class Embedding:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
+        self.settings = settings
         self._kind = settings.embedder
         self._embedder: Embedder | None = None
         self._matrix: Matrix | None = None
@@ -144,6 +145,24 @@ class Embedding:
             if len(page) < PAGE:
                 return
             after = page[-1][0]
+
+    async def ask_all(self, texts: Sequence[str]) -> list[Asked | None]:
+        """The same for several texts at once."""
+        embedder, matrix, model = self._embedder, self._matrix, self._model
+        if embedder is None or matrix is None or model is None or not len(matrix) or not texts:
+            return [None] * len(texts)
+        vectors = await self._run(embedder.embed, list(texts))
+        return [Asked(vector, matrix, model.id) if vector.any() else None for vector in vectors]
+
+    @property
+    def wanted(self) -> bool:
+        """Whether meaning is to be looked at at all."""
+        return self._kind != "none"
+
+    @property
+    def serving(self) -> Model | None:
+        """The model whose vectors answer; None while there is none."""
+        return self._model if self._matrix is not None else None
 
     def _changed(self, touched: Touched) -> None:
         if touched.passage > self._last:

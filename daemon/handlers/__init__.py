@@ -8,7 +8,11 @@ from collections.abc import Collection
 from enhanced_memory.client.operations import Operations
 from enhanced_memory.client.request import HANDLERS, method
 from enhanced_memory.daemon.handlers import (
+    branches,
+    conflicts,
+    context,
     entities,
+    graph,
     journal,
     moving,
     reading,
@@ -16,14 +20,20 @@ from enhanced_memory.daemon.handlers import (
     removal,
     search,
     service,
+    skills,
     spaces,
     streams,
+    uniting,
     versions,
 )
 
 __all__ = [
+    "branches",
     "complete",
+    "conflicts",
+    "context",
     "entities",
+    "graph",
     "journal",
     "moving",
     "reading",
@@ -31,8 +41,10 @@ __all__ = [
     "removal",
     "search",
     "service",
+    "skills",
     "spaces",
     "streams",
+    "uniting",
     "versions",
 ]
 

@@ -41,7 +41,7 @@ from enhanced_memory.daemon.times import millis
 @CreateEntities.handler
 def create_entities(tx: Tx, ask: CreateEntities) -> Created:
     """Each given entity in turn; of two with one name in a call, the second meets the first."""
-    return Created([_create(tx, given, ask.on_existing) for given in ask.entities], tx.space_name)
+    return Created([_create(tx, given, ask.on_existing) for given in ask.entities], tx.space_name, tx.call.conflicts)
 
 
 def _create(tx: Tx, given: EntityInput, on_existing: str) -> Outcome:
@@ -119,7 +119,7 @@ def add_observations(tx: Tx, ask: AddObservations) -> Created:
         state = copy(known.state)
         add(tx, state, given.contents)
         outcomes.append(put(tx, known, state))
-    return Created(outcomes, tx.space_name)
+    return Created(outcomes, tx.space_name, tx.call.conflicts)
 
 
 @UpdateEntity.handler

@@ -1,6 +1,7 @@
 """Filters of requests as conditions of the store: names of conditions and the values that they need."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ from msgspec import UNSET
 from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.values import Filter
 from enhanced_memory.daemon.store.known import TIERS
+from enhanced_memory.daemon.times import millis
 
-__all__ = ["as_json", "entity_conditions", "property_filters"]
+__all__ = ["as_json", "entity_conditions", "message_conditions", "property_filters"]
 
 
 def as_json(values: Iterable[Any]) -> str:
@@ -79,4 +81,29 @@ def entity_conditions(
     if until is not None:
         names.append("updated_until")
         values["updated_until"] = until
+    return names, values
+
+
+def message_conditions(
+    roles: list[str],
+    kinds: list[str],
+    speakers: list[str],
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> tuple[list[str], dict[str, Any]]:
+    """The conditions that messages must meet, and their values."""
+    names: list[str] = []
+    values: dict[str, Any] = {}
+    for name, key, given in (
+        ("of_roles", "roles", roles),
+        ("of_kinds", "kinds", kinds),
+        ("of_speakers", "speakers", speakers),
+    ):
+        if given:
+            names.append(name)
+            values[key] = as_json(given)
+    for name, key, when in (("said_since", "since", since), ("said_until", "until", until)):
+        if when is not None:
+            names.append(name)
+            values[key] = millis(when, key)
     return names, values

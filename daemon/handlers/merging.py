@@ -24,6 +24,7 @@ from enhanced_memory.daemon.store.records import (
     ChangeRecord,
     EntityRecord,
     JournalRecord,
+    MergeRecord,
     MessageRecord,
     NotedRecord,
     RelationRecord,
@@ -60,6 +61,7 @@ class Merging:
             JournalRecord: lambda run: self._report.count("journal_left_out", len(run)),
             SnapshotRecord: lambda run: self._report.count("snapshots_left_out", len(run)),
             UseRecord: lambda run: self._report.count("uses_left_out", len(run)),
+            MergeRecord: lambda run: self._report.count("merges_left_out", len(run)),
         }
 
     def take(self, run: Run) -> None:

@@ -27,8 +27,7 @@ def open_nodes(tx: Tx, ask: OpenNodes) -> Graph:
     found: dict[int, Stored] = {}
     missing: list[Ref] = []
     for ref in ask.names:
-        ids = [ref] if isinstance(ref, int) or ask.scope else tx.entities.meant(ref)
-        known = [one for one in (tx.entities.find(each, ask.scope or None) for each in ids) if one is not None]
+        known = tx.entities.opened(ref, ask.scope or None)
         found |= {one.id: one for one in known}
         if not known:
             missing.append(ref)

@@ -53,6 +53,8 @@ def restore_entities(tx: Tx, ask: RestoreEntities) -> Created:
         known = _deleted(tx, ref)
         expect(known, ask.expected_version)
         state = copy(known.state)
+        for name in ("parent", "resolution"):
+            state.attributes.pop(name, None)  # it stands for itself again
         if ask.as_name is not None:
             state.name = check_name(ask.as_name, "The new name", tx.settings.max_name_chars)
         holder = tx.entities.named(state.name, known.scope)

@@ -1,18 +1,22 @@
 """Search: entities and messages by words and by meaning."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
 
 from enhanced_memory.client.operations.search import MessageSearch, SearchMessages, SearchNodes, SearchResult
 from enhanced_memory.client.values import Hit, MessageHit
 from enhanced_memory.daemon import ranking
-from enhanced_memory.daemon.handlers.filters import as_json, entity_conditions
+from enhanced_memory.daemon.handlers.filters import entity_conditions, message_conditions
 from enhanced_memory.daemon.handlers.moments import look_back
 from enhanced_memory.daemon.handlers.saying import Fit, Wanted, shown_of
 from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.substring import containing, holds
-from enhanced_memory.daemon.store.words import Candidate, match_any, terms
+from enhanced_memory.daemon.store.terms import terms
+from enhanced_memory.daemon.store.words import Candidate
 from enhanced_memory.daemon.times import millis
 
 _AT_LEAST = 100
@@ -20,6 +24,15 @@ _AT_LEAST = 100
 
 _SUBSTRING_BODIES = {False: 1_000, True: 50_000}
 """Bodies opened to look for the query as it stands: where words found too little, and where the caller asks for it."""
+
+_ALWAYS = {"not_expired", "not_quarantined"}
+"""Conditions that nearly everything meets: judged on what was found, where that needs no look at each match."""
+
+_ECHOES = 20
+"""Messages looked at beyond the limit, for those that take the place of others that say the same."""
+
+_COUNTED = 2_000
+"""Entities opened at a time to be counted."""
 
 
 @SearchNodes.handler
@@ -39,19 +52,27 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
     query = ask.query.strip()
     upto = ask.offset + ask.limit
     if not query:
-        found = tx.entities.page(*conditions, key="key_updated", down=True, limit=upto + 1, **values)
-        fits = wants.of(tx, found)
-        found = [shown_of(one, fits[one.id]) for one in found if fits[one.id].wanted]
-        hits = [Hit(entity, 0.0) for entity in entities_of(tx, found[ask.offset : upto], ask.details)]
-        return SearchResult(hits, ["all"], tx.space_name, len(found) > upto)
+        return _all(tx, ask, wants, conditions, values)
 
+    before_the_cut = conditions if set(conditions) - _ALWAYS else []
     exact = tx.entities.named_in_any_scope(query)
     wanted = max(_AT_LEAST, upto * 4)
     while True:
-        candidates, more = tx.words.matching(match_any(query), wanted, tx.view, messages=False)
+        candidates, more = tx.words.matching(
+            query,
+            wanted,
+            tx.view,
+            False,
+            0,
+            *before_the_cut,
+            enough=max(_AT_LEAST // 2, upto * 2),
+            now=tx.now,
+            **values,
+        )
         # Who wants the query as it stands wants text: what is merely near in meaning would make every search find something.
-        candidates, cosines = (candidates, {}) if ask.substring else _meant(tx, candidates, wanted, messages=False)
-        fused = ranking.fused({one.passage: one.score for one in candidates}, cosines)
+        candidates, cosines = (candidates, {}) if ask.substring else meant(tx, candidates, wanted, messages=False)
+        words = {one.passage: one.score for one in candidates}
+        fused = ranking.fused(words, cosines)
         known = tx.entities.many({*(one.entity for one in candidates), *exact}, *conditions, **values)
         fits = wants.of(tx, known.values())
         scored = ranking.by_entity(
@@ -81,21 +102,88 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         more = more or (ask.substring and not complete)
     known = {entity: shown_of(one, fits[entity]) for entity, one in known.items()}
     nothing: tuple[float, list[Candidate]] = (0.0, [])
-    scores = {
-        entity: scored.get(entity, nothing)[0]
-        + ranking.name_bonus(one.state.name, query)
-        + (ranking.SUBSTRING if ask.substring and entity in holding else 0.0)
+    gains = {
+        entity: {
+            "fused": scored.get(entity, nothing)[0],
+            "name": ranking.name_bonus(one.state.name, query),
+            "substring": ranking.SUBSTRING if ask.substring and entity in holding else 0.0,
+        }
+        | ranking.standing(standing_of(tx, one))
         for entity, one in known.items()
     }
+    scores = {entity: sum(each.values()) for entity, each in gains.items()}
     best = sorted(known.values(), key=lambda one: (-scores[one.id], one.id))
     chosen = best[ask.offset : upto]
     tx.call.used += [one.id for one in chosen]
     sought = terms(query)
-    hits = [
-        Hit(entity, round(scores[entity.id], 4), *_where(one, scored.get(entity.id, nothing)[1], sought, query))
-        for one, entity in zip(chosen, entities_of(tx, chosen, ask.details), strict=True)
-    ]
-    return SearchResult(hits, arms, tx.space_name, len(best) > upto or more)
+    hits: list[Hit] = []
+    for one, entity in zip(chosen, entities_of(tx, chosen, ask.details), strict=True):
+        passages = scored.get(entity.id, nothing)[1]
+        explained: dict[str, float] = {}
+        if ask.explain:
+            explained = _arms([one.passage for one in passages], words, cosines) | gains[entity.id]
+        hits.append(Hit(entity, round(scores[entity.id], 4), *_where(one, passages, sought, query), _told(explained)))
+    total = _counted(tx, wants, query, conditions, values) if ask.count else None
+    return SearchResult(hits, arms, tx.space_name, len(best) > upto or more, total)
+
+
+def _all(tx: Tx, ask: SearchNodes, wants: Wanted, conditions: list[str], values: dict[str, Any]) -> SearchResult:
+    """What an empty query finds: everything that meets the filters, newest change first."""
+    upto = ask.offset + ask.limit
+    within = ask.session is not None or ask.agent is not None or ask.minimum_trust is not None
+    wanted = None if ask.count else upto + 1
+    found: list[Stored] = []
+    beyond: tuple[Any, int] | None = None
+    while True:
+        page = tx.entities.page(
+            *conditions, key="key_updated", down=True, limit=_COUNTED if wanted is None or within else wanted, beyond=beyond, **values
+        )  # fmt: skip
+        fits = wants.of(tx, page)
+        found += [shown_of(one, fits[one.id]) for one in page if fits[one.id].wanted]
+        if len(page) < (_COUNTED if wanted is None or within else wanted) or (
+            wanted is not None and len(found) >= wanted
+        ):
+            break
+        beyond = (page[-1].place, page[-1].id)
+    hits = [Hit(entity, 0.0) for entity in entities_of(tx, found[ask.offset : upto], ask.details)]
+    return SearchResult(hits, ["all"], tx.space_name, len(found) > upto, len(found) if ask.count else None)
+
+
+def _counted(tx: Tx, wants: Wanted, query: str, conditions: list[str], values: dict[str, Any]) -> int:
+    ids = sorted(tx.words.entities_with(query, tx.view))
+    return sum(
+        fit.wanted
+        for begin in range(0, len(ids), _COUNTED)
+        for fit in wants.of(
+            tx, tx.entities.many(ids[begin : begin + _COUNTED], *conditions, **values).values()
+        ).values()
+    )
+
+
+def standing_of(tx: Tx, one: Stored) -> ranking.Standing:
+    """How an entity stands, whatever is searched for."""
+    own = one.state.attributes
+    return ranking.Standing(
+        own.get("tier") or 0,
+        own.get("priority", 5),
+        own.get("importance") or 0.0,
+        bool(own.get("pinned")),
+        tx.now - one.updated_at,
+    )
+
+
+def _arms(passages: Iterable[int], words: dict[int, float], cosines: dict[int, float]) -> dict[str, float]:
+    """The best score of each arm for any of the passages."""
+    found: dict[str, float] = {}
+    for name, scores in (("words", words), ("meaning", cosines)):
+        best = max((scores.get(one, 0.0) for one in passages), default=0.0)
+        if best:
+            found[name] = best
+    return found
+
+
+def _told(explained: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in explained.items() if value}
 
 
 def _where(one: Stored, passages: list[Candidate], sought: list[str], query: str) -> tuple[str, list[str]]:
@@ -132,61 +220,69 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     """The words of the query in any message; an empty query finds nothing."""
     look_back(tx, ask.at)
     stream = tx.entities.get(ask.stream).id if ask.stream is not None else 0
-    conditions: list[str] = []
-    values: dict[str, object] = {}
-    for name, key, given in (
-        ("of_roles", "roles", ask.roles),
-        ("of_kinds", "kinds", ask.kinds),
-        ("of_speakers", "speakers", ask.speakers),
-    ):
-        if given:
-            conditions.append(name)
-            values[key] = as_json(given)
-    for name, key, when in (("said_since", "since", ask.since), ("said_until", "until", ask.until)):
-        if when is not None:
-            conditions.append(name)
-            values[key] = millis(when, key)
-    match = match_any(ask.query)
+    conditions, values = message_conditions(ask.roles, ask.kinds, ask.speakers, ask.since, ask.until)
     wanted = max(ranking.POOL, ask.limit * 2)
     while True:
-        candidates, more = tx.words.matching(match, wanted, tx.view, messages=True, stream=stream)
-        pool, cosines = _meant(tx, candidates, wanted, messages=True, stream=stream)
-        known = tx.streams.many([one.message for one in pool], *conditions, **values)
-        streams = tx.entities.many({message.stream for message in known.values()})
-        pool = [one for one in pool if one.message in known and one.entity in streams]
+        candidates, more = tx.words.matching(
+            ask.query,
+            wanted,
+            tx.view,
+            True,
+            stream,
+            *conditions,
+            enough=max(ranking.POOL // 4, ask.limit * 2),
+            **values,
+        )
+        pool, cosines = meant(tx, candidates, wanted, messages=True, stream=stream)
+        heads = tx.streams.heads([one.message for one in pool], *conditions, **values)
+        living = tx.entities.living({head.stream for head in heads.values()})
+        pool = [one for one in pool if one.message in heads and one.entity in living]
         if len(pool) > ask.limit or not more:
             break
         wanted *= 8
-    of = {one.passage: known[one.message] for one in pool}
     lines = [
         ranking.Line(
-            one.passage,
-            one.score,
-            cosines.get(one.passage, 0.0),
-            said.speaker,
-            said.role,
-            len(said.content.split()),
-            said.stream,
+            one.passage, one.score, cosines.get(one.passage, 0.0), head.speaker, head.role, head.length, head.stream,
+            tx.now - head.at, head.importance or 0.0,
         )
         for one in pool
-        for said in (of[one.passage],)
-    ]
+        for head in (heads[one.message],)
+    ]  # fmt: skip
     ranked = ranking.order(ask.query, lines)
+    # What they say is read of those alone that may be told.
+    message_of = {one.passage: one.message for one in pool}
+    near_top = ranked[: ask.limit + _ECHOES]
+    known = tx.streams.many([message_of[one.line.passage] for one in near_top])
+    said = {one.line.passage: known[message_of[one.line.passage]] for one in near_top}
+    chosen = ranking.without_echoes(near_top, {passage: message.content for passage, message in said.items()})[
+        : ask.limit
+    ]
+    streams = tx.entities.many({one.line.stream for one in chosen})
+    words = {one.passage: one.score for one in pool}
     sought = terms(ask.query)
     hits = [
         MessageHit(
-            of[line.passage],
-            streams[line.stream].state.name,
-            round(score, 4),
-            ranking.snippet(of[line.passage].content, sought),
+            said[one.line.passage],
+            streams[one.line.stream].state.name,
+            round(one.score, 4),
+            ranking.snippet(said[one.line.passage].content, sought),
+            _told(_arms([one.line.passage], words, cosines) | one.explained) if ask.explain else {},
         )
-        for line, score in ranked[: ask.limit]
+        for one in chosen
     ]
     arms = ["words", "meaning"] if tx.call.meaning is not None else ["words"]
-    return MessageSearch(hits, arms, tx.space_name, len(ranked) > ask.limit or more)
+    total = _messages_counted(tx, ask, stream, conditions, values) if ask.count else None
+    return MessageSearch(hits, arms, tx.space_name, len(ranked) > ask.limit or more, total)
 
 
-def _meant(
+def _messages_counted(tx: Tx, ask: SearchMessages, stream: int, conditions: list[str], values: dict[str, Any]) -> int:
+    if tx.view.now:
+        return tx.words.count_messages(ask.query, tx.view, stream, *conditions, **values)
+    every, _ = tx.words.matching(ask.query, 1 << 40, tx.view, True, stream)
+    return len(tx.streams.many([one.message for one in every], *conditions, **values))
+
+
+def meant(
     tx: Tx, found: list[Candidate], count: int, messages: bool, stream: int = 0
 ) -> tuple[list[Candidate], dict[int, float]]:
     """What words found together with what is near in meaning, and how near each of them is."""

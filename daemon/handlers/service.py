@@ -16,6 +16,7 @@ from enhanced_memory.client.operations.service import (
 )
 from enhanced_memory.client.wire import PROTOCOL
 from enhanced_memory.daemon import VERSION
+from enhanced_memory.daemon.confinement import narrow
 from enhanced_memory.daemon.handlers.filters import as_json
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.text import check_name, check_text
@@ -43,6 +44,9 @@ def hello(tx: Tx, ask: Hello) -> Welcome:
     if ask.channel not in CHANNELS:
         raise Invalid(f"The channel {ask.channel[:40]!r} is not known.", f"use one of {', '.join(CHANNELS)}")
     peer = tx.call.peer
+    for space in ask.behalf.spaces if ask.behalf is not None else ():
+        check_name(space, "A space's name", 200)
+    peer.confined = narrow(peer, ask)
     peer.client, peer.agent, peer.session = ask.client, ask.agent, ask.session
     peer.channel, peer.space, peer.parent = ask.channel, ask.space, ask.parent
     if ask.behalf is not None:
@@ -65,10 +69,12 @@ def hello(tx: Tx, ask: Hello) -> Welcome:
 @GetMemoryStatus.handler
 def get_memory_status(tx: Tx, ask: GetMemoryStatus) -> Status:
     """What the store holds; the daemon adds how it fares itself."""
-    counts = tx.log.counts()
+    # A confined caller is told of what it sees, and nothing of what else the store holds.
+    confined = tx.call.peer.confined
+    counts = tx.log.counts([layer.space for layer in tx.view.layers] if confined else None)
     types, tiers = tx.entities.by("type"), tx.entities.by("tier")
     saved = 1 - counts["body_bytes"] / counts["body_text_bytes"] if counts["body_text_bytes"] else 0.0
-    backup = tx.log.last_backup()
+    backup = None if confined else tx.log.last_backup()
     return Status(
         server=VERSION,
         store="",
@@ -125,7 +131,7 @@ def subscribe(tx: Tx, ask: Subscribe) -> Subscribed:
     """Events begin with the next change."""
     peer = tx.call.peer
     peer.watched = frozenset(tx.entities.get(ref).id for ref in ask.entities)
-    peer.seen = frozenset((peer.space, *tx.view.names))
+    peer.seen = tx.view.live | {peer.space}
     peer.subscribed = True
     return Subscribed(tx.log.last_change())
 

@@ -1,5 +1,7 @@
 """Spaces: making, listing, retiring, switching."""
 
+from msgspec.structs import replace
+
 from enhanced_memory.client.errors import Denied, Invalid
 from enhanced_memory.client.operations.spaces import (
     CreateSpace,
@@ -23,7 +25,12 @@ def create_space(tx: Tx, ask: CreateSpace) -> Space:
         raise Invalid("'auto' means the space of the project at hand.", "choose another name")
     if ask.parent == ask.name:
         raise Invalid("A space cannot be its own parent.", "name another parent, or none")
-    return tx.spaces.create(ask.name, ask.parent, ask.metadata)
+    known = tx.spaces.find(ask.name)
+    made = tx.spaces.create(ask.name, ask.parent, ask.metadata)
+    if known is not None and known.deleted:
+        with tx.inside(ask.name):
+            tx.relations.bind()  # its parents may have got what its relations only name
+    return made
 
 
 @UpdateSpace.handler
@@ -35,8 +42,11 @@ def update_space(tx: Tx, ask: UpdateSpace) -> Space:
 
 @ListSpaces.handler
 def list_spaces(tx: Tx, ask: ListSpaces) -> SpaceList:
-    """In the order of their making."""
-    return SpaceList(tx.spaces.all(ask.deleted), tx.space_name)
+    """In the order of their making. A confined caller is shown its own, without what is noted about them: that names files."""
+    spaces, confined = tx.spaces.all(ask.deleted), tx.call.peer.confined
+    if confined:
+        spaces = [replace(space, metadata={}) for space in spaces if space.name in confined]
+    return SpaceList(spaces, tx.space_name)
 
 
 @DeleteSpace.handler
@@ -55,5 +65,5 @@ def switch(tx: Tx, ask: Switch) -> Space:
     space = tx.spaces.get(ask.space)
     peer = tx.call.peer
     peer.space, peer.parent = space.name, None
-    peer.seen = frozenset(tx.view.names)
+    peer.seen = tx.view.live
     return space

@@ -1,7 +1,5 @@
 """Streams: appending and reading messages."""
 
-from typing import Any
-
 from enhanced_memory.client.operations.streams import (
     Appended,
     AppendMessages,
@@ -14,7 +12,7 @@ from enhanced_memory.client.operations.streams import (
 )
 from enhanced_memory.client.values import Message
 from enhanced_memory.daemon.handlers import cursors
-from enhanced_memory.daemon.handlers.filters import as_json
+from enhanced_memory.daemon.handlers.filters import message_conditions
 from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
@@ -62,7 +60,7 @@ def _stream(tx: Tx, ask: AppendMessages) -> int:
 @RecentMessages.handler
 def recent_messages(tx: Tx, ask: RecentMessages) -> Messages:
     """The newest, turned round so that they read in order."""
-    conditions, values = _conditions(ask.roles, ask.kinds, [])
+    conditions, values = message_conditions(ask.roles, ask.kinds, [])
     if ask.before is not None:
         conditions.append("before_message")
         values["before"] = ask.before
@@ -74,15 +72,11 @@ def recent_messages(tx: Tx, ask: RecentMessages) -> Messages:
 @MessagesBy.handler
 def messages_by(tx: Tx, ask: MessagesBy) -> Messages:
     """A page in the order asked for. Ordered by tick, messages without one are left out."""
-    conditions, values = _conditions(ask.roles, ask.kinds, ask.speakers)
+    conditions, values = message_conditions(ask.roles, ask.kinds, ask.speakers, ask.since, ask.until)
     for name, value in (("tick_from", ask.tick_from), ("tick_to", ask.tick_to)):
         if value is not None:
             conditions.append(name)
             values[name] = value
-    for name, key, when in (("said_since", "since", ask.since), ("said_until", "until", ask.until)):
-        if when is not None:
-            conditions.append(name)
-            values[key] = millis(when, key)
     if ask.order_by == "tick":
         conditions.append("with_tick")
     if ask.cursor:
@@ -112,20 +106,6 @@ def get_window(tx: Tx, ask: GetWindow) -> Window:
     return Window(
         lines[::-1], spent, tx.streams.count(known.id), summary if isinstance(summary, str) else "", tx.space_name
     )
-
-
-def _conditions(roles: list[str], kinds: list[str], speakers: list[str]) -> tuple[list[str], dict[str, Any]]:
-    names: list[str] = []
-    values: dict[str, Any] = {}
-    for name, key, given in (
-        ("of_roles", "roles", roles),
-        ("of_kinds", "kinds", kinds),
-        ("of_speakers", "speakers", speakers),
-    ):
-        if given:
-            names.append(name)
-            values[key] = as_json(given)
-    return names, values
 
 
 def _cursor(last: Message, order: str) -> str:

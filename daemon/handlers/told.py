@@ -41,6 +41,8 @@ def entity_of(tx: Tx, one: Stored, details: list[Observation]) -> Entity:
         last_confirmed=moment_or_none(own.get("confirmed_at")),
         access_count=one.used,
         last_accessed=moment_or_none(one.used_at or None),
+        parent_entity_id=own.get("parent"),
+        conflict_resolution_method=own.get("resolution"),
         original_size=one.text_bytes,
         compressed_size=one.stored_bytes,
         checksum=f"{one.crc:08x}",

@@ -137,6 +137,10 @@ class Engine(Protocol):
         """The room taken."""
         ...
 
+    def leave(self) -> None:
+        """Tell whoever wants the store that it will be free soon."""
+        ...
+
     async def close(self) -> None:
         """Finish what was begun, then let go of the store."""
         ...

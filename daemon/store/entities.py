@@ -40,6 +40,12 @@ class Entities(Lineage):
             raise self._taken(state.name)
         return self._begin(entity, state, scope, version=1, before=0, act="create")
 
+    def admit(self, entity: int, state: State, scope: str, act: str) -> Stored:
+        """Write an entity that this space does not know under the id that it has elsewhere. `Conflict` where its name is taken."""
+        if self.named(state.name, scope) is not None:
+            raise self._taken(state.name)
+        return self._begin(entity, state, scope, version=1, before=0, act=act)
+
     def change(
         self, old: Stored, state: State, *, act: str = "update", deleted: bool = False, expected: int | None = None
     ) -> Stored:
@@ -70,6 +76,7 @@ class Entities(Lineage):
     ) -> Stored:
         """Write the first row that the caller's space has of an entity."""
         ground = self._ground
+        ground.permit(entity)
         number, space = ground.number, ground.space
         raw, stored = ground.codec.pack(state)
         checksum = crc(raw)
@@ -89,6 +96,7 @@ class Entities(Lineage):
     def _go_on(self, old: Stored, state: State, act: str, deleted: bool) -> Stored:
         """Write the next version of an entity that the caller's space has a row of. A second change in one request goes into the same version."""
         ground = self._ground
+        ground.permit(old.id)
         number, space, rows = ground.number, ground.space, ground.rows
         raw, stored = ground.codec.pack(state)
         checksum = crc(raw)
@@ -148,9 +156,10 @@ class Entities(Lineage):
 
     def _name(self, entity: int, name: str, scope: str) -> None:
         ground = self._ground
-        if ground.rows.all("living_name", space=ground.space, name=name, scope=scope):
+        if not ground.rows.run(
+            "add_name", space=ground.space, name=name, scope=scope, began=ground.number, entity=entity
+        ):
             raise self._taken(name)
-        ground.rows.run("add_name", space=ground.space, name=name, scope=scope, began=ground.number, entity=entity)
 
     def _unname(self, name: str, scope: str) -> None:
         ground = self._ground

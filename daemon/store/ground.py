@@ -1,11 +1,13 @@
 """What every chapter of a transaction stands on: the engine's named queries, who asks, in which view, and the change being made."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
 
-from enhanced_memory.client.errors import Broken, Denied, NotFound
+from enhanced_memory.client.errors import Broken, Conflict, Denied, NotFound
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import Origin
 from enhanced_memory.daemon.call import Call
@@ -13,12 +15,12 @@ from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.views import NOW, Layer, View
 from enhanced_memory.daemon.text import check_text
 
-__all__ = ["Counters", "Ground", "Rows"]
+__all__ = ["DEEPEST", "Counters", "Ground", "Rows"]
 
 MESSAGE_CHARS = 10_000
 """What may be said about a change."""
 
-_DEEPEST = 32
+DEEPEST = 32
 """How many spaces may read through one another."""
 
 
@@ -27,6 +29,9 @@ class Rows(Protocol):
 
     memo: dict[Any, int]
     """Ids of what never changes once it is written; emptied when a transaction is undone."""
+
+    views: dict[str, View]
+    """What was found out of spaces' views; emptied when a space changes. An engine that cannot know when one does keeps none."""
 
     def all(self, name: str, /, *also: str, **values: Any) -> list[tuple[Any, ...]]:
         """Every row."""
@@ -53,6 +58,7 @@ class Counters(msgspec.Struct):
     relation: int = 0
     message: int = 0
     passage: int = 0
+    conflict: int = 0
 
 
 class Ground:
@@ -64,12 +70,15 @@ class Ground:
         self.rows = rows
         self.codec = codec
         self.call = call
+        self._asked = call
         self.now = now
         """Milliseconds since 1970, the same for all of the transaction."""
         self.settings = settings
         self._counters = counters
         self.started = False
         """Whether anything was changed, so that the change has a number."""
+        self.rehearsal = False
+        """Whether all that is written is to be undone once the answer is known: what would happen, and nothing of it."""
         self.ended: list[int] = []
         """The passages that this change ends."""
         self._journal: list[dict[str, Any]] = []
@@ -119,7 +128,7 @@ class Ground:
         if not self.started:
             return
         call = self.call
-        call.change = self.number
+        call.change = self._asked.change = self.number
         self.rows.run(
             "add_change",
             number=self.number,
@@ -181,9 +190,18 @@ class Ground:
 
     def view_of(self, name: str) -> View | None:
         """The view from a space; None where no such space is in use."""
+        known = self.rows.views.get(name)
+        if known is None:
+            known = self._view_of(name)
+            if known is not None:
+                self.rows.views[name] = known
+        return known
+
+    def _view_of(self, name: str) -> View | None:
         row = self.rows.one("space_named", name=name)
         if row is None or row[4]:
             return None
+        only: int = row[5]
         layers: list[Layer] = []
         names: list[str] = []
         at = NOW
@@ -192,11 +210,35 @@ class Ground:
             names.append(row[1])
             if not row[2]:
                 break
-            if len(layers) >= _DEEPEST:
-                raise Broken(f"The spaces under {name!r} read through one another more than {_DEEPEST} deep.")
+            if len(layers) >= DEEPEST:
+                raise Broken(f"The spaces under {name!r} read through one another more than {DEEPEST} deep.")
             at = min(at, row[3]) if row[3] else at
             row = self.rows.one("space_by_id", id=row[2])
-        return View(tuple(layers), tuple(names))
+        return View(tuple(layers), tuple(names), only)
+
+    def permit(self, *entities: int) -> None:
+        """Refuse to change what the caller's space is no branch of. `entities`: what the change is of, one of them being enough."""
+        only = self.view.only
+        if only and only not in entities:
+            raise Denied(
+                f"{self.space_name!r} is a branch of entity {only} alone; nothing else is changed in it.",
+                "`switch` to its parent, or make a branch of the whole space",
+            )
+
+    @contextmanager
+    def inside(self, space: str) -> Generator[None]:
+        """Read and write in another space until the block ends. What is written is part of the same change."""
+        before = self.call, self._view, self._space
+        self.work_in(space)
+        try:
+            yield
+        finally:
+            self.call, self._view, self._space = before
+
+    def work_in(self, space: str) -> None:
+        """Read and write in another space from now on; the change is told as that space's."""
+        self.call = replace(self.call, peer=replace(self.call.peer, space=space, parent=None))
+        self._view, self._space = None, 0
 
     @property
     def space(self) -> int:
@@ -218,10 +260,26 @@ class Ground:
             raise NotFound(f"There is no space {peer.parent!r} to read through to.", "see `list_spaces`")
         return self.add_space(peer.space, parent[0] if parent else 0, 0, "space", msgspec.msgpack.encode({}))
 
-    def add_space(self, name: str, parent: int, pinned: int, kind: str, metadata: bytes) -> int:
-        """Write a new space; its id."""
+    def add_space(self, name: str, parent: int, pinned: int, kind: str, metadata: bytes, entity: int = 0) -> int:
+        """Write a new space; its id. `Conflict` where too many would read through one another."""
+        above, deep = parent, 1
+        while above:
+            row = self.rows.one("space_by_id", id=above)
+            above, deep = row[2] if row else 0, deep + 1
+        if deep > DEEPEST:
+            raise Conflict(
+                f"{deep} spaces would read through one another; {DEEPEST} may.",
+                "merge some of them back into their parents first",
+            )
         self.rows.run(
-            "add_space", name=name, parent=parent, pinned=pinned, kind=kind, metadata=metadata, began=self.number
+            "add_space",
+            name=name,
+            parent=parent,
+            pinned=pinned,
+            kind=kind,
+            entity=entity,
+            metadata=metadata,
+            began=self.number,
         )
         row = self.rows.one("space_named", name=name)
         if row is None:

@@ -103,6 +103,18 @@ class Known:
         plain = [entity for within, entity in found if not within]
         return plain or [entity for _, entity in found]
 
+    def opened(self, ref: Ref, scope: str | None = None) -> list[Stored]:
+        """What an id or a name means, deleted entities left out: several where entities share a name within scopes of their own."""
+        view = self._ground.view
+        if isinstance(ref, str) and len(view.layers) == 1 and view.now:
+            space = view.layers[0].space
+            here = [self.now_of(row) for row in self._ground.rows.all("entities_named", space=space, name=ref)]
+            if scope is not None:
+                return [one for one in here if one.scope == scope]
+            return [one for one in here if not one.scope] or here
+        ids = [ref] if isinstance(ref, int) else self.meant(ref, scope)
+        return [one for one in (self.find(each, scope) for each in ids) if one is not None]
+
     def named_in_any_scope(self, name: str) -> list[int]:
         """The ids of all entities with a name."""
         return [entity for _, entity in self._named(name, self._ground.view)]
@@ -153,6 +165,23 @@ class Known:
             found = {entity: one for entity, one in found.items() if entity in kept}
         return found
 
+    def living(self, ids: Iterable[int]) -> set[int]:
+        """Those of the given entities that the caller's view knows and that are not deleted."""
+        view = self._ground.view
+        if not view.now:
+            return set(self.many(ids))
+        left = set(ids)
+        found: set[int] = set()
+        for _, layer in view:
+            row = self._ground.rows.one(
+                "known_heads", space=layer.space, ids=msgspec.json.encode(sorted(left)).decode()
+            )
+            for entity, deleted in msgspec.json.decode(row[0]) if row else []:
+                left.discard(entity)
+                if not deleted:
+                    found.add(entity)
+        return found
+
     def load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
         """The given entities from the nearest layer that knows each, deleted ones included."""
         left = set(ids)
@@ -169,6 +198,10 @@ class Known:
                     if stored is not None:
                         found[row[0]] = stored
         return found
+
+    def seen(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
+        """What a view knows of the given entities, deleted or not."""
+        return self.load(ids, view)
 
     def page(
         self, *also: str, key: str = "key_id", down: bool = False, limit: int, beyond: tuple[Any, int] | None = None,

@@ -131,9 +131,12 @@ class Log:
             for row in rows
         ]
 
-    def counts(self) -> dict[str, int]:
-        """How many rows of each primitive the store holds."""
-        row = self._ground.rows.one("counts")
+    def counts(self, spaces: list[int] | None = None) -> dict[str, int]:
+        """How many rows of each primitive the store holds, or these spaces of it."""
+        rows = self._ground.rows
+        row = (
+            rows.one("counts") if spaces is None else rows.one("counts_of", spaces=msgspec.json.encode(spaces).decode())
+        )
         names = ("entities", "relations", "messages", "versions", "spaces", "changes", "body_bytes", "body_text_bytes")
         return dict(zip(names, row or (0,) * len(names), strict=True))
 

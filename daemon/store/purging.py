@@ -28,7 +28,19 @@ PART_CHARS = 6
 PARTS = 1000
 """Texts that are sought inside others, the longest first."""
 
-TABLES = ("passages", "properties", "tags", "names", "versions", "messages", "relations", "uses", "entities")
+TABLES = (
+    "merges",
+    "passages",
+    "properties",
+    "tags",
+    "names",
+    "versions",
+    "messages",
+    "relations",
+    "conflicts",
+    "uses",
+    "entities",
+)
 
 
 class Gone(msgspec.Struct):
@@ -59,6 +71,7 @@ class Purging:
     def take(self, entity: int) -> Gone:
         """Remove an entity; what is left to do once for all is in `finish`."""
         ground = self._ground
+        ground.permit(entity)
         rows = ground.rows
         under = {space for space, _ in self._under}
         knowing: list[tuple[int, str]] = [(row[0], row[1]) for row in rows.all("spaces_knowing", entity=entity)]

@@ -18,6 +18,7 @@ __all__ = [
     "Extra",
     "HeaderRecord",
     "JournalRecord",
+    "MergeRecord",
     "MessageRecord",
     "NotedRecord",
     "Record",
@@ -69,6 +70,10 @@ class Attributes(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True)
     quarantined: bool | UnsetType = UNSET
     expires_at: Millis | UnsetType = UNSET
     confirmed_at: Millis | UnsetType = UNSET
+    parent: Id | UnsetType = UNSET
+    """The entity that it was merged into."""
+    resolution: str | UnsetType = UNSET
+    """How a conflict that it was in was resolved."""
     born: Millis | UnsetType = UNSET
     """When it was made, where its space did not have it from the beginning."""
     copied: list[Whole] | UnsetType = UNSET
@@ -117,6 +122,7 @@ class SpaceRecord(msgspec.Struct, tag="space", forbid_unknown_fields=True):
     parent: Number = 0
     pinned: Number = 0
     kind: Literal["space", "branch"] = "space"
+    entity: Number = 0
     metadata: dict[str, Any] = {}
     began: Number = 0
     ended: Number = 0
@@ -212,6 +218,19 @@ class UseRecord(msgspec.Struct, tag="use", forbid_unknown_fields=True):
     last: Millis
 
 
+class MergeRecord(msgspec.Struct, tag="merge", forbid_unknown_fields=True):
+    """What a merge left for the next one."""
+
+    branch: Id
+    target: Id
+    subject: Literal["all", "entity", "relation", "same"]
+    id: Number
+    part: str
+    began: Id
+    base: Number
+    ended: Number = 0
+
+
 Record = (
     HeaderRecord
     | SpaceRecord
@@ -221,6 +240,7 @@ Record = (
     | MessageRecord
     | JournalRecord
     | UseRecord
+    | MergeRecord
     | SnapshotRecord
 )
 

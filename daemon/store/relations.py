@@ -93,9 +93,26 @@ class Relations:
         self._ground.note("relation", edge.id, "create", after=1, entity=from_.id)
         return edge
 
+    def admit(self, edge: Edge, from_: End, to: End) -> Edge:
+        """Write a relation of another space that `find` did not find here, under the id that it has there unless that is in use."""
+        ground = self._ground
+        if any(
+            ground.rows.one("relation_held", space=layer.space, id=edge.id, at=layer.at) for _, layer in ground.view
+        ):
+            return self.create(from_, to, edge.type, edge.strength, edge.metadata)
+        here = msgspec.structs.replace(edge, from_=from_, to=to, space=ground.space)
+        self._write(here)
+        ground.note("relation", edge.id, "create", after=1, entity=from_.id)
+        return here
+
+    def edge(self, row: tuple[Any, ...]) -> Edge:
+        """The edge that a row says."""
+        return self._edge(row)
+
     def delete(self, edge: Edge) -> None:
         """End a relation; one that a parent space holds is hidden here."""
         ground = self._ground
+        ground.permit(edge.from_.id, edge.to.id)
         if edge.space == ground.space:
             self._end(edge)
         if edge.space != ground.space or self._held_below(edge.id):
@@ -121,10 +138,34 @@ class Relations:
         return back
 
     def adopt(self, entity: int, name: str) -> None:
-        """Ends that named an entity before it existed are its own from now on."""
+        """Ends that named an entity before it existed are its own from now on, in the spaces over this one, too.
+
+        Those that see this one as it was, and those that have another entity of that name, keep the name.
+        """
         ground = self._ground
         if ground.rows.one("dangling", name=name) is None:
             return
+        own, here = ground.space, ground.space_name
+        for (space,) in ground.rows.all("dangling_spaces", name=name):
+            row = ground.rows.one("space_by_id", id=space)
+            if space == own or row is None or row[4]:
+                continue
+            view = ground.view_of(row[1])
+            if view is not None and here in view.live and self._entities.named(name, "", view) == entity:
+                with ground.inside(row[1]):
+                    self._adopt(entity, name)
+        self._adopt(entity, name)
+
+    def bind(self) -> None:
+        """Give the ends that are names in this space alone to the entities that have come to be called so meanwhile."""
+        ground = self._ground
+        for (name,) in ground.rows.all("dangling_names", space=ground.space):
+            entity = self._entities.named(name, "")
+            if name and entity is not None:
+                self._adopt(entity, name)
+
+    def _adopt(self, entity: int, name: str) -> None:
+        ground = self._ground
         for edge in self.touching([], names=[name]):
             from_ = End(entity) if edge.from_ == End(0, name) else edge.from_
             to = End(entity) if edge.to == End(0, name) else edge.to
@@ -179,18 +220,28 @@ class Relations:
         outgoing: bool = False,
         incoming: bool = False,
         view: View | None = None,
+        types: Iterable[str] = (),
+        most: int = -1,
     ) -> list[Edge]:
-        """The relations with an end among the given ids or names, in the order of their making. `outgoing` and `incoming` narrow to one side."""
+        """The relations with an end among the given ids or names, in the order of their making. `outgoing` and `incoming` narrow
+        to one side, `types` to these; `most` is how many of each layer are read.
+        """
         view = self._ground.view if view is None else view
         ids = list(ids)
-        if len(ids) == 1 and not names and not outgoing and not incoming:
+        types = list(types)
+        if len(ids) == 1 and not names and not outgoing and not incoming and not types and most < 0:
             return self._seen("relations_of", view, entity=ids[0])
         given = {
             "ids": msgspec.json.encode(sorted(set(ids))).decode(),
             "names": msgspec.json.encode(sorted(set(names))).decode(),
             "outgoing": not incoming,
             "incoming": not outgoing,
+            "most": most,
         }
+        if types:
+            return self._seen(
+                "relations_touching", view, "relation_types", **given, types=msgspec.json.encode(types).decode()
+            )
         return self._seen("relations_touching", view, **given)
 
     def loose(self, view: View | None = None) -> list[Edge]:
@@ -221,11 +272,13 @@ class Relations:
             if all(not end.id or end.id in names for end in (edge.from_, edge.to))
         ]
 
-    def _seen(self, query: str, view: View, **given: Any) -> list[Edge]:
+    def _seen(self, query: str, view: View, *also: str, **given: Any) -> list[Edge]:
         """The edges that the view sees: the nearest layer that has any row of a relation decides, a hiding one included."""
         found: dict[int, Edge] = {}
         for depth, layer in view:
-            rows = self._ground.rows.all(query, space=layer.space, at=layer.at, nearer=view.nearer(depth), **given)
+            rows = self._ground.rows.all(
+                query, *also, space=layer.space, at=layer.at, nearer=view.nearer(depth), **given
+            )
             for row in rows:
                 edge = self._edge(row)
                 found.setdefault(edge.id, edge)
@@ -252,6 +305,7 @@ class Relations:
 
     def _write(self, edge: Edge, deleted: bool = False) -> None:
         ground = self._ground
+        ground.permit(edge.from_.id, edge.to.id)
         ground.rows.run(
             "add_relation",
             space=ground.space,

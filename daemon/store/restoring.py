@@ -1,12 +1,11 @@
 """An export back into a store of its own: same ids, versions, changes, times and origins, and every index as it was."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
 
 from enhanced_memory.client.errors import Invalid
-from enhanced_memory.daemon.store.bodies import Line, crc
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.imports import Report
 from enhanced_memory.daemon.store.rebuilt import Rebuilt
@@ -14,6 +13,7 @@ from enhanced_memory.daemon.store.records import (
     ChangeRecord,
     EntityRecord,
     JournalRecord,
+    MergeRecord,
     MessageRecord,
     NotedRecord,
     RelationRecord,
@@ -21,12 +21,11 @@ from enhanced_memory.daemon.store.records import (
     SpaceRecord,
     UseRecord,
 )
+from enhanced_memory.daemon.store.restored_lines import RestoredLines
+from enhanced_memory.daemon.store.taken import Run, Taken, as_json, missing
 from enhanced_memory.daemon.store.words import word_row
 
 __all__ = ["Restoring"]
-
-Run = Sequence[tuple[int, Any]]
-"""Records of one kind with their places."""
 
 
 class Restoring:
@@ -35,14 +34,16 @@ class Restoring:
     def __init__(self, ground: Ground, report: Report) -> None:
         self._ground = ground
         self._report = report
+        self._taken = Taken(ground, report)
         self._kinds: dict[type[Any], Callable[[Run], None]] = {
             SpaceRecord: self._spaces,
             ChangeRecord: self._changes,
             EntityRecord: self._entities,
             RelationRecord: self._relations,
-            MessageRecord: self._messages,
+            MessageRecord: RestoredLines(self._taken).take,
             JournalRecord: self._journal,
             UseRecord: self._uses,
+            MergeRecord: self._merges,
             SnapshotRecord: self._snapshots,
         }
 
@@ -75,20 +76,21 @@ class Restoring:
             else:
                 known[one.id] = one.name
                 values = {
-                    name: getattr(one, name) for name in ("id", "name", "parent", "pinned", "kind", "began", "ended")
+                    name: getattr(one, name)
+                    for name in ("id", "name", "parent", "pinned", "kind", "entity", "began", "ended")
                 }
                 rows.append(values | {"metadata": msgspec.msgpack.encode(one.metadata)})
-        self._write("spaces", "transfer_space", rows)
+        self._taken.write("spaces", "transfer_space", rows)
 
     def _changes(self, run: Run) -> None:
-        spaces = self._known_spaces()
-        known = {number: "" for number in self._known_changes(one.number for _, one in run)}
+        spaces = self._taken.known_spaces()
+        known = {number: "" for number in self._taken.known_changes(one.number for _, one in run)}
         rows: list[dict[str, Any]] = []
         for place, one in run:
             if one.number in known:
                 self._report.count("unchanged")
             elif one.space not in spaces:
-                self._report.problem(place, _missing("change", one.number, "space", one.space))
+                self._report.problem(place, missing("change", one.number, "space", one.space))
             else:
                 known[one.number] = one.op
                 origin = self._ground.origin(one.origin)
@@ -104,16 +106,16 @@ class Restoring:
                 )
         counters = self._ground.counters
         counters.change = max([counters.change, *(row["number"] for row in rows)])
-        self._write("changes", "add_change", rows)
+        self._taken.write("changes", "add_change", rows)
 
     def _relations(self, run: Run) -> None:
-        spaces = self._known_spaces()
-        changes = self._known_changes(number for _, one in run for number in (one.began, one.ended))
-        entities = self._known_entities(number for _, one in run for number in (one.from_id, one.to_id))
+        spaces = self._taken.known_spaces()
+        changes = self._taken.known_changes(number for _, one in run for number in (one.began, one.ended))
+        entities = self._taken.known_entities(number for _, one in run for number in (one.from_id, one.to_id))
         known: set[tuple[Any, ...]] = set()
         for space in {one.space for _, one in run}:
             known.update(
-                self._ground.rows.all("transfer_known_relations", space=space, ids=_json(one.id for _, one in run))
+                self._ground.rows.all("transfer_known_relations", space=space, ids=as_json(one.id for _, one in run))
             )
         rows: list[dict[str, Any]] = []
         for place, one in run:
@@ -137,7 +139,7 @@ class Restoring:
             if itself in known:
                 self._report.count("unchanged")
             elif gone is not None:
-                self._report.problem(place, _missing("relation", one.id, *gone))
+                self._report.problem(place, missing("relation", one.id, *gone))
             else:
                 known.add(itself)
                 values = {
@@ -158,73 +160,18 @@ class Restoring:
                 rows.append(values | {"type": one.kind, "deleted": one.deleted, "metadata": metadata})
         counters = self._ground.counters
         counters.relation = max([counters.relation, *(row["id"] for row in rows)])
-        self._write("relations", "transfer_relation", rows)
-
-    def _messages(self, run: Run) -> None:
-        ground = self._ground
-        spaces = self._known_spaces()
-        changes = self._known_changes(number for _, one in run for number in (one.began, one.ended))
-        entities = self._known_entities(one.stream for _, one in run)
-        known = {
-            row[0]: row[1:] for row in ground.rows.all("transfer_known_messages", ids=_json(one.id for _, one in run))
-        }
-        rows: list[dict[str, Any]] = []
-        passages: list[tuple[dict[str, Any], str, str]] = []
-        for place, one in run:
-            gone = next(((kind, number) for kind, number, among in (
-                ("space", one.space, spaces), ("entity", one.stream, entities), ("change", one.began, changes),
-                ("change", one.ended or one.began, changes)) if number not in among), None)  # fmt: skip
-            if gone is not None:
-                self._report.problem(place, _missing("message", one.id, *gone))
-                continue
-            raw, body = ground.codec.pack(Line(one.content, one.provider, one.metadata))
-            itself = (one.space, one.stream, one.at, crc(raw))
-            if one.id in known:
-                if known[one.id] == itself:
-                    self._report.count("unchanged")
-                else:
-                    self._report.problem(place, f"there is another message {one.id}")
-                continue
-            known[one.id] = itself
-            names = (
-                "id",
-                "space",
-                "stream",
-                "role",
-                "kind",
-                "speaker",
-                "at",
-                "tick",
-                "importance",
-                "tokens",
-                "began",
-                "ended",
-            )
-            rows.append({name: getattr(one, name) for name in names} | {"crc": crc(raw), "body": body})
-            passage = {
-                "space": one.space,
-                "entity": one.stream,
-                "part": 0,
-                "message": one.id,
-                "began": one.began,
-                "ended": one.ended,
-            }
-            passages.append((passage, one.speaker, one.content))
-        counters = ground.counters
-        counters.message = max([counters.message, *(row["id"] for row in rows)])
-        self._write("messages", "transfer_message", rows)
-        self._index(passages)
+        self._taken.write("relations", "transfer_relation", rows)
 
     def _journal(self, run: Run) -> None:
         numbers = [one.number for _, one in run]
-        changes = self._known_changes(numbers)
-        known = {row[:2]: row[2:] for row in self._ground.rows.all("transfer_known_journal", numbers=_json(numbers))}
+        changes = self._taken.known_changes(numbers)
+        known = {row[:2]: row[2:] for row in self._ground.rows.all("transfer_known_journal", numbers=as_json(numbers))}
         rows: list[dict[str, Any]] = []
         counters = self._ground.counters
         for place, one in run:
             says = (one.subject, one.id, one.act, one.before, one.after)
             if one.number not in changes:
-                self._report.problem(place, _missing("journal entry", one.seq, "change", one.number))
+                self._report.problem(place, missing("journal entry", one.seq, "change", one.number))
             elif known.get((one.number, one.seq), says) != says:
                 self._report.problem(place, f"change {one.number} has another journal entry {one.seq}")
             elif (one.number, one.seq) in known:
@@ -240,17 +187,36 @@ class Restoring:
                     counters.relation = max(counters.relation, one.id)
                 elif one.subject == "messages":
                     counters.message = max(counters.message, one.id, one.after)
-        self._write("journal", "add_journal", rows)
+        self._taken.write("journal", "add_journal", rows)
 
     def _uses(self, run: Run) -> None:
-        entities = self._known_entities(one.entity for _, one in run)
+        entities = self._taken.known_entities(one.entity for _, one in run)
         rows: list[dict[str, Any]] = []
         for place, one in run:
             if one.entity in entities:
                 rows.append({"entity": one.entity, "count": one.count, "last": one.last})
             else:
-                self._report.problem(place, _missing("use", one.entity, "entity", one.entity))
-        self._write("uses", "transfer_use", rows)
+                self._report.problem(place, missing("use", one.entity, "entity", one.entity))
+        self._taken.write("uses", "transfer_use", rows)
+
+    def _merges(self, run: Run) -> None:
+        spaces = self._taken.known_spaces()
+        changes = self._taken.known_changes(number for _, one in run for number in (one.began, one.ended))
+        known = set(self._ground.rows.all("transfer_known_merges"))
+        rows: list[dict[str, Any]] = []
+        for place, one in run:
+            itself = (one.branch, one.target, one.subject, one.id, one.part, one.ended)
+            gone = next(((kind, number) for kind, number, among in (
+                ("space", one.branch, spaces), ("space", one.target, spaces), ("change", one.began, changes),
+                ("change", one.ended or one.began, changes)) if number not in among), None)  # fmt: skip
+            if itself in known:
+                self._report.count("unchanged")
+            elif gone is not None:
+                self._report.problem(place, missing("merge", one.branch, *gone))
+            else:
+                known.add(itself)
+                rows.append(msgspec.structs.asdict(one))
+        self._taken.write("merges", "transfer_merge", rows)
 
     # Entities
 
@@ -270,20 +236,20 @@ class Restoring:
     def _once(self, run: list[tuple[int, EntityRecord]]) -> None:
         """Write records, each of another entity."""
         ground, report = self._ground, self._report
-        spaces = self._known_spaces()
-        changes = self._known_changes(number for _, one in run for number in _numbers(one))
+        spaces = self._taken.known_spaces()
+        changes = self._taken.known_changes(number for _, one in run for number in _numbers(one))
         heads: dict[tuple[int, int], tuple[Any, ...]] = {}
         for space in {one.space for _, one in run}:
-            ids = _json(one.id for _, one in run if one.space == space)
+            ids = as_json(one.id for _, one in run if one.space == space)
             heads |= {(space, row[0]): row for row in ground.rows.all("transfer_heads", space=space, ids=ids)}
         rebuilt: list[tuple[int, Rebuilt]] = []
         for place, one in run:
             head = heads.get((one.space, one.id))
             gone = next((number for number in _numbers(one) if number not in changes), None)
             if one.space not in spaces:
-                report.problem(place, _missing("entity", one.id, "space", one.space))
+                report.problem(place, missing("entity", one.id, "space", one.space))
             elif gone is not None:
-                report.problem(place, _missing("entity", one.id, "change", gone))
+                report.problem(place, missing("entity", one.id, "change", gone))
             elif head is not None and one.versions[-1].version <= head[2]:
                 report.count("unchanged")
             elif head is not None and (
@@ -320,7 +286,7 @@ class Restoring:
             ground.rows.many(name, [row for one in kept for row in one.rows.get(name, ())])
         for one in kept:
             self._end_passages(one)
-        self._index([passage for one in kept for passage in one.passages])
+        self._taken.index([(*passage, "", "") for one in kept for passage in one.passages])
         counters = ground.counters
         counters.entity = max([counters.entity, *(one.record.id for one in kept)])
         report.count("entities", sum(one.record.versions[-1].version == one.record.head for one in kept))
@@ -338,21 +304,9 @@ class Restoring:
                 rows.run("end_passage", id=number, ended=ended)
                 rows.many("add_words_past", [word_row(number, name, body)])
 
-    def _index(self, passages: list[tuple[dict[str, Any], str, str]]) -> None:
-        """Write passages, each with its words, into the index of the present or of the past."""
-        counters = self._ground.counters
-        words: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
-        for row, name, body in passages:
-            counters.passage += 1
-            row["id"] = counters.passage
-            words[bool(row["ended"])].append(word_row(counters.passage, name, body))
-        self._ground.rows.many("transfer_passage", [row for row, _, _ in passages])
-        self._ground.rows.many("add_words", words[False])
-        self._ground.rows.many("add_words_past", words[True])
-
     def _snapshots(self, run: Run) -> None:
-        spaces = self._known_spaces()
-        changes = self._known_changes(number for _, one in run for number in (one.change, one.began))
+        spaces = self._taken.known_spaces()
+        changes = self._taken.known_changes(number for _, one in run for number in (one.change, one.began))
         rows: list[dict[str, Any]] = []
         for place, one in run:
             missing = next((number for number in (one.change, one.began) if number and number not in changes), None)
@@ -361,20 +315,7 @@ class Restoring:
             else:
                 own = {name: getattr(one, name) for name in ("space", "name", "ended", "began")}
                 rows.append(own | {"number": one.change})
-        self._write("snapshots", "transfer_snapshot", rows)
-
-    def _write(self, what: str, query: str, rows: list[dict[str, Any]]) -> None:
-        self._ground.rows.many(query, rows)
-        self._report.count(what, len(rows))
-
-    def _known_spaces(self) -> set[int]:
-        return {row[0] for row in self._ground.rows.all("spaces")}
-
-    def _known_changes(self, numbers: Iterable[int]) -> set[int]:
-        return {row[0] for row in self._ground.rows.all("transfer_known_changes", numbers=_json(numbers))}
-
-    def _known_entities(self, ids: Iterable[int]) -> set[int]:
-        return {row[0] for row in self._ground.rows.all("transfer_known_entities", ids=_json(ids))}
+        self._taken.write("snapshots", "transfer_snapshot", rows)
 
 
 def _numbers(one: EntityRecord) -> set[int]:
@@ -383,11 +324,3 @@ def _numbers(one: EntityRecord) -> set[int]:
         noted.change for version in one.versions for noted in version.observations if isinstance(noted, NotedRecord)
     }
     return noted | {version.began for version in one.versions} | {one.first}
-
-
-def _missing(kind: str, number: int, of: str, missing: int) -> str:
-    return f"{kind} {number} refers to {of} {missing}, which is not there"
-
-
-def _json(numbers: Iterable[int]) -> str:
-    return msgspec.json.encode(sorted(set(numbers))).decode()

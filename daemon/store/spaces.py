@@ -79,12 +79,13 @@ class Spaces:
 
     @staticmethod
     def _space(row: tuple[Any, ...]) -> Space:
-        (number, name, parent, pinned, kind, metadata, ended, at) = row
+        (number, name, parent, pinned, kind, metadata, ended, at, entity, _) = row
         return Space(
             id=number,
             name=name,
             parent=parent,
             pinned_at=pinned or None,
+            entity=entity or None,
             kind=kind,
             created_at=moment_or_none(at),
             deleted=bool(ended),

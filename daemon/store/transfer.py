@@ -46,7 +46,7 @@ class Transfer:
         self._ground = ground
         self._origins: dict[int, dict[str, Any]] = {}
         self._phases: tuple[Callable[[int, Place], Iterator[tuple[dict[str, Any], tuple[int, ...]]]], ...] = (
-            self._header, self._spaces, self._changes, self._entities, self._relations, self._messages, self._journal, self._uses,
+            self._header, self._spaces, self._changes, self._entities, self._relations, self._messages, self._journal, self._uses, self._merges,
             self._snapshots,
         )  # fmt: skip
 
@@ -102,7 +102,7 @@ class Transfer:
             yield {"type": "export", "version": VERSION, "change": at}, (1,)
 
     def _spaces(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
-        for number, name, parent, pinned, kind, metadata, began, ended in self._rows(
+        for number, name, parent, pinned, kind, metadata, began, ended, entity in self._rows(
             "transfer_spaces", after.major, at=at
         ):
             told = {
@@ -112,6 +112,7 @@ class Transfer:
                 "parent": parent,
                 "pinned": pinned,
                 "kind": kind,
+                "entity": entity,
                 "began": began,
                 "ended": ended,
             }
@@ -189,6 +190,13 @@ class Transfer:
         for began, space, name, number, ended in self._rows("transfer_snapshots", after.major, at=at):
             told = {"type": "snapshot", "space": space, "name": name, "change": number, "began": began, "ended": ended}
             yield told, (began,)
+
+    def _merges(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
+        """They have no number of their own: their place is how many of them came before."""
+        names = ("branch", "target", "subject", "id", "part", "began", "base", "ended")
+        for place, row in enumerate(self._ground.rows.all("transfer_merges", at=at), 1):
+            if place > after.major:
+                yield {"type": "merge"} | dict(zip(names, row, strict=True)), (place,)
 
     # Entities
 

@@ -1,10 +1,9 @@
 """A transaction as handlers see it: its footing, and the chapters of what can be said to the store."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
+from enhanced_memory.daemon.store.branches import Branches
+from enhanced_memory.daemon.store.conflicts import Conflicts
 from enhanced_memory.daemon.store.entities import Entities
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.log import Log
@@ -29,9 +28,11 @@ class Tx(Ground):
         self.vectors = Vectors(self)
         self.entities = Entities(self, self.words)
         self.relations = Relations(self, self.entities)
+        self.conflicts = Conflicts(self)
         self.streams = Streams(self, self.words)
         self.spaces = Spaces(self)
         self.snapshots = Snapshots(self)
+        self.branches = Branches(self)
         self.log = Log(self)
         self.forgotten: set[str] = set()
         """What a purge in this transaction took: the texts whose traces are then cleared from the store's files."""
@@ -44,14 +45,3 @@ class Tx(Ground):
     def transfer(self) -> Transfer:
         """The whole store as records; made when asked for, which is rarely."""
         return Transfer(self)
-
-    @contextmanager
-    def inside(self, space: str) -> Generator[None]:
-        """Read and write in another space until the block ends. What is written is part of the same change."""
-        before = self.call, self._view, self._space
-        self.call = replace(self.call, peer=replace(self.call.peer, space=space, parent=None))
-        self._view, self._space = None, 0
-        try:
-            yield
-        finally:
-            self.call, self._view, self._space = before

@@ -103,6 +103,14 @@ class Vectors:
         """The vectors of passages."""
         return {row[0]: row[1] for row in self._ground.rows.all("vectors_of", model=model, ids=_json(passages))}
 
+    def of_entities(self, model: int, after: int, upto: int) -> list[tuple[int, bytes]]:
+        """The vectors of what the living entities of the caller's spaces say, with whose they are, for ids in a range."""
+        spaces = _json(layer.space for layer in self._ground.view.layers)
+        return [
+            (row[0], row[1])
+            for row in self._ground.rows.all("vectors_of_entities", model=model, after=after, upto=upto, spaces=spaces)
+        ]
+
     def passages(self, ids: Iterable[int]) -> list[Candidate]:
         """Passages by their ids, as candidates without a score."""
         return [Candidate(*row) for row in self._ground.rows.all("passages_of", ids=_json(ids))]

@@ -24,6 +24,8 @@ class View:
     layers: tuple[Layer, ...] = ()
     names: tuple[str, ...] = ()
     """The spaces' names, layer by layer."""
+    only: int = 0
+    """In a branch of one entity: that one, which alone may be changed in it."""
 
     def __iter__(self) -> Iterator[tuple[int, Layer]]:
         return iter(enumerate(self.layers))
@@ -39,7 +41,20 @@ class View:
 
     def until(self, number: int) -> "View":
         """The same view as it was after change `number`."""
-        return View(tuple(Layer(layer.space, min(layer.at, number)) for layer in self.layers), self.names)
+        return View(tuple(Layer(layer.space, min(layer.at, number)) for layer in self.layers), self.names, self.only)
+
+    def above(self, depth: int) -> "View":
+        """The nearest `depth` layers alone."""
+        return View(self.layers[:depth], self.names[:depth], self.only)
+
+    def below(self, depth: int) -> "View":
+        """What is seen beneath the nearest `depth` layers."""
+        return View(self.layers[depth:], self.names[depth:])
+
+    @property
+    def live(self) -> frozenset[str]:
+        """The spaces whose next change shows here: not those that are seen as they were."""
+        return frozenset(name for layer, name in zip(self.layers, self.names, strict=True) if layer.at >= NOW)
 
     def name_of(self, space: int) -> str:
         """A layer's name by its space's id."""

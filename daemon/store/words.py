@@ -1,47 +1,27 @@
 """Passages: the searchable text of entities, observations and messages, and the words index over it."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.plan import PLAIN, Step, steps
+from enhanced_memory.daemon.store.terms import expressions, indexable
 from enhanced_memory.daemon.store.views import View
 
-__all__ = ["Candidate", "Words", "indexable", "match_all", "match_any", "terms", "word_row"]
-
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+")
-"""Scripts written without spaces: a run of them is indexed as its overlapping pairs, so that two-character words are found."""
-
-_TERM = re.compile(r"[^\s\0\"'’“”„«»,;:!?()\[\]{}<>|=+*^~`]+")
-
-STOP_WORDS = frozenset(
-    """
-    a about above after again against all am an and any are aren't as at be because been before being below
-    between both but by can can't could couldn't did didn't do does doesn't doing don't down during each few
-    for from further had hadn't has hasn't have haven't having he her here hers herself him himself his how i
-    i'm if in into is isn't it it's its itself just let's me more most my myself no nor not now of off on once
-    only or other our ours out over own same she should so some such than that that's the their theirs them
-    then there there's these they this those through to too under until up very was wasn't we were weren't what
-    what's when where which while who whom why will with won't would wouldn't you your yours yourself t s m d
-    ll re ve
-    """.split()  # noqa: SIM905 - a list of words reads better as words
-)
-"""English words, and what an apostrophe leaves of some, that say nothing of what is sought.
-
-FTS5 reads a term's whole list: an OR with these costs half a second at a million rows.
-"""
-
-MAX_TERMS = 64
+__all__ = ["Candidate", "Words", "word_row"]
 
 OF_ENTITIES = "bm25(2.0, 1.0, 0.0, 0.0)"
-OF_MESSAGES = "bm25(1.0, 1.0, 0.3, 0.5)"
+OF_MESSAGES = "bm25(1.0, 1.0, 0.4, 0.5)"
 """What a word weighs in the columns name, body, near and dates (measured on conversations: docs/decisions/0021-ranking.md)."""
 MAX_CANDIDATES = 200_000
 
+PROBED = 250
+"""Passages of a word that are looked at from each end of the index to tell how common it is."""
 
-class Candidate(msgspec.Struct):
+
+class Candidate(msgspec.Struct, array_like=True):
     """A passage that matched: whose it is and how well. A higher score is better."""
 
     passage: int
@@ -110,30 +90,114 @@ class Words:
         self._ground.rows.run("scour_words_past")
 
     def matching(
-        self, match: str, limit: int, view: View, messages: bool, stream: int = 0
+        self,
+        query: str,
+        limit: int,
+        view: View,
+        messages: bool,
+        stream: int = 0,
+        *also: str,
+        enough: int = 0,
+        **values: Any,
     ) -> tuple[list[Candidate], bool]:
-        """The passages that match best and are seen in `view`, best first, and whether there may be more.
+        """The passages that answer `query` best and are seen in `view`, best first, and whether there may be more.
 
-        The index holds every space: what the view does not see is taken out, and the index asked for more until `limit` is
-        met or nothing is left. A view of the past also asks the index of what has ended.
+        `also` names conditions that they, or whose they are, must meet, with their `values`: they are judged before the cut
+        in a view of the present; in one of the past they are left to the caller. Once `enough` are found (`limit`, unless
+        given) nothing weaker is looked for.
         """
-        if not match or not view.layers:
+        asked = expressions(query)
+        if not asked or not view.layers:
             return [], False
-        rows_of = self._ground.rows.all
-        weights = OF_MESSAGES if messages else OF_ENTITIES
-        asked = max(limit * 2, 100)
+        if not view.now:
+            return self._matching_then(Step(" OR ".join(asked)), limit, view, messages, stream)
+        found: dict[int, Candidate] = {}
+        more = False
+        plan = self._plan(asked)
+        for place, step in enumerate(plan, 1):
+            fresh, cut = self._matching_now(step, limit, view, messages, stream, *also, **values)
+            for one in fresh:
+                if one.passage not in found or found[one.passage].score < one.score:
+                    found[one.passage] = one
+            more = more or cut or bool(step.floor)
+            if len(found) >= (enough or limit):
+                more = more or place < len(plan)
+                break
+        best = sorted(found.values(), key=lambda one: (-one.score, one.passage))
+        return best[:limit], more or len(best) > limit
+
+    def _plan(self, asked: list[str]) -> list[Step]:
+        """How to put a query to the index: as it is, while that is small."""
+        row = self._ground.rows.one("passage_span")
+        first, last = (row[0], row[1]) if row else (0, 0)
+        total = last - first + 1
+        if total <= PLAIN:
+            return [Step(" OR ".join(asked))]
+        counts: dict[str, int] = {}
+        told = self._ground.rows.one("term_spans", terms=_json(asked), limit=PROBED)
+        spans: list[tuple[str, int, int, int]] = msgspec.json.decode(told[0]) if told else []
+        for one, count, upto, downto in spans:
+            # As dense as the passages looked at, from both ends, say it is in between.
+            looked_at = (upto - first + 1) + (last - downto + 1)
+            counts[one] = count if count < PROBED else max(count, min(total, 2 * PROBED * total // max(1, looked_at)))
+        return steps(counts, total, last)
+
+    def _matching_now(
+        self, step: Step, limit: int, view: View, messages: bool, stream: int, *also: str, **values: Any
+    ) -> tuple[list[Candidate], bool]:
+        """What one expression finds; more is asked for while what the view does not see takes the places of what it does."""
+        name = "words_match" if not also else "words_match_messages" if messages else "words_match_entities"
+        wanted = limit if len(view.layers) == 1 else limit * 2
         while True:
-            rows = rows_of("words_match", match=match, limit=asked, weights=weights)
-            exhausted = len(rows) < asked
-            if not view.now:
-                past = rows_of("words_past_match", match=match, limit=asked, weights=weights)
-                exhausted = exhausted and len(past) < asked
-                rows = sorted(rows + past, key=lambda row: -row[1])
-            wanted = [Candidate(*row) for row in rows if bool(row[5]) is messages and (not stream or row[3] == stream)]
-            found = self.seen(wanted, view)
-            if len(found) >= limit or exhausted or asked >= MAX_CANDIDATES:
-                return found[:limit], len(found) > limit or not exhausted
-            asked *= 8
+            rows = self._rows(name, step, wanted, view, messages, stream, *also, **values)
+            found = self.seen(rows, view)
+            if len(found) >= limit or len(rows) < wanted or wanted >= MAX_CANDIDATES:
+                return found[:limit], len(rows) == wanted
+            wanted *= 8
+
+    def _matching_then(
+        self, step: Step, limit: int, view: View, messages: bool, stream: int
+    ) -> tuple[list[Candidate], bool]:
+        """The same in a view of the past, which also asks the index of what has ended."""
+        wanted = max(limit * 2, 100)
+        while True:
+            now = self._rows("words_match", step, wanted, view, messages, stream)
+            then = self._rows("words_past_match", step, wanted, view, messages, stream)
+            found = self.seen(sorted(now + then, key=lambda one: (-one.score, one.passage)), view)
+            cut = len(now) == wanted or len(then) == wanted
+            if len(found) >= limit or not cut or wanted >= MAX_CANDIDATES:
+                return found[:limit], len(found) > limit or cut
+            wanted *= 8
+
+    def _rows(
+        self, name: str, step: Step, limit: int, view: View, messages: bool, stream: int, *also: str, **values: Any
+    ) -> list[Candidate]:
+        row = self._ground.rows.one(
+            name, *also, match=step.match, floor=step.floor, limit=limit, weights=OF_MESSAGES if messages else OF_ENTITIES,
+            spaces=_json(layer.space for _, layer in view), messages=messages, stream=stream, **values,
+        )  # fmt: skip
+        return msgspec.json.decode(row[0], type=list[Candidate]) if row else []
+
+    def count_messages(self, query: str, view: View, stream: int, *also: str, **values: Any) -> int:
+        """How many messages of a view of the present hold any word of `query` and meet the conditions."""
+        asked = expressions(query)
+        if not asked or not view.layers:
+            return 0
+        row = self._ground.rows.one(
+            "count_words_messages", *also, match=" OR ".join(asked), spaces=_json(layer.space for _, layer in view),
+            stream=stream, **values,
+        )  # fmt: skip
+        return row[0] if row else 0
+
+    def entities_with(self, query: str, view: View) -> set[int]:
+        """Every entity of which the view sees a passage with any word of `query`."""
+        asked = expressions(query)
+        if not asked or not view.layers:
+            return set()
+        step = Step(" OR ".join(asked))
+        names = ["words_every"] if view.now else ["words_every", "words_past_every"]
+        rows = [one for name in names for one in self._rows(name, step, -1, view, False, 0)]
+        return {one.entity for one in self.seen(rows, view)}
 
     def seen(self, found: list[Candidate], view: View) -> list[Candidate]:
         """Those of `found` that the view sees: begun and not ended in one of its layers, and not hidden by a nearer one."""
@@ -160,41 +224,5 @@ def word_row(passage: int, name: str, body: str, near: str = "", dates: str = ""
     return {"id": passage, "name": indexable(name), "body": indexable(body), "near": indexable(near), "dates": dates}
 
 
-def indexable(text: str) -> str:
-    """`text` as the index takes it: runs of Chinese, Japanese and Korean characters as overlapping pairs."""
-    if text.isascii():
-        return text
-    return _CJK.sub(lambda run: " " + " ".join(_pairs(run.group())) + " ", text)
-
-
-def _pairs(run: str) -> list[str]:
-    return [run[at : at + 2] for at in range(max(1, len(run) - 1))]
-
-
-def terms(query: str) -> list[str]:
-    """What a query asks for: its words without stop words (all of them, if it has no others), once each."""
-    found = [term.strip(".-_/\\&%$#@") for term in _TERM.findall(query)]
-    found = [term for term in dict.fromkeys(found) if any(char.isalnum() for char in term)]
-    telling = [term for term in found if term.lower() not in STOP_WORDS]
-    return (telling or found)[:MAX_TERMS]
-
-
-def match_any(query: str) -> str:
-    """A query of the words index for passages with any of the words of `query`; empty where it has none.
-
-    Every term is quoted, so nothing that a user types is an operator.
-    """
-    return " OR ".join(_quoted(term) for term in terms(query))
-
-
-def match_all(query: str) -> str:
-    """The same for passages with all of them."""
-    return " AND ".join(_quoted(term) for term in terms(query))
-
-
-def _quoted(term: str) -> str:
-    parts = indexable(term).split()
-    quoted = ['"' + part.replace('"', '""') + '"' for part in parts]
-    if len(quoted) == 1:
-        return quoted[0] + ("*" if len(parts[0]) == 1 and _CJK.fullmatch(parts[0]) else "")
-    return "(" + " AND ".join(quoted) + ")"
+def _json(values: Iterable[Any]) -> str:
+    return msgspec.json.encode(list(values)).decode()

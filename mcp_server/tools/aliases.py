@@ -1,6 +1,6 @@
 """Other names for arguments, because models guess: one table, tool by tool. An exact profile does not know them.
 
-A path says where the names stand: `""` for the arguments themselves, `observations[]` for each item of that list. A
+A path says where the names stand: `""` for the arguments themselves, `observations[]` for each item of that list, `entity_data` for that map. A
 name
 that the tool has is never replaced, nor is one that was given beside its alias.
 """
@@ -70,6 +70,8 @@ ALIASES: Mapping[str, Mapping[str, Names]] = {
     "journal": {"": {"of": ("entity", "entityName", "entity_name"), "limit": ("n", "count")}},
     "undo": {"": {"change": ("number", "id"), "dry_run": ("dryRun",)}},
     "redo": {"": {"change": ("number", "id"), "dry_run": ("dryRun",)}},
+    "detect_conflicts": {"": {"entity_data": ("entity", "entityData", "data")}, "entity_data": _ENTITY},
+    "resolve_conflict": {"": {"conflict": ("id", "conflict_id"), "action": ("resolution", "strategy")}},
     "update_entity": {
         "": {"entity": ("name", "entityName", "entity_name", "id"), "type": ("entityType", "entity_type")}
     },
@@ -95,6 +97,8 @@ def meant(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
             items = cast("list[Any]", arguments[key])
             told = [_renamed(cast("dict[str, Any]", item), names) if isinstance(item, dict) else item for item in items]
             arguments = arguments | {key: told}
+        elif isinstance(arguments.get(key), dict):
+            arguments = arguments | {key: _renamed(cast("dict[str, Any]", arguments[key]), names)}
     return arguments
 
 

@@ -5,8 +5,9 @@ An exact profile drops from the value whatever the tool's contract does not name
 aliases. Any other escapes in the text what a reader would not see.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -16,10 +17,11 @@ from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.request import Change, Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.mcp_server.fencing import json_text
+from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.tools.aliases import meant
 from enhanced_memory.mcp_server.tools.schema import form, pruned, read, schema_of
 
-__all__ = ["Call", "Structured", "Tool", "as_is", "as_json"]
+__all__ = ["Call", "Choice", "Structured", "Tool", "as_is", "as_json"]
 
 A = TypeVar("A")
 
@@ -32,6 +34,21 @@ CORE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A question with several answers, put to a person."""
+
+    question: str
+    argument: str
+    """The argument that the answer gives."""
+    options: Mapping[str, Any]
+    """Its values by what a person chooses."""
+
+
+async def _untold(done: int, total: int, says: str) -> None:
+    """Where nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One tool call under way: whose memory it is for, and which tool the changes are noted under."""
 
@@ -40,10 +57,19 @@ class Call:
     exact: bool = False
     key: str = ""
     """What makes a repeat of this very call known as one; empty where the client's side repeats nothing."""
+    progress: Callable[[int, int, str], Awaitable[None]] = _untold
+    """Tells the client how far a long call is."""
+    sandbox: Sandbox | None = None
+    """Where code is run; none where it is not."""
+    changes: Counter[str] = field(default_factory=Counter[str], repr=False)
+    """How many changes of each operation the call has made: a repeat makes them in the same order."""
 
     async def ask(self, request: Request[A]) -> A:
         """The daemon's answer to `request`, or its error. A change that a client's side repeats is applied once."""
-        key = f"{self.key}:{request.op}" if self.key and isinstance(request, Change) else None
+        key = None
+        if self.key and isinstance(request, Change):
+            self.changes[request.op] += 1
+            key = f"{self.key}:{request.op}:{self.changes[request.op]}"
         return await self.memory.send(request, tool=self.tool, key=key)
 
     @property
@@ -88,6 +114,10 @@ class Tool:
     """What of the answer its text tells: plain text as it is, anything else as JSON."""
     question: Callable[[Any, Settings], str] | None = None
     """What a person should be asked before the tool is carried out with these arguments; empty: nothing."""
+    chooses: Callable[[AsyncMemory, Any], Awaitable[Choice | None]] | None = None
+    """What a person should choose before the tool is carried out with these arguments; None: nothing."""
+    needs_sandbox: bool = False
+    """Whether it runs code, and so is offered only where something holds that."""
     reads: bool = False
     destroys: bool = False
     repeatable: bool = False

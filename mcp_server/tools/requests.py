@@ -7,14 +7,39 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.operations import entities, journal, search, service, spaces, streams, versions
+from enhanced_memory.client.operations import (
+    entities,
+    journal,
+    relations,
+    search,
+    service,
+    skills,
+    spaces,
+    streams,
+    versions,
+)
 from enhanced_memory.client.request import Question, Request
+from enhanced_memory.mcp_server.sandbox.offering import told_isolation
 from enhanced_memory.mcp_server.tools.budget import size_of
+from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
+from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
 
-LISTS = ("hits", "messages", "versions", "entities", "rows", "entries", "snapshots", "effects")
+LISTS = (
+    "hits",
+    "items",
+    "found",
+    "skills",
+    "messages",
+    "versions",
+    "entities",
+    "rows",
+    "entries",
+    "snapshots",
+    "effects",
+)
 """Under which key an answer holds what there may be too much of."""
 
 
@@ -86,6 +111,8 @@ async def _status(call: Call, request: service.GetMemoryStatus) -> Structured:
     here = next((space for space in listed.spaces if space.name == listed.current), None)
     noted = here.metadata if here is not None else {}
     shown: Structured = msgspec.to_builtins(status) | {"state": status.state}
+    if call.sandbox is not None:
+        shown["sandbox"] = await told_isolation(call.sandbox, call.settings)
     if "mirror" in noted:
         shown["mirror"] = noted["mirror"]
     if "imported" in noted:
@@ -117,7 +144,31 @@ STATUS = Tool(
     repeatable=True,
 )
 
+
+async def _context(call: Call, request: search.GetContext) -> Structured:
+    """The items with where each comes from; their text once, as data."""
+    shown: Structured = msgspec.to_builtins(await call.ask(request))
+    del shown["text"]
+    for item in shown["items"]:
+        origin = item.pop("origin", None) or {}
+        item |= {key: origin[key] for key in ("agent", "session", "trust", "tool") if origin.get(key)}
+        del item["tokens"]
+    return within(shown, call.budget)
+
+
+CONTEXT = Tool(
+    name=search.GetContext.op,
+    title="Get context",
+    description="Context for a turn: pinned, relevant, recent and state, each once, within a token budget.",
+    takes=search.GetContext,
+    ask=_context,
+    hidden=frozenset({"minimum_trust"}),
+    reads=True,
+    repeatable=True,
+)
+
 CORE = (
+    CONTEXT,
     request_tool(
         streams.AppendMessages,
         "Append messages",
@@ -139,6 +190,8 @@ CORE = (
         "Revert an entity to an earlier version (number, time or snapshot), by a new version.",
         repeatable=True,
     ),
+    DETECT,
+    EXECUTE_CODE,
     STATUS,
 )
 
@@ -163,6 +216,43 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Get window",
             "Window: the last messages of a stream that fit a count and a token budget.",
         ),
+    ),
+    "versions": (
+        request_tool(
+            versions.MemoryCommit,
+            "Memory commit",
+            "Commit: give what this space knows now a name (a snapshot) that may stand wherever a time may.",
+        ),
+        request_tool(versions.ListSnapshots, "List snapshots", "List the snapshots of this space, the newest first."),
+        request_tool(
+            versions.MemoryDiff,
+            "Memory diff",
+            "Diff of an entity between two versions, times or snapshots: observations, properties, tags, relations.",
+        ),
+        request_tool(
+            versions.GraphAt,
+            "Graph at",
+            "The graph as it was known at a change, a time or a snapshot, page by page.",
+        ),
+        request_tool(
+            journal.Journal,
+            "Journal",
+            "Journal: what was changed, by whom, when, why and what it touched, newest first.",
+        ),
+        request_tool(
+            journal.Undo,
+            "Undo",
+            "Undo a change, or all by an agent or session since a time. Tells what would happen unless dry_run is false.",
+            always=("dry_run", "conflicts"),
+            destroys=True,
+        ),
+        request_tool(
+            journal.Redo,
+            "Redo",
+            "Redo what was undone. Tells what would happen unless dry_run is false.",
+            always=("dry_run", "conflicts"),
+        ),
+        *CONFLICTS,
     ),
     "entities": (
         request_tool(
@@ -203,41 +293,24 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             repeatable=True,
         ),
     ),
-    "versions": (
+    "skills": (
         request_tool(
-            versions.MemoryCommit,
-            "Memory commit",
-            "Commit: give what this space knows now a name (a snapshot) that may stand wherever a time may.",
-        ),
-        request_tool(versions.ListSnapshots, "List snapshots", "List the snapshots of this space, the newest first."),
-        request_tool(
-            versions.MemoryDiff,
-            "Memory diff",
-            "Diff of an entity between two versions, times or snapshots: observations, properties, tags, relations.",
+            skills.SaveSkill, "Save skill", "Save a skill: code under a name, to be run again.", repeatable=True
         ),
         request_tool(
-            versions.GraphAt,
-            "Graph at",
-            "The graph as it was known at a change, a time or a snapshot, page by page.",
+            skills.ListSkills,
+            "List skills",
+            "List skills: what each does and takes, how often it ran and how it fared.",
         ),
+        RUN_SKILL,
+    ),
+    "graph": (
         request_tool(
-            journal.Journal,
-            "Journal",
-            "Journal: what was changed, by whom, when, why and what it touched, newest first.",
+            relations.FindRelated,
+            "Find related",
+            "Related entities within some steps, by relation types and direction.",
         ),
-        request_tool(
-            journal.Undo,
-            "Undo",
-            "Undo a change, or all by an agent or session since a time. Tells what would happen unless dry_run is false.",
-            always=("dry_run", "conflicts"),
-            destroys=True,
-        ),
-        request_tool(
-            journal.Redo,
-            "Redo",
-            "Redo what was undone. Tells what would happen unless dry_run is false.",
-            always=("dry_run", "conflicts"),
-        ),
+        request_tool(relations.FindPath, "Find path", "Path: the shortest way between two entities over relations."),
     ),
     "admin": (
         request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),

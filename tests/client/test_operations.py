@@ -69,6 +69,9 @@ def relations(call: Call, home: Path) -> None:
     assert [(one.from_, one.to, one.type, one.strength, one.metadata) for one in graph.relations] == [
         ("A", "B", "knows", 0.5, {"since": 1990})
     ]
+    assert [(one.entity.name, one.distance) for one in call("find_related", "A", types=["knows"]).found] == [("B", 1)]
+    path = call("find_path", "B", "A")
+    assert ([one.name for one in path.entities], [one.type for one in path.relations]) == (["B", "A"], ["knows"])
     assert call("delete_relations", [edge]).removed == 1
 
 
@@ -98,7 +101,12 @@ def streams(call: Call, home: Path) -> None:
     ]
     assert call("messages_by", "talk", since=at + timedelta(seconds=9)).messages[0].at == at + timedelta(seconds=9)
     assert [one.content for one in call("get_window", "talk", messages=3).messages] == ["line 7", "line 8", "line 9"]
-    assert [one.message.content for one in call("search_messages", "line", stream="talk", limit=3).hits]
+    hits = call("search_messages", "line", stream="talk", limit=3, count=True, explain=True)
+    assert (len(hits.hits), hits.total) == (3, 10)
+    assert all({"words", "fused"} <= hit.explained.keys() for hit in hits.hits)
+    context = call("get_context", "line", stream="talk", recent=2, tokens=500)
+    assert [one.text for one in context.items if one.part == "recent"] == ["line 8", "line 9"]
+    assert context.tokens <= 500
 
 
 def search(call: Call, home: Path) -> None:
@@ -126,7 +134,27 @@ def service(call: Call, home: Path) -> None:
     assert call("subscribe").change == call("unsubscribe").change
 
 
-CHAPTERS = [entities, relations, spaces, streams, search, service]
+def time(call: Call, home: Path) -> None:
+    call("create_entities", [EntityInput("Ada", "person", ["first"])])
+    taken = call("memory_commit", "then", message="why")
+    assert (taken.name, taken.message) == ("then", "why")
+    call("add_observations", [ObservationsInput("Ada", ["second"])])
+    assert call("open_nodes", ["Ada"], at="then").entities[0].observations == ["first"]
+    assert call("search_nodes", "Ada", at=taken.change).hits[0].entity.observations == ["first"]
+    assert call("graph_at", "then").entities[0].observations == ["first"]
+    found = call("memory_diff", "Ada", 1, 2, unified=True)
+    assert (found.added, "+- second" in found.text, found.old.version) == (["second"], True, 1)
+    entry = call("journal", of="Ada").entries[0]
+    assert [(one.act, one.name, one.after) for one in entry.deeds] == [("update", "Ada", 2)]
+    assert call("undo", entry.change).effects[0].removed == ["second"]
+    assert call("undo", entry.change, dry_run=False).change == entry.change + 1
+    assert call("redo", dry_run=False).changes == [entry.change]
+    assert call("memory_revert", "Ada", 1).version == 5
+    assert [one.name for one in call("list_snapshots").snapshots] == ["then"]
+    assert call("delete_snapshot", "then").change == taken.change
+
+
+CHAPTERS = [time, entities, relations, spaces, streams, search, service]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.__name__)

@@ -47,7 +47,6 @@ from enhanced_memory.daemon.store import transfer
 from enhanced_memory.daemon.store.records import Attributes, Extra, NotedRecord, VersionRecord
 from enhanced_memory.daemon.store.records import Record as Record_
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
-from enhanced_memory.daemon.store.words import match_any
 
 assert handlers.__all__  # importing the chapters registers them
 
@@ -147,11 +146,9 @@ class Store:
                 ],
                 [[message for message in tx.streams.read(one, limit=1000, view=view)] for one in ids],
                 sorted(
-                    (one.entity, one.part, one.message, one.began, one.ended)
+                    (one.entity, one.part, one.message, one.began, one.ended, round(one.score, 6))
                     for messages in (False, True)
-                    for one in tx.words.matching(
-                        match_any("tea chess rain line version ünïcode 北京"), 1000, view, messages
-                    )[0]
+                    for one in tx.words.matching("tea chess rain line version ünïcode 北京", 1000, view, messages)[0]
                 ),
             )
 

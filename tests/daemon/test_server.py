@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -23,6 +24,7 @@ from enhanced_memory.client.errors import Denied
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.operations.spaces import Switch
 from enhanced_memory.client.values import EntityInput
+from enhanced_memory.daemon.store.sqlite.file import Owned
 
 Serve = Callable[..., Any]
 ROOT = pytest.mark.skipif(os.getuid() != 0, reason="root alone can act as another user")
@@ -392,6 +394,19 @@ def test_a_second_daemon_on_the_same_store_is_refused(serve: Serve) -> None:
     assert f"process {daemon.process.pid}" in daemon.log.read_text()
     assert not (daemon.folder / "run" / "other.sock").exists()
     assert daemon.fine()
+
+
+def test_a_store_that_will_be_free_soon_is_waited_for(serve: Serve) -> None:
+    """One that answers what it took may take longer than anybody waits for a daemon that is there to stay."""
+    folder = Path(tempfile.mkdtemp(prefix="em-", dir="/tmp"))
+    held = Owned(folder / "memory.db")
+    held.leave()
+    second = serve(folder=folder, wait=False, connect_timeout_s=0.4)
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.process.wait(2)  # ten times what it would wait otherwise
+    held.release()
+    second.ready()
+    assert second.fine()
 
 
 def test_a_daemon_that_is_still_opening_its_store_is_not_taken_for_a_stale_socket(serve: Serve, tmp_path: Path) -> None:

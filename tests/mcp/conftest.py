@@ -1,17 +1,19 @@
 """A daemon of its own for each test file, a space of its own for each test, and the server in both protocol eras."""
 
+import asyncio
 import itertools
 import json
 import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,10 @@ from fastmcp.client.transports import FastMCPTransport
 
 from enhanced_memory.client import AsyncMemory, Memory, Settings
 from enhanced_memory.client.errors import Unavailable
+from enhanced_memory.mcp_server.channel import Channel
+from enhanced_memory.mcp_server.edge import Outcome, Served
 from enhanced_memory.mcp_server.server import build
+from enhanced_memory.mcp_server.session import Session
 
 Environment = dict[str, str]
 Tell = Callable[..., object]
@@ -272,3 +277,69 @@ def launch(command: list[str]) -> Iterator[Launch]:
 def hosts_of() -> Callable[[Environment], list[int]]:
     """The processes that host the sessions of an environment."""
     return hosts
+
+
+class Wire:
+    """The other end of a connection that `Served` serves."""
+
+    def __init__(self, peer: socket.socket, channel: Channel, task: "asyncio.Task[Outcome]") -> None:
+        self.peer = peer
+        self.channel = channel
+        self.task = task
+        self._rest = b""
+
+    async def raw(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.peer, data)
+
+    async def send(self, **message: Any) -> None:
+        await self.raw(json.dumps({"jsonrpc": "2.0"} | message).encode() + b"\n")
+
+    async def line(self) -> bytes:
+        async with asyncio.timeout(10):
+            while b"\n" not in self._rest:
+                data = await asyncio.get_running_loop().sock_recv(self.peer, 1 << 20)
+                if not data:
+                    raise EOFError
+                self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    async def read(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await self.line())
+        return found
+
+    async def call(self, number: Any, tool: str, **arguments: Any) -> None:
+        await self.send(id=number, method="tools/call", params={"name": tool, "arguments": arguments})
+
+    async def greet(self, version: str = "2025-11-25") -> dict[str, Any]:
+        hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        await self.send(id=0, method="initialize", params=hello)
+        answer = await self.read()
+        await self.send(method="notifications/initialized")
+        return answer
+
+    def ends(self) -> None:
+        self.peer.shutdown(socket.SHUT_WR)
+
+
+@asynccontextmanager
+async def _wired(served: Served, session: Session) -> AsyncIterator[Wire]:
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    loop = asyncio.get_running_loop()
+    _, channel = await loop.create_unix_connection(lambda: Channel(lambda _, __: None, hello=False), sock=ours)
+    name = session.session_id
+    task = loop.create_task(served.serve(channel, session, keys=lambda number: f"{name}:{number}" if name else ""))
+    task.add_done_callback(lambda _: channel.close())
+    try:
+        yield Wire(theirs, channel, task)
+    finally:
+        theirs.close()
+        await asyncio.wait([task], timeout=10)
+        assert task.done()
+
+
+@pytest.fixture
+def wired() -> Callable[[Served, Session], AbstractAsyncContextManager[Wire]]:
+    """Serve a session over a socket pair; its keys are its id and the number of the line."""
+    return _wired

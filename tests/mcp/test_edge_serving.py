@@ -5,10 +5,10 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from fastmcp import Context, FastMCP
@@ -16,7 +16,8 @@ from fastmcp.server.lifespan import lifespan
 
 from enhanced_memory.client import AsyncMemory, Settings
 from enhanced_memory.mcp_server.channel import Channel
-from enhanced_memory.mcp_server.edge import UNANSWERED, Outcome, Served
+from enhanced_memory.mcp_server.edge import Outcome, Served
+from enhanced_memory.mcp_server.owed import UNANSWERED
 from enhanced_memory.mcp_server.session import Session, current, request_key
 from enhanced_memory.mcp_server.subscriptions import Feeds
 from enhanced_memory.mcp_server.warming import ENVELOPE, warm
@@ -80,77 +81,32 @@ async def house() -> AsyncIterator[House]:
     await made[0].served.close()
 
 
-class Client:
+class Client(Protocol):
     """The other end of a connection."""
 
-    def __init__(self, peer: socket.socket, channel: Channel, task: "asyncio.Task[Outcome]") -> None:
-        self.peer = peer
-        self.channel = channel
-        self.task = task
-        self._rest = b""
-
-    async def raw(self, data: bytes) -> None:
-        await asyncio.get_running_loop().sock_sendall(self.peer, data)
-
-    async def send(self, **message: Any) -> None:
-        await self.raw(json.dumps({"jsonrpc": "2.0"} | message).encode() + b"\n")
-
-    async def line(self) -> bytes:
-        async with asyncio.timeout(10):
-            while b"\n" not in self._rest:
-                data = await asyncio.get_running_loop().sock_recv(self.peer, 1 << 20)
-                if not data:
-                    raise EOFError
-                self._rest += data
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line
-
-    async def read(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(await self.line())
-        return found
-
-    async def call(self, number: Any, tool: str, **arguments: Any) -> None:
-        await self.send(id=number, method="tools/call", params={"name": tool, "arguments": arguments})
-
-    async def greet(self, version: str = "2025-11-25") -> dict[str, Any]:
-        hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-        await self.send(id=0, method="initialize", params=hello)
-        answer = await self.read()
-        await self.send(method="notifications/initialized")
-        return answer
-
-    def ends(self) -> None:
-        self.peer.shutdown(socket.SHUT_WR)
+    peer: socket.socket
+    channel: Channel
+    task: "asyncio.Task[Outcome]"
+    raw: Callable[[bytes], Awaitable[None]]
+    send: Callable[..., Awaitable[None]]
+    line: Callable[[], Awaitable[bytes]]
+    read: Callable[[], Awaitable[dict[str, Any]]]
+    call: Callable[..., Awaitable[None]]
+    greet: Callable[..., Awaitable[dict[str, Any]]]
+    ends: Callable[[], None]
 
 
 Connect = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture
-async def connect(house: House, settings: Settings) -> AsyncIterator[Connect]:
+async def connect(house: House, settings: Settings, wired: Any) -> AsyncIterator[Connect]:
     """Connect to the house; a session's keys are its name and the line."""
     async with AsyncExitStack() as stack:
 
-        @asynccontextmanager
-        async def connected(name: str) -> AsyncIterator[Client]:
-            ours, theirs = socket.socketpair()
-            theirs.setblocking(False)
-            loop = asyncio.get_running_loop()
-            made = loop.create_unix_connection(lambda: Channel(lambda _, __: None, hello=False), sock=ours)
-            _, channel = await made
-            memory = AsyncMemory(settings)
-            session = Session(memory, session_id=name, pid=channel.pid)
-            task = loop.create_task(house.served.serve(channel, session, keys=lambda number: f"{name}:{number}"))
-            task.add_done_callback(lambda _: channel.close())
-            try:
-                yield Client(theirs, channel, task)
-            finally:
-                theirs.close()
-                await asyncio.wait([task], timeout=10)
-                assert task.done()
-
         async def start(name: str = "one") -> Client:
-            return await stack.enter_async_context(connected(name))
+            session = Session(AsyncMemory(settings), session_id=name, pid=os.getpid())
+            return await stack.enter_async_context(wired(house.served, session))
 
         yield start
 

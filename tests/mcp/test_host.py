@@ -1,17 +1,21 @@
 """The host as a whole: when it leaves, whom it serves, and what it says to whom it does not."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from enhanced_memory.client import Memory, Settings
+from enhanced_memory.client.errors import Unavailable
 from enhanced_memory.mcp_server.door import meet, place
 from enhanced_memory.mcp_server.hello import VERSION, encoded
 from enhanced_memory.mcp_server.relay import greeting
@@ -252,3 +256,55 @@ def test_the_host_is_met_by_programs_other_than_the_relay(
     link.sendall(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
     assert b'"id":1' in link.recv(4096)
     link.close()
+
+
+@pytest.mark.skipif(shutil.which("systemd-socket-activate") is None, reason="systemd-socket-activate is not here")
+def test_a_socket_that_systemd_holds_is_the_one_that_relays_dial(
+    own_environment: Environment, launch: Any, hosts_of: Hosts, command: list[str]
+) -> None:
+    """systemd's own tool listens where the unit says, and starts the host with the first connection."""
+    home = Path(own_environment["HOME"])
+    environment = {
+        name: value
+        for name, value in own_environment.items()
+        if name not in ("ENHANCED_MEMORY_STORE", "ENHANCED_MEMORY_SOCKET")
+    } | {"XDG_RUNTIME_DIR": str(home / "r")}
+    path = home / "r" / "enhanced-memory" / "mcp.sock"
+    path.parent.mkdir(parents=True, mode=0o700)
+    assert place(environment) == str(path)
+    given = [
+        f"--setenv={name}"
+        for name in ("HOME", "XDG_RUNTIME_DIR", "ENHANCED_MEMORY_LOG_FILE", "ENHANCED_MEMORY_IDLE_EXIT_S")
+    ]
+    with subprocess.Popen(
+        ["systemd-socket-activate", f"--listen={path}", *given, *command, "host"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as activated:
+        try:
+            until(path.is_socket)
+            sessions = [launch(environment) for _ in range(3)]
+            for number, session in enumerate(sessions):
+                session.greet()
+                assert session.create(f"entity {number}").get("isError") is not True
+            # It has become the host; no relay has started another.
+            assert "host" in psutil.Process(activated.pid).cmdline()
+            assert [one.pid for one in psutil.process_iter() if _hosts(one, environment)] == [activated.pid]
+            for session in sessions:
+                assert session.end() == (0, "")
+            activated.terminate()
+            assert activated.wait(20) == 0
+            assert path.is_socket()  # systemd's to remove
+        finally:
+            activated.kill()
+            with suppress(Unavailable), Memory(Settings.load({"autostart": False}, environment)) as memory:
+                assert memory.welcome is not None
+                os.kill(memory.welcome.pid, signal.SIGTERM)
+
+
+def _hosts(process: psutil.Process, environment: Environment) -> bool:
+    try:
+        return "host" in process.cmdline() and process.environ().get("HOME") == environment["HOME"]
+    except psutil.Error:
+        return False

@@ -49,7 +49,9 @@ async def core(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return await listed(CORE, request.param)
 
 
-BESIDE = ["append_messages", "search_messages", "memory_history", "memory_revert", "get_memory_status"]
+BESIDE = [
+    "get_context", "append_messages", "search_messages", "memory_history", "memory_revert", "get_memory_status",
+]  # fmt: skip
 
 EXTRA = {
     "delete_entities": {"confirm"},

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,36 @@ def test_beside_a_daemon_of_somebody_else_the_host_lies_at_home(home: Path, monk
     real = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: real + 1)
     assert folder(environment) == str(home / ".memories" / "run")
+
+
+def test_a_system_host_is_found_by_the_account_that_it_serves_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = home / "system"
+    system.mkdir()
+    monkeypatch.setattr(door, "SYSTEM", str(system))
+    monkeypatch.setattr(door.os, "getuid", lambda: 54321)  # an account without a runtime folder
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(system / "mcp.sock"))
+        assert folder({"HOME": str(home)}) == f"{home}/.memories/run"
+        monkeypatch.setattr(door.os, "getuid", lambda: (system / "mcp.sock").stat().st_uid)
+        monkeypatch.setattr(door, "_mine", lambda path, kind=0o040000: kind == 0o140000 and Path(path).is_socket())
+        assert folder({"HOME": str(home)}) == str(system)
+        assert folder({"HOME": str(home), "ENHANCED_MEMORY_SOCKET": f"{home}/run/d.sock"}) == f"{home}/run"
+
+
+def test_a_folder_of_root_s_is_trusted_where_nobody_else_may_write_to_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = home / "made-by-root"
+    place.mkdir(mode=0o755)
+    owner = place.stat().st_uid
+    monkeypatch.setattr(door.os, "getuid", lambda: owner + 1)
+    if owner == 0:
+        private(str(place))
+    place.chmod(0o775)
+    with pytest.raises(NoHost, match="by others"):
+        private(str(place))
 
 
 def test_the_relay_knows_the_daemon_s_names_by_heart() -> None:

@@ -15,10 +15,19 @@ import apsw
 import msgspec
 import pytest
 
-from enhanced_memory.client.operations.entities import CreateEntities, DeleteEntities, ListEntities, OpenNodes
+from enhanced_memory.client.operations.branches import MemoryBranch
+from enhanced_memory.client.operations.entities import (
+    AddObservations,
+    CreateEntities,
+    DeleteEntities,
+    ListEntities,
+    ObservationsInput,
+    OpenNodes,
+)
 from enhanced_memory.client.operations.relations import CreateRelations, ReadGraph
 from enhanced_memory.client.operations.search import SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import Ping
+from enhanced_memory.client.operations.spaces import CreateSpace
 from enhanced_memory.client.operations.streams import AppendMessages, RecentMessages
 from enhanced_memory.client.operations.versions import MemoryHistory
 from enhanced_memory.client.request import HANDLERS, Change, Request, answer_type
@@ -105,6 +114,10 @@ class Place:
         )
         return made.results[0].id
 
+    async def add(self, ref: int | str, *texts: str) -> None:
+        """Add observations to an entity."""
+        await self.do(AddObservations([ObservationsInput(ref, list(texts))]))
+
     async def delete(self, *refs: int | str) -> None:
         """Delete entities."""
         await self.do(DeleteEntities(list(refs)))
@@ -183,19 +196,13 @@ class World:
         return Place(self, {"space": space} | peer)
 
     async def overlay(self, name: str, parent: str = "default") -> Place:
-        """A space that reads through to its parent as it is."""
-        return await self._space(name, parent, 0, "space")
+        """Somebody in a new space that reads through to its parent as it is."""
+        await self.default.do(CreateSpace(name, parent))
+        return self.place(name)
 
-    async def branch(self, name: str, parent: str = "default", pinned: int | None = None) -> Place:
-        """A space that sees its parent as it was at a change (now, unless given)."""
-        return await self._space(name, parent, pinned if pinned is not None else await self.last_change(), "branch")
-
-    async def _space(self, name: str, parent: str, pinned: int, kind: str) -> Place:
-        def make(tx: Tx) -> None:
-            over = tx.spaces.get(parent)
-            tx.add_space(name, over.id, pinned, kind, msgspec.msgpack.encode({}))
-
-        await self.default.write(make)
+    async def branch(self, name: str, parent: str = "default", pinned: int | None = None, **more: Any) -> Place:
+        """Somebody in a new space that sees its parent as it was at a change (now, unless given)."""
+        await self.default.do(MemoryBranch(name, parent=parent, at=pinned, **more))
         return self.place(name)
 
     async def last_change(self) -> int:
@@ -262,6 +269,12 @@ def new_world(request: pytest.FixtureRequest, clock: Any) -> Callable[[Settings]
 async def world(engine: Engine, clock: Any) -> World:
     """A store with nobody's memories yet."""
     return World(engine, clock)
+
+
+@pytest.fixture
+async def project(world: World) -> Place:
+    """Somebody in a space over `default`."""
+    return await world.overlay("project")
 
 
 @pytest.fixture

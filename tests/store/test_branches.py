@@ -8,11 +8,9 @@ import pytest
 
 from enhanced_memory.client.errors import NotFound
 from enhanced_memory.client.operations.entities import (
-    AddObservations,
     CreateEntities,
     DeleteObservations,
     ObservationsDeletion,
-    ObservationsInput,
     OpenNodes,
     Pin,
     Quarantine,
@@ -28,10 +26,6 @@ from enhanced_memory.client.values import EntityInput, Filter, RelationInput
 
 if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, World
-
-
-async def add(place: Place, ref: int | str, *texts: str) -> None:
-    await place.do(AddObservations([ObservationsInput(ref, list(texts))]))
 
 
 @pytest.fixture
@@ -58,7 +52,7 @@ async def test_a_branch_never_sees_what_its_parent_creates_later(default: Place,
 async def test_a_branch_never_sees_what_its_parent_changes_later(default: Place, world: World, known: int) -> None:
     branch = await world.branch("what if")
     before = await branch.entity("Ada")
-    await add(default, "Ada", "locomotive")
+    await default.add("Ada", "locomotive")
     await default.do(DeleteObservations([ObservationsDeletion("Ada", ["engine"])]))
     await default.do(UpdateEntity("Ada", type="robot", properties={"age": 1}, priority=9, tier="semantic"))
     await default.do(Untag(["Ada"], ["x"]))
@@ -153,7 +147,7 @@ async def test_a_branchs_order_is_that_of_its_beginning(
     await default.create("c", properties={"age": 30}, priority=5)
     await default.create("a", properties={"age": 20}, priority=7)
     await default.create("b", properties={"age": 10}, priority=1)
-    await add(default, "a", "changed")
+    await default.add("a", "changed")
     branch = await world.branch("what if")
     await default.do(UpdateEntity("c", properties={"age": 1}, priority=1))
     await default.do(UpdateEntity("b", properties={"age": 99}, priority=10))
@@ -264,7 +258,7 @@ async def test_the_parent_never_sees_its_branch(default: Place, world: World, kn
     await default.create("Bob")
     branch = await world.branch("what if")
     before = (await default.entity("Ada"), await default.listed(), await default.related())
-    await add(branch, "Ada", "locomotive")
+    await branch.add("Ada", "locomotive")
     await branch.do(RenameEntity("Ada", "Countess"))
     await branch.create("Eve", "locomotive")
     await branch.delete("Bob")
@@ -281,8 +275,8 @@ async def test_the_parent_never_sees_its_branch(default: Place, world: World, kn
 
 async def test_two_branches_of_one_parent_are_apart(default: Place, world: World, known: int) -> None:
     one, two = await world.branch("one"), await world.branch("two")
-    await add(one, "Ada", "a")
-    await add(two, "Ada", "b")
+    await one.add("Ada", "a")
+    await two.add("Ada", "b")
     await one.create("Bob")
     assert await one.says("Ada") == ["engine", "a"]
     assert await two.says("Ada") == ["engine", "b"]
@@ -291,26 +285,26 @@ async def test_two_branches_of_one_parent_are_apart(default: Place, world: World
 
 async def test_a_branch_can_begin_in_the_past(default: Place, world: World, known: int) -> None:
     then = await world.last_change()
-    await add(default, "Ada", "locomotive")
+    await default.add("Ada", "locomotive")
     await default.create("Bob")
     branch = await world.branch("what if", pinned=then)
     assert await branch.listed() == ["Ada"]
     assert await branch.says("Ada") == ["engine"]
-    await add(branch, "Ada", "balloon")
+    await branch.add("Ada", "balloon")
     assert await branch.says("Ada") == ["engine", "balloon"]
     assert [one.version for one in await branch.history("Ada")] == [2, 1]
 
 
 async def test_a_branch_of_a_branch_is_pinned_through_all_of_them(default: Place, world: World, known: int) -> None:
     first = await world.branch("first")
-    await add(first, "Ada", "in first")
+    await first.add("Ada", "in first")
     second = await world.branch("second", "first")
-    await add(first, "Ada", "later in first")
+    await first.add("Ada", "later in first")
     await first.create("Bob")
     await default.create("Eve")
     assert await second.says("Ada") == ["engine", "in first"]
     assert await second.listed() == ["Ada"]
-    await add(second, "Ada", "in second")
+    await second.add("Ada", "in second")
     assert await second.says("Ada") == ["engine", "in first", "in second"]
     assert await first.says("Ada") == ["engine", "in first", "later in first"]
     assert [one.space for one in await second.history("Ada")] == ["second", "first", "default"]
@@ -318,12 +312,12 @@ async def test_a_branch_of_a_branch_is_pinned_through_all_of_them(default: Place
 
 async def test_a_branch_of_an_overlay_pins_the_ground_below_it_too(default: Place, world: World, known: int) -> None:
     project = await world.overlay("project")
-    await add(project, "Ada", "in project")
+    await project.add("Ada", "in project")
     await default.create("Bob", "b")
     branch = await world.branch("what if", "project")
-    await add(default, "Bob", "later")
+    await default.add("Bob", "later")
     await default.create("Eve")
-    await add(project, "Ada", "later")
+    await project.add("Ada", "later")
     assert await project.listed() == ["Ada", "Bob", "Eve"]
     assert await branch.listed() == ["Ada", "Bob"]
     assert await branch.says("Ada") == ["engine", "in project"]
@@ -338,7 +332,7 @@ async def test_an_overlay_change_made_later_does_not_hide_what_the_branch_saw_be
     await default.create("Bob")
     await default.relate("Ada", "likes", "Bob")
     branch = await world.branch("what if", "project")
-    await add(project, "Ada", "mine")
+    await project.add("Ada", "mine")
     await project.do(DeleteRelations([RelationInput("Ada", "Bob", "likes")]))
     await project.delete("Bob")
     assert await branch.says("Ada") == ["engine"]

@@ -44,6 +44,27 @@ async def test_what_one_raises_undoes_that_one_alone(default: Place, world: Worl
     await world.sound()
 
 
+async def test_what_others_wrote_stands_though_a_failure_read_their_words(default: Place, world: World) -> None:
+    """Reading the words settles what others of the group put off; undoing the reader must not undo that."""
+
+    def reads(tx: Tx) -> Any:
+        made = tx.entities.create(State("half", "thing"))
+        tx.words.scour()
+        tx.entities.purge(made)
+        raise Mishap
+
+    works: list[Any] = []
+    for number in range(5):
+        works.append(default.do(CreateEntities([EntityInput(f"n{number}", "thing", [f"word{number}"])])))
+        works.append(default.write(reads))
+    answers = await asyncio.gather(*works, return_exceptions=True)
+    assert [type(answer) for answer in answers[1::2]] == [Mishap] * 5
+    for number in range(5):
+        assert await default.found(f"word{number}") == [f"n{number}"]
+    assert await world.rows("SELECT count(*) FROM changes") == [(5,)]
+    await world.sound()
+
+
 async def test_ids_and_numbers_go_on_where_they_should_after_a_failure(default: Place, world: World) -> None:
     def half(tx: Tx) -> Any:
         for number in range(5):

@@ -8,11 +8,9 @@ import pytest
 
 from enhanced_memory.client.errors import Conflict
 from enhanced_memory.client.operations.entities import (
-    AddObservations,
     CreateEntities,
     DeleteObservations,
     ObservationsDeletion,
-    ObservationsInput,
     OpenNodes,
     Pin,
     Quarantine,
@@ -29,16 +27,6 @@ if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, World
 
 
-@pytest.fixture
-async def project(world: World) -> Place:
-    """Somebody in a space over `default`."""
-    return await world.overlay("project")
-
-
-async def add(place: Place, ref: int | str, *texts: str) -> None:
-    await place.do(AddObservations([ObservationsInput(ref, list(texts))]))
-
-
 async def test_an_overlay_sees_what_its_parent_knows_and_says_whose_it_is(default: Place, project: Place) -> None:
     await default.create("Ada", "a")
     await project.create("Bob", "b")
@@ -52,10 +40,10 @@ async def test_an_overlay_sees_what_its_parent_knows_and_says_whose_it_is(defaul
 
 async def test_a_live_parents_changes_are_seen_until_the_overlay_has_its_own(default: Place, project: Place) -> None:
     await default.create("Ada", "a")
-    await add(default, "Ada", "b")
+    await default.add("Ada", "b")
     assert await project.says("Ada") == ["a", "b"]
-    await add(project, "Ada", "mine")
-    await add(default, "Ada", "c")
+    await project.add("Ada", "mine")
+    await default.add("Ada", "c")
     assert await project.says("Ada") == ["a", "b", "mine"]
     assert await default.says("Ada") == ["a", "b", "c"]
 
@@ -66,7 +54,7 @@ async def test_a_change_in_an_overlay_leaves_the_parent_as_it_was(default: Place
     await project.do(UpdateEntity("Ada", type="countess", properties={"age": 37}, priority=9))
     await project.do(Tag(["Ada"], ["mine"]))
     await project.do(Pin(["Ada"]))
-    await add(project, number, "newwords")
+    await project.add(number, "newwords")
     assert await default.entity("Ada") == before
     assert await default.found("newwords") == []
     mine = await project.entity("Ada")
@@ -106,7 +94,7 @@ async def test_a_deletion_in_an_overlay_hides_and_a_restoration_shows_again(
     assert await project.found("findme") == []
     assert await project.found("Ada") == []
     assert await default.says("Ada") == ["findme"]
-    await add(default, "Ada", "later")
+    await default.add("Ada", "later")
     await project.do(RestoreEntities(["Ada"]))
     assert await project.says("Ada") == ["findme"]
     assert await project.listed(tags=["t"]) == ["Ada"]
@@ -158,7 +146,7 @@ async def test_a_rename_in_an_overlay_hides_the_old_name_there_alone(default: Pl
 async def test_a_parents_rename_is_seen_unless_the_overlay_has_its_own(default: Place, project: Place) -> None:
     for name in ("Ada", "Bob"):
         await default.create(name)
-    await add(project, "Bob", "mine")
+    await project.add("Bob", "mine")
     await default.do(RenameEntity("Ada", "Ada2"))
     await default.do(RenameEntity("Bob", "Bob2"))
     assert await project.listed() == ["Ada2", "Bob"]
@@ -172,7 +160,7 @@ async def test_an_own_entity_cannot_take_a_name_that_the_parents_has(default: Pl
     with pytest.raises(Conflict, match="taken"):
         await project.do(RenameEntity("Bob", "Ada"))
     await default.create("Eve")
-    await add(project, "Eve", "mine")
+    await project.add("Eve", "mine")
     with pytest.raises(Conflict, match="taken"):
         await project.do(RenameEntity("Eve", "Ada"))
     assert await project.listed() == ["Ada", "Bob", "Eve"]
@@ -219,7 +207,7 @@ async def test_searching_an_overlay_finds_own_words_and_the_parents_but_not_what
     await default.create("Bob", "difference engine")
     first = (await project.do(OpenNodes(["Ada"], details=True))).entities[0].details[0].id
     await project.do(DeleteObservations([ObservationsDeletion("Ada", [first])]))
-    await add(project, "Ada", "steam locomotive")
+    await project.add("Ada", "steam locomotive")
     assert await project.found("engine") == ["Bob"]
     assert await project.found("locomotive") == ["Ada"]
     assert sorted(await default.found("engine")) == ["Ada", "Bob"]
@@ -303,9 +291,9 @@ async def test_messages_of_an_overlay_follow_the_parents_and_are_heard_there_alo
 
 async def test_an_overlays_history_goes_on_into_its_parents(default: Place, project: Place) -> None:
     await default.create("Ada", "a")
-    await add(default, "Ada", "b")
-    await add(project, "Ada", "mine")
-    await add(default, "Ada", "theirs")
+    await default.add("Ada", "b")
+    await project.add("Ada", "mine")
+    await default.add("Ada", "theirs")
     told = [(one.version, one.space, one.observations, one.current) for one in await project.history("Ada")]
     assert told == [
         (3, "project", ["a", "b", "mine"], True),
@@ -318,7 +306,7 @@ async def test_an_overlays_history_goes_on_into_its_parents(default: Place, proj
 async def test_a_copy_keeps_the_time_of_its_birth(default: Place, project: Place) -> None:
     await default.create("Ada", "a")
     before = await default.entity("Ada")
-    await add(project, "Ada", "b")
+    await project.add("Ada", "b")
     after = await project.entity("Ada")
     assert before is not None
     assert after is not None
@@ -336,10 +324,10 @@ async def test_three_levels_each_see_down_and_never_up(default: Place, project: 
         ["Ada", "Bob"],
         ["Ada", "Bob", "Eve"],
     ]
-    await add(project, "Ada", "from project")
+    await project.add("Ada", "from project")
     assert await task.says("Ada") == ["ground", "from project"]
-    await add(task, "Ada", "from task")
-    await add(project, "Ada", "later")
+    await task.add("Ada", "from task")
+    await project.add("Ada", "later")
     assert await task.says("Ada") == ["ground", "from project", "from task"]
     assert await project.says("Ada") == ["ground", "from project", "later"]
     assert await default.says("Ada") == ["ground"]

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enhanced_memory.daemon.store.words import MAX_TERMS, STOP_WORDS, indexable, match_all, match_any, terms
+from enhanced_memory.daemon.store.terms import (
+    MAX_TERMS,
+    STOP_WORDS,
+    indexable,
+    match_all,
+    match_any,
+    telling,
+    terms,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +33,9 @@ from enhanced_memory.daemon.store.words import MAX_TERMS, STOP_WORDS, indexable,
         ("user@example.org #tag $5", ["user@example.org", "tag", "5"]),
         ("... --- ???", []),
         ("a\0b", ["b"]),
+        ("1,000,000 things, 2", ["1,000,000", "things", "2"]),
         ("日本", ["日本"]),
+        ("東京、大阪。", ["東京", "大阪"]),
         ("🙂", []),
     ],
 )
@@ -48,11 +58,16 @@ def test_stop_words_are_lower_case_and_hold_what_says_nothing() -> None:
     [
         ("plain text", "plain text"),
         ("naïve", "naïve"),
-        ("東京都", " 東京 京都 "),
+        ("東京都", " 東京 京都 都 "),
         ("日", " 日 "),
-        ("in 東京 now", "in  東京  now"),
-        ("한국어", " 한국 국어 "),
-        ("カナ漢字", " カナ ナ漢 漢字 "),
+        ("in 東京 now", "in  東京 京  now"),
+        ("한국어", " 한국 국어 어 "),
+        ("カナ漢字", " カナ ナ漢 漢字 字 "),
+        ("ＡＢＣ１２３ ﾃｽﾄ", "ABC123 ABC 123  テス スト ト "),
+        ("Straße", "Strasse"),
+        ("parseHttpRequest(url)", "parseHttpRequest(url) parse Http Request(url)"),
+        ("HTTPServer at /usr/lib/v2.1.0-rc1", "HTTPServer HTTP Server at /usr/lib/v2.1.0-rc1 /usr/lib/v 2.1.0-rc 1"),
+        ("snake_case stays", "snake_case stays"),
     ],
 )
 def test_scripts_without_spaces_are_indexed_in_pairs(text: str, indexed: str) -> None:
@@ -63,9 +78,18 @@ def test_terms_are_quoted_and_joined() -> None:
     assert match_any("steam engine") == '"steam" OR "engine"'
     assert match_all("steam engine") == '"steam" AND "engine"'
     assert match_any("") == match_all("") == ""
-    assert match_any("東京都") == '("東京" AND "京都")'
+    assert match_any("東京都") == '"東京" OR "京都"'
+    assert match_any("東京の天気") == '"東京" OR "天気"'
+    assert match_any("これは") == '"これ"'
+    assert match_any("のは") == '"のは"'
+    assert match_any("iPhone手机") == '"手机" OR ("iPhone" OR "i Phone")'
+    assert match_any("parse_http v2.1") == '"parse_http" OR ("v2.1" OR "v 2.1")'
     assert match_any("日") == '"日"*'
     assert match_any("near:x") == '"near" OR "x"'
+
+
+def test_what_stands_beside_a_passage_is_indexed_without_stop_words() -> None:
+    assert telling("Ada: I was in the garden, 東京") == "Ada garden 東京"
 
 
 @given(st.text(max_size=40) | st.text(st.sampled_from("\"'*^:()+-{}[]\0 aORNDTE日本,."), max_size=30))

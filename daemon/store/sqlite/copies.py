@@ -229,6 +229,19 @@ def _indexes(connection: apsw.Connection, quick: bool) -> Iterator[str]:
              AND ((from_id > 0 AND from_id NOT IN known) OR (to_id > 0 AND to_id NOT IN known))""",
     )
     yield from count(
+        "spaces over one that is not there, or that came later",
+        "SELECT count(*) FROM spaces s WHERE parent > 0 AND NOT EXISTS (SELECT 1 FROM spaces p WHERE p.id = s.parent AND p.id < s.id)",
+    )
+    yield from count(
+        "branches pinned at a change that is not there",
+        "SELECT count(*) FROM spaces s WHERE pinned > 0 AND pinned > (SELECT coalesce(max(number), 0) FROM changes)",
+    )
+    yield from count(
+        "notes of merges between spaces, or at changes, that are not there",
+        """SELECT count(*) FROM merges m WHERE NOT EXISTS (SELECT 1 FROM spaces s WHERE s.id = m.branch)
+           OR NOT EXISTS (SELECT 1 FROM spaces s WHERE s.id = m.target) OR NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = m.began)""",
+    )
+    yield from count(
         "journal entries without their change",
         "SELECT count(*) FROM journal j WHERE NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = j.number)",
     )

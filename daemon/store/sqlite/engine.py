@@ -22,7 +22,7 @@ from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.sqlite import copies, file, scrubbing, training
-from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, each, translated
+from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.writer import Job, Later, Plain, Writer, settle
 from enhanced_memory.daemon.store.tx import Tx
 
@@ -41,7 +41,7 @@ class _Reader:
 
     def __init__(self, engine: "SqliteEngine") -> None:
         self.connection = file.connect(Path(engine.path), readonly=True)
-        self.rows = SqliteRows(self.connection)
+        self.rows = SqliteRows(self.connection, engine.epoch)
         self.codec = Codec(engine.dictionaries, engine.dictionary)
 
     def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
@@ -52,6 +52,12 @@ class _Reader:
                 return work(Tx(self.rows, self.codec, call, now, settings))
             finally:
                 self.rows.end()
+
+    def glance(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
+        """Run `work` without a transaction: each of its statements sees the store as it is then."""
+        with translated():
+            self.rows.look()
+            return work(Tx(self.rows, self.codec, call, now, settings))
 
 
 class SqliteEngine:
@@ -69,17 +75,18 @@ class SqliteEngine:
         self._loop = loop
         self._owned = owned
         self._asked: queue.SimpleQueue[tuple[Callable[[Tx], Any], Call, Future[Any]] | None] = queue.SimpleQueue()
-        self._training = False
         self._dropped: set[int] = set()
         self._trainer: threading.Thread | None = None
         connection = file.open_store(settings.store_path, settings.synchronous)
         for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
             self.dictionaries[number] = words
             self.dictionary = number
+        self._stage = len(self.dictionaries) - 1
         self.store_id: str = next(each(connection, "SELECT value FROM meta WHERE key = 'store_id'"))[0]
         self.scrub_due = bool(list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (SCRUB_DUE,))))
+        self.epoch = Epoch()
         self._writer = Writer(
-            connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished
+            connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished, self.epoch
         )
         self._writer.start()
         self._own = _Reader(self)
@@ -104,8 +111,24 @@ class SqliteEngine:
     # Reading
 
     def point(self, work: Callable[[Tx], A], call: Call) -> A:
-        """Run a `work` of a few row reads here, on the loop's own connection."""
-        return self._own.run(work, call, self.settings, self.clock())
+        """Run a `work` of a few row reads here, on the loop's own connection.
+
+        Statements that stand alone cost half as much as a transaction around them. They have seen one and the same state of
+        the store if no commit was under way or came in between; otherwise they are asked anew in a transaction.
+        """
+        writer, now = self._writer, self.clock()
+        before = writer.committed
+        if writer.committing == before:
+            try:
+                answer = self._own.glance(work, call, self.settings, now)
+            except Exception:
+                if writer.committing == before:
+                    raise
+            else:
+                if writer.committing == before:
+                    return answer
+            call.used.clear()
+        return self._own.run(work, call, self.settings, now)
 
     async def read(self, work: Callable[[Tx], A], call: Call) -> A:
         """Run `work` on a reader's thread."""
@@ -152,7 +175,7 @@ class SqliteEngine:
                 for listen in self.listeners:
                     listen(Touched(*job.touched))
             settle(job.waiter, job.result, job.error)
-        if not self._training and self.dictionary == BUILT_IN and self._writer.counters.entity >= training.ENOUGH:
+        if self._stage < len(training.STAGES) and self._writer.counters.entity >= training.STAGES[self._stage]:
             self._train()
 
     async def alone(self, work: Callable[[apsw.Connection], A]) -> A:
@@ -163,7 +186,10 @@ class SqliteEngine:
 
     def _train(self) -> None:
         """Make a dictionary from the store's own bodies, away from loop and writer, and pack with it from then on."""
-        self._training = True
+        if self._trainer is not None and self._trainer.is_alive():
+            return
+        while self._stage < len(training.STAGES) and self._writer.counters.entity >= training.STAGES[self._stage]:
+            self._stage += 1  # a store that is taken in whole passes several at once
 
         def make() -> None:
             found = training.trained(Path(self.path), Codec(self.dictionaries, self.dictionary))
@@ -202,7 +228,7 @@ class SqliteEngine:
         going = (
             list(trained)
             if texts is None
-            else await self._loop.run_in_executor(None, scrubbing.held_by, texts, trained)
+            else await self._loop.run_in_executor(None, scrubbing.held_by, texts, trained, self.dictionaries[BUILT_IN])
         )
         if going:
             await self._replace(going)
@@ -281,6 +307,10 @@ class SqliteEngine:
         """The room that the file and its log take."""
         sizes = [os.path.getsize(self.path + end) if os.path.exists(self.path + end) else 0 for end in ("", "-wal")]
         return Usage(engine=f"SQLite {apsw.sqlite_lib_version()}", file=sizes[0], wal=sizes[1])
+
+    def leave(self) -> None:
+        """Tell whoever wants the store that it will be free soon."""
+        self._owned.leave()
 
     async def close(self) -> None:
         """Carry out what was handed over, then close the file and let others own it."""

@@ -15,10 +15,11 @@ from enhanced_memory.client.errors import StoreDamaged, StoreRefused
 from enhanced_memory.daemon import ROOT
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["SCHEMA", "Owned", "connect", "migrations", "open_store"]
+__all__ = ["SCHEMA", "Owned", "connect", "leaving", "migrations", "open_store"]
 
 SCHEMA = ROOT / "schema.sql"
 MIGRATIONS = Path(__file__).parent / "migrations"
+_LEAVING = "leaving"
 
 
 class Owned:
@@ -38,7 +39,7 @@ class Owned:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._lock, 32).decode("ascii", "replace").strip()
+            holder = os.read(self._lock, 32).decode("ascii", "replace").partition(_LEAVING)[0].strip()
             os.close(self._lock)
             raise StoreRefused(
                 f"Another daemon{f' (process {holder})' if holder else ''} owns {store}.",
@@ -47,9 +48,21 @@ class Owned:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
+    def leave(self) -> None:
+        """Tell whoever wants the store that it will be free soon."""
+        os.pwrite(self._lock, f"{os.getpid()} {_LEAVING}\n".encode(), 0)
+
     def release(self) -> None:
         """Let others own the store."""
         os.close(self._lock)
+
+
+def leaving(store: Path) -> bool:
+    """Whether the one that owns the store is on its way out."""
+    try:
+        return _LEAVING in store.with_name(store.name + ".lock").read_text("ascii", "replace")
+    except OSError:
+        return False
 
 
 def connect(path: Path, *, readonly: bool, synchronous: str = "FULL") -> apsw.Connection:

@@ -5,21 +5,21 @@
 -- Spaces
 
 -- name: space_named
-SELECT id, name, parent, pinned, ended FROM spaces WHERE name = :name
+SELECT id, name, parent, pinned, ended, entity FROM spaces WHERE name = :name
 
 -- name: space_by_id
-SELECT id, name, parent, pinned, ended FROM spaces WHERE id = :id
+SELECT id, name, parent, pinned, ended, entity FROM spaces WHERE id = :id
 
 -- name: space_row
-SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at
+SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at, s.entity, s.began
 FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began WHERE s.name = :name
 
 -- name: spaces
-SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at
+SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at, s.entity, s.began
 FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began ORDER BY s.id
 
 -- name: add_space
-INSERT INTO spaces (name, parent, pinned, kind, metadata, began) VALUES (:name, :parent, :pinned, :kind, :metadata, :began)
+INSERT INTO spaces (name, parent, pinned, kind, entity, metadata, began) VALUES (:name, :parent, :pinned, :kind, :entity, :metadata, :began)
 
 -- name: set_space_metadata
 UPDATE spaces SET metadata = :metadata WHERE id = :id
@@ -29,6 +29,86 @@ UPDATE spaces SET ended = :number WHERE id = :id
 
 -- name: revive_space
 UPDATE spaces SET ended = 0 WHERE id = :id
+
+-- Branches
+
+-- name: branches_page
+SELECT s.id, s.name, p.name, s.pinned, s.entity, s.ended, c.at, coalesce(nullif(o.agent, ''), o.client, ''), coalesce(c.message, ''),
+       (SELECT count(*) FROM entities e WHERE e.space = s.id),
+       (SELECT max(m.base) FROM merges m WHERE m.branch = s.id AND m.target = s.parent AND m.subject = 'all' AND m.ended = 0)
+FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began LEFT JOIN origins o ON o.id = c.origin
+WHERE s.kind = 'branch' AND s.id > :after /*also*/ ORDER BY s.id LIMIT :limit
+
+-- name: branch_in_use
+AND s.ended = 0
+-- name: branch_over
+AND s.parent = :parent
+-- name: branch_named
+AND s.name = :name
+
+-- name: readers_of
+SELECT name FROM spaces WHERE parent = :id AND ended = 0 ORDER BY id LIMIT :limit
+
+-- name: rename_space
+UPDATE spaces SET name = :name WHERE id = :id
+
+-- name: number_at
+SELECT max(number) FROM changes WHERE at <= :at
+
+-- What one space holds of its own, begun after a change.
+-- name: own_entities
+SELECT id, first FROM entities WHERE space = :space AND began > :since AND first <= :at AND id > :after ORDER BY id LIMIT :limit
+
+-- name: own_entity
+SELECT first FROM entities WHERE space = :space AND id = :id AND first <= :at
+
+-- name: own_relations
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
+FROM relations r WHERE r.space = :space AND r.began <= :at AND (r.began > :since OR r.ended > :since) ORDER BY r.id, r.row
+
+-- name: own_relation
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
+FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
+
+-- name: own_messages
+SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, m.body
+FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
+
+-- name: of_stream
+AND m.stream = :stream
+
+-- name: count_own_messages
+SELECT count(*) FROM messages WHERE space = :space AND space > 1 AND ended = 0
+
+-- name: begun_as
+SELECT before FROM journal WHERE number = :number AND subject = 'entity' AND id = :id ORDER BY seq LIMIT 1
+
+-- name: merges
+SELECT subject, id, part, base FROM merges WHERE branch = :branch AND target = :target AND ended = 0
+
+-- name: add_merge
+INSERT INTO merges (branch, target, subject, id, part, began, base) VALUES (:branch, :target, :subject, :id, :part, :began, :base)
+
+-- name: drop_merge_begun
+DELETE FROM merges WHERE branch = :branch AND target = :target AND subject = :subject AND id = :id AND part = :part AND ended = 0 AND began = :number
+
+-- name: end_merge
+UPDATE merges SET ended = :number WHERE branch = :branch AND target = :target AND subject = :subject AND id = :id AND part = :part AND ended = 0
+
+-- name: unmerge_begun
+DELETE FROM merges WHERE began = :number
+
+-- name: unmerge_ended
+UPDATE merges SET ended = 0 WHERE ended = :number
+
+-- Names in relations of other spaces that an entity of this one may answer to.
+-- name: dangling_spaces
+SELECT space FROM relations WHERE from_id = 0 AND from_name = :name AND ended = 0
+UNION SELECT space FROM relations WHERE to_id = 0 AND to_name = :name AND ended = 0
+
+-- name: dangling_names
+SELECT from_name FROM relations WHERE space = :space AND from_id = 0 AND ended = 0
+UNION SELECT to_name FROM relations WHERE space = :space AND to_id = 0 AND ended = 0
 
 -- Changes and their journal
 
@@ -144,6 +224,13 @@ SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.
        (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
 FROM entities e LEFT JOIN uses u ON u.entity = e.id WHERE e.space = :space AND e.id = :id
 
+-- name: entities_named
+-- What lives under a name in one space: the commonest question there is, in one statement.
+SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
+       (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
+FROM names n JOIN entities e ON e.space = n.space AND e.id = n.entity LEFT JOIN uses u ON u.entity = e.id
+WHERE n.space = :space AND n.name = :name AND n.ended = 0
+
 -- name: entities_by_id
 SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
        (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
@@ -155,6 +242,9 @@ SELECT e.id FROM entities e WHERE e.space = :space AND e.id IN (SELECT value FRO
 
 -- name: living_bodies
 SELECT id, crc, body FROM entities WHERE space = :space AND deleted = 0 AND id IN (SELECT value FROM json_each(:ids))
+
+-- name: known_heads
+SELECT json_group_array(json_array(id, deleted)) FROM entities WHERE space = :space AND id IN (SELECT value FROM json_each(:ids))
 
 -- name: known_in
 SELECT id FROM entities WHERE space = :space AND first <= :at AND id IN (SELECT value FROM json_each(:ids))
@@ -257,11 +347,9 @@ AND NOT EXISTS (
 -- name: name
 SELECT scope, entity FROM names WHERE space = :space AND name = :name AND began <= :at AND (ended = 0 OR ended > :at)
 
--- name: living_name
-SELECT entity FROM names WHERE space = :space AND name = :name AND scope = :scope AND ended = 0
-
 -- name: add_name
-INSERT INTO names (space, name, scope, began, entity) VALUES (:space, :name, :scope, :began, :entity)
+-- No row where the name is taken.
+INSERT INTO names (space, name, scope, began, entity) VALUES (:space, :name, :scope, :began, :entity) ON CONFLICT DO NOTHING
 
 -- name: drop_name_begun
 DELETE FROM names WHERE space = :space AND name = :name AND scope = :scope AND ended = 0 AND began = :number
@@ -369,15 +457,66 @@ DELETE FROM passages WHERE id = :id
 -- name: entity_passages
 SELECT id, part, began FROM passages WHERE entity = :entity AND space = :space AND message = 0 AND ended = 0
 
+-- A search's rows come as one: a reader lets go of the interpreter for each row, and would have to win it back as often.
+
 -- name: words_match
-SELECT w.id, -w.score, p.space, p.entity, p.part, p.message, p.began, p.ended
-FROM (SELECT rowid AS id, rank AS score FROM words WHERE words MATCH :match AND rank MATCH :weights ORDER BY rank LIMIT :limit) w
-JOIN passages p ON p.id = w.id ORDER BY w.score
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words w CROSS JOIN passages p ON p.id = w.rowid
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
+    ORDER BY w.rank LIMIT :limit)
+
+-- name: words_match_entities
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
+    ORDER BY w.rank LIMIT :limit)
+
+-- name: words_match_messages
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
+    ORDER BY w.rank LIMIT :limit)
 
 -- name: words_past_match
-SELECT w.id, -w.score, p.space, p.entity, p.part, p.message, p.began, p.ended
-FROM (SELECT rowid AS id, rank AS score FROM words_past WHERE words_past MATCH :match AND rank MATCH :weights ORDER BY rank LIMIT :limit) w
-JOIN passages p ON p.id = w.id ORDER BY w.score
+SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
+    SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
+    FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
+    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
+    ORDER BY w.rank LIMIT :limit)
+
+-- Without a score, which is what takes the time:
+-- name: words_every
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM words w CROSS JOIN passages p ON p.id = w.rowid
+WHERE w.words MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND p.message = 0
+
+-- name: words_past_every
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
+WHERE w.words_past MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND p.message = 0
+
+-- name: count_words_messages
+SELECT count(*) FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
+WHERE w.words MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND (:stream = 0 OR p.entity = :stream) /*also*/
+
+-- name: passage_span
+SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0) FROM passages)
+
+-- For each expression: in how many of the oldest and how many of the newest passages that have it, up to where, and down to where.
+-- name: term_spans
+SELECT json_group_array(json_array(
+    t.value,
+    (SELECT count(*) FROM (SELECT rowid FROM words WHERE words MATCH t.value LIMIT :limit)),
+    (SELECT coalesce(max(rowid), 0) FROM (SELECT rowid FROM words WHERE words MATCH t.value LIMIT :limit)),
+    (SELECT coalesce(min(rowid), 0) FROM (SELECT rowid FROM words WHERE words MATCH t.value ORDER BY rowid DESC LIMIT :limit))))
+FROM json_each(:terms) t
 
 -- Relations
 
@@ -423,7 +562,8 @@ FROM (
 WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
                   AND (s.ended = 0 OR s.ended > n.value ->> 1))
-ORDER BY r.id
+/*also*/
+ORDER BY r.id LIMIT :most
 
 -- Every row that a space has or had of a relation, and what began or ended of those that touch an entity.
 -- name: relation_rows
@@ -443,6 +583,9 @@ SELECT 1 FROM relations WHERE space = :space AND id = :id AND deleted = 0 AND be
 -- name: dangling
 SELECT 1 FROM relations WHERE from_id = 0 AND from_name = :name UNION ALL SELECT 1 FROM relations WHERE to_id = 0 AND to_name = :name LIMIT 1
 
+-- name: relation_types
+AND r.type IN (SELECT value FROM json_each(:types))
+
 -- name: relations_loose
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM relations r LEFT JOIN changes c ON c.number = r.began
@@ -451,11 +594,55 @@ WHERE r.from_id = 0 AND r.space = :space AND r.deleted = 0 AND r.began <= :at AN
                   AND (s.ended = 0 OR s.ended > n.value ->> 1))
 ORDER BY r.id
 
+-- Conflicts
+
+-- name: add_conflict
+INSERT INTO conflicts (space, id, entity, other, part, other_part, type, confidence, reason, action, status, notes, found, began)
+VALUES (:space, :id, :entity, :other, :part, :other_part, :type, :confidence, :reason, :action, :status, :notes, :found, :began)
+
+-- name: end_conflict
+UPDATE conflicts SET ended = :number WHERE row = :row AND ended = 0
+
+-- name: drop_conflict_begun
+DELETE FROM conflicts WHERE row = :row AND ended = 0 AND began = :number
+
+-- name: conflict
+SELECT k.row, k.space, k.id, k.entity, k.other, k.part, k.other_part, k.type, k.confidence, k.reason, k.action, k.status, k.notes, k.found, k.began,
+       (SELECT at FROM changes WHERE number = k.found), (SELECT at FROM changes WHERE number = k.began)
+FROM conflicts k WHERE k.space = :space AND k.id = :id AND k.began <= :at AND (k.ended = 0 OR k.ended > :at)
+
+-- name: conflicts
+SELECT k.row, k.space, k.id, k.entity, k.other, k.part, k.other_part, k.type, k.confidence, k.reason, k.action, k.status, k.notes, k.found, k.began,
+       (SELECT at FROM changes WHERE number = k.found), (SELECT at FROM changes WHERE number = k.began)
+FROM conflicts k
+WHERE k.space = :space AND k.began <= :at AND (k.ended = 0 OR k.ended > :at) AND k.id < :before
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN conflicts s ON s.space = n.value ->> 0 AND s.id = k.id AND s.began <= n.value ->> 1)
+  /*also*/
+ORDER BY k.id DESC LIMIT :limit
+
+-- name: conflicts_between
+SELECT k.row, k.space, k.id, k.entity, k.other, k.part, k.other_part, k.type, k.confidence, k.reason, k.action, k.status, k.notes, k.found, k.began, 0, 0
+FROM conflicts k
+WHERE k.entity IN (SELECT value FROM json_each(:ids)) AND k.space = :space AND k.began <= :at AND (k.ended = 0 OR k.ended > :at)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN conflicts s ON s.space = n.value ->> 0 AND s.id = k.id AND s.began <= n.value ->> 1)
+
+-- name: conflicts_with_status
+AND k.status = :status
+-- name: conflicts_of_types
+AND k.type IN (SELECT value FROM json_each(:types))
+-- name: conflicts_of_entity
+AND (k.entity = :entity OR k.other = :entity)
+-- name: conflicts_at_least
+AND k.confidence >= :confidence
+
+-- name: purge_conflicts
+DELETE FROM conflicts WHERE (entity = :entity OR other = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
+
 -- Messages
 
 -- name: add_message
-INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :began, :crc, :body)
+INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, crc, body)
+VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :crc, :body)
 
 -- name: messages
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
@@ -466,9 +653,14 @@ ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT :limit
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
 WHERE id IN (SELECT value FROM json_each(:ids)) /*also*/
 
+-- name: message_heads
+SELECT json_group_array(json_array(m.id, m.speaker, m.role, m.stream, m.at, m.importance, m.length)) FROM messages m
+WHERE m.id IN (SELECT value FROM json_each(:ids)) /*also*/
+
 -- name: last_lines
 SELECT m.id, m.space, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
-FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
+FROM messages m
+WHERE m.stream = :stream AND m.space = :space AND m.id < :before AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
 
 -- name: messages_of_change
 SELECT id, stream FROM messages
@@ -574,6 +766,15 @@ SELECT (SELECT count(*) FROM entities WHERE deleted = 0), (SELECT count(*) FROM 
        (SELECT count(*) FROM messages WHERE ended = 0), (SELECT count(*) FROM versions), (SELECT count(*) FROM spaces WHERE ended = 0),
        (SELECT count(*) FROM changes), (SELECT coalesce(sum(length(body)), 0) FROM entities), (SELECT coalesce(sum(text_bytes), 0) FROM entities)
 
+-- name: counts_of
+WITH mine AS (SELECT value AS space FROM json_each(:spaces))
+SELECT (SELECT count(*) FROM entities WHERE deleted = 0 AND space IN mine),
+       (SELECT count(*) FROM relations WHERE ended = 0 AND deleted = 0 AND space IN mine),
+       (SELECT count(*) FROM messages WHERE ended = 0 AND space IN mine), (SELECT count(*) FROM versions WHERE space IN mine),
+       (SELECT count(*) FROM mine), (SELECT count(*) FROM changes WHERE space IN mine),
+       (SELECT coalesce(sum(length(body)), 0) FROM entities WHERE space IN mine),
+       (SELECT coalesce(sum(text_bytes), 0) FROM entities WHERE space IN mine)
+
 -- name: count_by_type
 SELECT e.type, count(*) FROM entities e
 WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
@@ -645,6 +846,9 @@ WHERE m.stream = :entity AND (m.space IN (SELECT value FROM json_each(:spaces)) 
 -- name: purge_vectors
 DELETE FROM vectors WHERE model IN (SELECT id FROM models) AND passage = :id
 
+-- name: purge_merges
+DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity AND (branch = :space OR target = :space OR :everywhere)
+
 -- name: purge_passages
 DELETE FROM passages WHERE id IN (SELECT value FROM json_each(:passages))
 
@@ -676,7 +880,7 @@ DELETE FROM entities WHERE space IN (SELECT value FROM json_each(:spaces)) AND i
 
 -- name: high_water
 SELECT (SELECT coalesce(max(number), 0) FROM changes), (SELECT coalesce(max(id), 0) FROM entities), (SELECT coalesce(max(id), 0) FROM relations),
-       (SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM passages)
+       (SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM passages), (SELECT coalesce(max(id), 0) FROM conflicts)
 
 -- name: set_meta
 INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value
@@ -695,9 +899,10 @@ INSERT INTO dictionaries (id, at, bytes) VALUES (:id, :at, :bytes)
 -- A space that was brought back after :at was still retired then; only the journal knows.
 -- name: transfer_spaces
 SELECT s.id, s.name, s.parent, s.pinned, s.kind, s.metadata, s.began,
-       CASE WHEN NOT EXISTS (SELECT 1 FROM journal j WHERE j.number > :at AND j.subject = 'space' AND j.id = s.id) THEN s.ended
+       CASE WHEN NOT EXISTS (SELECT 1 FROM journal j WHERE j.number > :at AND j.subject = 'space' AND j.act <> 'merge' AND j.id = s.id) THEN s.ended
             ELSE coalesce((SELECT CASE j.act WHEN 'delete' THEN j.number ELSE 0 END FROM journal j
-                           WHERE j.number <= :at AND j.subject = 'space' AND j.id = s.id ORDER BY j.number DESC, j.seq DESC LIMIT 1), 0) END
+                           WHERE j.number <= :at AND j.subject = 'space' AND j.act <> 'merge' AND j.id = s.id ORDER BY j.number DESC, j.seq DESC LIMIT 1), 0) END,
+       s.entity
 FROM spaces s WHERE s.id > :after AND s.began <= :at ORDER BY s.id LIMIT :limit
 
 -- name: transfer_changes
@@ -735,10 +940,21 @@ WHERE began > :after AND began <= :at ORDER BY began LIMIT :limit
 -- name: transfer_snapshot
 INSERT INTO snapshots (space, name, ended, began, number) VALUES (:space, :name, :ended, :began, :number) ON CONFLICT DO NOTHING
 
+-- name: transfer_merges
+SELECT branch, target, subject, id, part, began, base, CASE WHEN ended > :at THEN 0 ELSE ended END FROM merges
+WHERE began <= :at ORDER BY branch, target, began, subject, id, part, ended
+
+-- name: transfer_known_merges
+SELECT branch, target, subject, id, part, ended FROM merges
+
+-- name: transfer_merge
+INSERT INTO merges (branch, target, subject, id, part, began, base, ended) VALUES (:branch, :target, :subject, :id, :part, :began, :base, :ended)
+
 -- name: transfer_total
 SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
      + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
      + (SELECT count(*) FROM snapshots WHERE began <= :at)
+     + (SELECT count(*) FROM merges WHERE began <= :at)
 
 -- name: transfer_known_changes
 SELECT number FROM changes WHERE number IN (SELECT value FROM json_each(:numbers))
@@ -768,8 +984,9 @@ SELECT role, kind, at, crc, body FROM messages
 WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at IN (SELECT value FROM json_each(:times))
 
 -- name: transfer_space
-INSERT INTO spaces (id, name, parent, pinned, kind, metadata, began, ended) VALUES (:id, :name, :parent, :pinned, :kind, :metadata, :began, :ended)
-ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, pinned = excluded.pinned, kind = excluded.kind, metadata = excluded.metadata,
+INSERT INTO spaces (id, name, parent, pinned, kind, entity, metadata, began, ended)
+VALUES (:id, :name, :parent, :pinned, :kind, :entity, :metadata, :began, :ended)
+ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, pinned = excluded.pinned, kind = excluded.kind, entity = excluded.entity, metadata = excluded.metadata,
     began = excluded.began, ended = excluded.ended
 
 -- name: transfer_name
@@ -789,8 +1006,8 @@ INSERT INTO relations (space, id, from_id, to_id, from_name, to_name, type, stre
 VALUES (:space, :id, :from_id, :to_id, :from_name, :to_name, :type, :strength, :metadata, :deleted, :began, :ended)
 
 -- name: transfer_message
-INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :began, :ended, :crc, :body)
+INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, ended, crc, body)
+VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :ended, :crc, :body)
 
 -- name: transfer_use
 INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last) ON CONFLICT (entity) DO UPDATE SET count = excluded.count, last = excluded.last
@@ -838,3 +1055,8 @@ SELECT passage, vector FROM vectors WHERE model = :model AND passage IN (SELECT 
 
 -- name: passages_of
 SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: vectors_of_entities
+SELECT p.entity, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
+WHERE v.model = :model AND p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space IN (SELECT value FROM json_each(:spaces))
+

@@ -13,35 +13,73 @@ import apsw
 
 from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused
 from enhanced_memory.daemon.store.queries import load
+from enhanced_memory.daemon.store.views import View
 
-__all__ = ["SqliteRows", "each", "translated"]
+__all__ = ["Epoch", "SqliteRows", "each", "translated"]
 
 QUERIES = load(Path(__file__).parent / "queries.sql")
 
-_PUT_OFF = frozenset(("add_words", "drop_words", "add_words_past", "drop_words_past"))
-_NEED_WORDS = frozenset(("words_match", "words_past_match", "scour_words", "scour_words_past"))
+_PUT_OFF = {
+    "add_change": "changes",
+    "add_journal": "journal",
+    "add_passage": "passages",
+    "add_words": "words",
+    "drop_words": "words",
+    "add_words_past": "words_past",
+    "drop_words_past": "words_past",
+}
+"""Statements that are put off until the end of the group, and the table that each of them changes."""
+
+_WAITED_FOR = re.compile(rf"\b(?:{'|'.join(sorted(set(_PUT_OFF.values())))})\b")
+"""What a statement's text names if it may see what was put off."""
+
+_OF_SPACES = frozenset(
+    name
+    for name, text in QUERIES.items()
+    if re.search(r"^(INSERT( OR \w+)? INTO|UPDATE|DELETE FROM) spaces\b", text, re.MULTILINE)
+)
+"""Statements after which a view may be another one."""
 
 _SLOT = re.compile(r"/\*(also|key|down)\*/")
+
+
+class Epoch:
+    """How often spaces were changed and committed. Written by the writer, read by all."""
+
+    number = 0
 
 
 class SqliteRows:
     """The statements of `queries.sql` on one connection. Not shared between threads.
 
-    Changes of the words index are put off until `settle_words`, which comes before the commit or before anything reads the
-    index: FTS5 writes out what it holds at every savepoint, and a savepoint for each request would cost more than the words.
+    Rows that follow from a change and are seldom read within its group are put off until `settle`, which comes before the
+    commit, and before any statement that names their table. One table at a time, many rows at once, costs half as much; and
+    FTS5 writes out what it holds at every savepoint, so that words in the middle of a group would cost more than all the rest.
     """
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, epoch: Epoch | None = None) -> None:
         self.connection = connection
+        self.epoch = epoch or Epoch()
+        self.views: dict[str, View] = {}
+        self.spaces_changed = False
+        self._seen = 0
         self.memo: dict[Any, int] = {}
         self._execute: Any = connection.cursor().execute
         self._many: Any = connection.cursor().executemany
         self._built: dict[tuple[Any, ...], str] = {}
         self.put_off: list[tuple[str, list[Mapping[str, Any]]]] = []
-        """Changes of the words index, in order; a request that is undone takes its own away again."""
+        """In order; a request that is undone takes its own away again."""
+        self._waits: dict[str, bool] = {}
+
+    def look(self) -> None:
+        """Forget views that may be others by now. Before a transaction begins: what is found out within it is as new, or newer."""
+        if self._seen != self.epoch.number:
+            self._seen = self.epoch.number
+            self.views.clear()
 
     def begin(self) -> None:
         """Begin to see the store as it is now."""
+        self.look()
         self._execute("BEGIN")
 
     def end(self) -> None:
@@ -50,14 +88,18 @@ class SqliteRows:
 
     def all(self, name: str, /, *also: str, key: str = "", down: bool = False, **values: Any) -> list[tuple[Any, ...]]:
         """Every row. `also`, `key` and `down` fill the statement's slots with named parts."""
-        if self.put_off and name in _NEED_WORDS:
-            self.settle_words()
-        return self._execute(self._text(name, also, key, down), values).fetchall()
+        text = self._text(name, also, key, down)
+        if self.put_off:
+            self._settle_for(text)
+        return self._execute(text, values).fetchall()
 
     def one(self, name: str, /, *also: str, **values: Any) -> tuple[Any, ...] | None:
         """The first row."""
         # Read to its end: a statement left open would stand in the way of folding the log into the file.
-        rows = self._execute(self._text(name, also, "", False), values).fetchall()
+        text = self._text(name, also, "", False)
+        if self.put_off:
+            self._settle_for(text)
+        rows = self._execute(text, values).fetchall()
         return rows[0] if rows else None
 
     def run(self, name: str, /, **values: Any) -> int:
@@ -65,23 +107,44 @@ class SqliteRows:
         if name in _PUT_OFF:
             self.put_off.append((name, [values]))
             return 1
-        if self.put_off and name in _NEED_WORDS:
-            self.settle_words()
-        self._execute(QUERIES[name], values)
+        text = QUERIES[name]
+        if self.put_off:
+            self._settle_for(text)
+        self._execute(text, values)
+        if name in _OF_SPACES:
+            self.views.clear()
+            self.spaces_changed = True
         return self.connection.changes()
 
     def many(self, name: str, rows: Iterable[Mapping[str, Any]], /) -> None:
         """Carry it out once for each of `rows`."""
         if name in _PUT_OFF:
             self.put_off.append((name, list(rows)))
-        else:
-            self._many(QUERIES[name], rows)
+            return
+        text = QUERIES[name]
+        if self.put_off:
+            self._settle_for(text)
+        self._many(text, rows)
 
-    def settle_words(self) -> None:
-        """Carry out what was put off."""
+    def forget(self) -> None:
+        """Forget what a transaction found out that is undone."""
+        self.memo.clear()
+        self.views.clear()
+        self.put_off.clear()
+
+    def settle(self) -> None:
+        """Carry out what was put off: table by table, in each table in order."""
         put_off, self.put_off = self.put_off, []
+        put_off.sort(key=lambda one: _PUT_OFF[one[0]])
         for name, group in groupby(put_off, key=lambda one: one[0]):
             self._many(QUERIES[name], chain.from_iterable(rows for _, rows in group))
+
+    def _settle_for(self, text: str) -> None:
+        waits = self._waits.get(text)
+        if waits is None:
+            waits = self._waits[text] = _WAITED_FOR.search(text) is not None
+        if waits:
+            self.settle()
 
     def _text(self, name: str, also: tuple[str, ...], key: str, down: bool) -> str:
         if not also and not key:

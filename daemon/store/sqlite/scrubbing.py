@@ -29,20 +29,25 @@ _PLACES = (
 """Where packed bytes stand: table, key, column, condition."""
 
 
-def held_by(texts: set[str], dictionaries: dict[int, bytes]) -> list[int]:
-    """The dictionaries that hold a piece of any text."""
-    found: list[int] = []
+def held_by(texts: set[str], dictionaries: dict[int, bytes], shipped: bytes) -> list[int]:
+    """The dictionaries that hold a piece of any text. What the `shipped` one holds too is nobody's secret."""
     raws = [text.encode() for text in texts]
-    for number, words in dictionaries.items():
-        pieces = {words[at : at + PIECE] for at in range(len(words) - PIECE + 1)}
-        if any(
-            any(raw[at : at + PIECE] in pieces for at in range(len(raw) - PIECE + 1))
-            if len(raw) >= PIECE
-            else len(raw) >= SHORTEST and raw in words
-            for raw in raws
-        ):
-            found.append(number)
-    return found
+    public = _pieces(shipped)
+    return [
+        number
+        for number, words in dictionaries.items()
+        if any(_holds(words, pieces, raw, shipped) for pieces in [_pieces(words) - public] for raw in raws)
+    ]
+
+
+def _pieces(words: bytes) -> set[bytes]:
+    return {words[at : at + PIECE] for at in range(len(words) - PIECE + 1)}
+
+
+def _holds(words: bytes, pieces: set[bytes], raw: bytes, shipped: bytes) -> bool:
+    if len(raw) >= PIECE:
+        return any(raw[at : at + PIECE] in pieces for at in range(len(raw) - PIECE + 1))
+    return len(raw) >= SHORTEST and raw in words and raw not in shipped
 
 
 class Repacking:

@@ -6,18 +6,19 @@ from pathlib import Path
 import msgspec
 
 from enhanced_memory.client.errors import Error
-from enhanced_memory.daemon.store.bodies import Codec, crc, train
+from enhanced_memory.daemon.store.bodies import Codec, built_in, crc, train
 from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["ENOUGH", "Trained", "trained"]
+__all__ = ["STAGES", "Trained", "trained"]
 
 log = logging.getLogger(__name__)
 
-ENOUGH = 1000
-"""Bodies from which on a dictionary of one's own is worth having (measured: 1,000 serve as well as 8,000)."""
+STAGES = (128, 1000)
+"""Entities at which a dictionary of the store's own is trained: soon, and once more (measured: 1,000 serve as well as 8,000)."""
 
 _SAMPLES = 2000
+_PIECE = 400
 _HELD_OUT = 10
 """One body in so many is not trained on but judged by."""
 
@@ -30,7 +31,10 @@ class Trained(msgspec.Struct):
 
 
 def trained(store: Path, codec: Codec) -> Trained | None:
-    """A dictionary trained on the store's newest bodies; None where they are too few, or are packed no better by it."""
+    """A dictionary trained on the store's newest bodies; None where they are too few, or are packed no better by it.
+
+    Pieces of the shipped dictionary are trained on too: what a hundred bodies do not know yet, it does.
+    """
     try:
         with translated():
             connection = file.connect(store, readonly=True)
@@ -42,10 +46,12 @@ def trained(store: Path, codec: Codec) -> Trained | None:
     except Error as problem:
         log.warning("no dictionary was trained: %s", problem)
         return None
-    if len(bodies) < ENOUGH:
+    if len(bodies) < STAGES[0]:
         return None
     judged = bodies[::_HELD_OUT]
-    words = train([body for place, body in enumerate(bodies) if place % _HELD_OUT])
+    shipped = built_in()
+    pieces = [shipped[at : at + _PIECE] for at in range(0, len(shipped), _PIECE)]
+    words = train([*(body for place, body in enumerate(bodies) if place % _HELD_OUT), *pieces])
     own = Codec({1: words}, 1)
     before, after = (sum(len(one.squeeze(body)) for body in judged) for one in (codec, own))
     assert all(own.plain(own.squeeze(body), crc(body)) == body for body in judged[:10])

@@ -1,0 +1,113 @@
+"""Conflicts as they are kept: recorded, listed, settled. What the two say stands with the entities alone."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from enhanced_memory.client.errors import NotFound
+from enhanced_memory.client.values import ConflictStatus, ConflictType, Resolution
+from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.views import NOW
+
+__all__ = ["Conflicts", "Kept", "Proposal"]
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A conflict to be recorded."""
+
+    entity: int
+    other: int
+    part: int
+    other_part: int
+    type: ConflictType
+    confidence: float
+    reason: str
+    action: Resolution
+
+
+class Kept(msgspec.Struct):
+    """A conflict as one layer of a view holds it."""
+
+    row: int
+    space: int
+    id: int
+    entity: int
+    other: int
+    part: int
+    other_part: int
+    type: ConflictType
+    confidence: float
+    reason: str
+    action: Resolution
+    status: ConflictStatus
+    notes: str
+    found: int
+    began: int
+    found_at: int | None
+    began_at: int | None
+
+
+class Conflicts:
+    """Reads and writes conflicts."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def record(self, one: Proposal) -> int:
+        """Write a conflict; its id."""
+        ground = self._ground
+        counters = ground.counters
+        counters.conflict += 1
+        self._write(counters.conflict, one, "pending", "", ground.number)
+        ground.note("conflict", counters.conflict, "create", after=1)
+        return counters.conflict
+
+    def get(self, number: int) -> Kept:
+        """A conflict of the caller's view. `NotFound` where there is none."""
+        for _, layer in self._ground.view:
+            rows = self._ground.rows.all("conflict", space=layer.space, id=number, at=layer.at)
+            if rows:
+                return Kept(*rows[0])
+        raise NotFound(f"There is no conflict {number} in space {self._ground.space_name!r}.", "see `list_conflicts`")
+
+    def settle(self, one: Kept, status: ConflictStatus, notes: str) -> None:
+        """Give a conflict another status, in the caller's space."""
+        ground = self._ground
+        if one.space == ground.space:
+            ground.rows.run("drop_conflict_begun", row=one.row, number=ground.number)
+            ground.rows.run("end_conflict", row=one.row, number=ground.number)
+        proposal = Proposal(
+            one.entity, one.other, one.part, one.other_part, one.type, one.confidence, one.reason, one.action
+        )
+        self._write(one.id, proposal, status, notes, one.found)
+        ground.note("conflict", one.id, "resolve", before=1, after=2)
+
+    def page(self, *also: str, limit: int, before: int | None = None, **values: Any) -> list[Kept]:
+        """Conflicts below the id `before`, newest first. `also` names conditions that they must meet."""
+        view = self._ground.view
+        rows: list[tuple[Any, ...]] = []
+        for depth, layer in view:
+            rows += self._ground.rows.all(
+                "conflicts", *also, space=layer.space, at=layer.at, nearer=view.nearer(depth), before=before or NOW, limit=limit, **values
+            )  # fmt: skip
+        return sorted((Kept(*row) for row in rows), key=lambda one: -one.id)[:limit]
+
+    def among(self, entities: Iterable[int]) -> list[Kept]:
+        """All conflicts whose older entity is one of these, settled or not; without their times."""
+        view = self._ground.view
+        ids = msgspec.json.encode(sorted(set(entities))).decode()
+        return [
+            Kept(*row)
+            for depth, layer in view
+            for row in self._ground.rows.all(
+                "conflicts_between", ids=ids, space=layer.space, at=layer.at, nearer=view.nearer(depth)
+            )
+        ]
+
+    def _write(self, number: int, one: Proposal, status: ConflictStatus, notes: str, found: int) -> None:
+        ground = self._ground
+        ground.rows.run(
+            "add_conflict", space=ground.space, id=number, status=status, notes=notes, found=found, began=ground.number,
+            **msgspec.structs.asdict(one),
+        )  # fmt: skip

@@ -1,0 +1,92 @@
+"""How a query is put to a large words index: in which expressions, strictest first. Pure.
+
+FTS5 finds a passage in 0.05 µs and scores it in 1 to 2 µs, and scores all that it finds: it knows no bound that would let it
+pass over what cannot be among the best. So not every passage with any of the words is asked for where that would be too many,
+but those with a rare word, or with several common ones; a passage with a single common word is not among the best then
+(docs/decisions/0025-words-at-scale.md has the measurements).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+__all__ = ["BUDGET", "PLAIN", "Step", "steps"]
+
+PLAIN = 8_000
+"""Passages up to which every query is put as it is."""
+
+BUDGET = 8_000
+"""Passages that one query may have scored: some 10 ms. Twice the budget scores 20 % faster at a million, since fewer steps
+follow, and half as fast at a hundred thousand."""
+
+OFTEN = 0.1
+ENOUGH = 3
+"""A word in every tenth passage is left out where so many rarer ones are asked for: it tells nothing apart."""
+
+LIFT = 3.0
+"""How much oftener words of one question stand together than chance has it."""
+
+
+class Step(NamedTuple):
+    """One expression to ask for, of the passages beyond `floor`."""
+
+    match: str
+    floor: int = 0
+
+
+def steps(counts: Mapping[str, int], total: int, last: int, budget: int = BUDGET) -> list[Step]:
+    """The expressions to ask for until enough is found.
+
+    `counts` says in about how many of `total` passages each expression of the query is, `last` is the newest passage.
+    The scores of one passage in several steps compare: the highest is its own.
+    """
+    known = sorted((one for one in counts if counts[one]), key=counts.__getitem__)
+    asked = known[:ENOUGH] + [one for one in known[ENOUGH:] if counts[one] <= OFTEN * total]
+    if not asked:
+        return []
+    if sum(counts[one] for one in asked) <= budget:
+        return (
+            [Step(_any(asked))]
+            if len(asked) == len(known)
+            else [Step(_any(asked)), _newest(known, counts, total, last, budget)]
+        )
+    rare: list[str] = []
+    spent = 0
+    for one in asked:
+        if spent + counts[one] > budget // 2:
+            break
+        rare.append(one)
+        spent += counts[one]
+    common = asked[len(rare) :]
+    found: list[Step] = []
+    if rare and common:
+        found.append(Step(f"({_any(rare)}) AND ({_any(common)})"))
+    if len(common) > 1:
+        found.append(Step(_several(common, counts, total, budget)))
+    if rare:
+        found.append(Step(_any(rare)))
+    return [*found, _newest(known, counts, total, last, budget)]
+
+
+def _several(common: Sequence[str], counts: Mapping[str, int], total: int, budget: int) -> str:
+    """Passages with a word of each of two groups, or of more, until they are few enough.
+
+    Each word stands once: one that stood twice would count twice.
+    """
+    for many in range(2, len(common) + 1):
+        groups = [common[at::many] for at in range(many)]
+        expected = total * LIFT
+        for group in groups:
+            expected *= min(1.0, sum(counts[one] for one in group) / total)
+        if expected <= budget / 2:
+            break
+    return " AND ".join(f"({_any(group)})" for group in groups)
+
+
+def _newest(known: Sequence[str], counts: Mapping[str, int], total: int, last: int, budget: int) -> Step:
+    """Any of the words, in the newest passages: as many of these as the budget allows several times over."""
+    share = sum(counts[one] for one in known) / (4 * budget)
+    return Step(_any(known), 0 if share <= 1 else max(0, last - int(total / share)))
+
+
+def _any(asked: Sequence[str]) -> str:
+    return " OR ".join(asked)

@@ -1,0 +1,44 @@
+"""A store learns early how its own text is packed, and reads what was packed before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from enhanced_memory.client.operations.entities import CreateEntities
+from enhanced_memory.client.values import EntityInput
+from enhanced_memory.daemon.store.sqlite.training import STAGES
+
+if TYPE_CHECKING:
+    from enhanced_memory.tests.store.conftest import Place, World
+
+
+def about(number: int) -> EntityInput:
+    said = f"Shift supervisor {number % 7} signed the furnace protocol of kiln {number % 11} at the Ostrava works."
+    return EntityInput(f"protocol {number}", "record", [said, f"Slag sample {number * 37} went to the laboratory."])
+
+
+async def test_from_some_entities_on_a_store_packs_with_a_dictionary_of_its_own(default: Place, world: World) -> None:
+    await default.do(CreateEntities([about(number) for number in range(STAGES[0])]))
+    async with asyncio.timeout(20):
+        while not await world.rows("SELECT 1 FROM dictionaries"):
+            await asyncio.sleep(0.01)
+    await default.do(CreateEntities([about(number) for number in range(500, 600)]))
+    packed = "SELECT hex(substr(body, 1, 1)), avg(length(body)) FROM entities GROUP BY 1 ORDER BY 1"
+    (shipped, before), (own, after) = await world.rows(packed)
+    assert (shipped, own) == ("01", "02")
+    assert after < before * 0.8
+    assert await default.says("protocol 3") == about(3).observations
+    assert await default.says("protocol 503") == about(503).observations
+    await world.sound()
+
+
+async def test_it_learns_once_more_when_there_is_more_to_learn_from(default: Place, world: World) -> None:
+    for start in range(0, STAGES[1] + 1, 334):
+        await default.do(CreateEntities([about(number) for number in range(start, start + 334)]))
+    async with asyncio.timeout(30):
+        while len(await world.rows("SELECT 1 FROM dictionaries")) < 2:
+            await default.do(CreateEntities([about(5000)]))
+            await asyncio.sleep(0.01)
+    assert await default.says("protocol 1000") == about(1000).observations
+    await world.sound()
