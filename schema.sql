@@ -77,12 +77,23 @@ CREATE INDEX changes_at ON changes (at);        -- the number at a time
 CREATE TABLE journal (
     number      INTEGER NOT NULL,
     seq         INTEGER NOT NULL,
-    subject     TEXT    NOT NULL,               -- entity, relation, messages, space, merge, conflict
-    id          INTEGER NOT NULL,               -- for messages: the first of them
-    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, append …; of a merge: conflict
-    before      INTEGER NOT NULL DEFAULT 0,     -- version before, 0: none
-    after       INTEGER NOT NULL DEFAULT 0,     -- version after, 0: none; for messages: the last of them
+    subject     TEXT    NOT NULL,               -- entity, relation, messages, space, merge, conflict, snapshot, change
+    id          INTEGER NOT NULL,               -- for messages: the first of them; for a snapshot: the change that it names
+    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, prune, append, undo …; of a merge: conflict
+    before      INTEGER NOT NULL DEFAULT 0,     -- version before, 0: none; for a pruning: the oldest that went
+    after       INTEGER NOT NULL DEFAULT 0,     -- version after, 0: none; for messages: the last of them; for a pruning: the newest that went
     PRIMARY KEY (number, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX journal_changes ON journal (id, number) WHERE subject = 'change';     -- which changes were undone, and done again
+
+-- A name for what a space knew after a change. It may stand wherever a time may.
+CREATE TABLE snapshots (
+    space       INTEGER NOT NULL,
+    name        TEXT    NOT NULL,
+    ended       INTEGER NOT NULL DEFAULT 0,
+    began       INTEGER NOT NULL,               -- the change that gave the name
+    number      INTEGER NOT NULL,               -- the change after which it is
+    PRIMARY KEY (space, name, ended)
 ) STRICT, WITHOUT ROWID;
 
 -- An entity as its space knows it now. `id` is the same in every space; a row in an overlay hides the parent's.

@@ -32,6 +32,7 @@ import psutil
 import recall
 import sandbox
 import scale
+import versions
 from measure import Figure, Size
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +48,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "conflicts": conflict_chapter.measure,
     "scale": scale.measure,
     "recall": recall.measure,
+    "versions": versions.measure,
 }
 
 HEAD = """# Performance

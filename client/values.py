@@ -13,6 +13,7 @@ __all__ = [
     "TRUST_ORDER",
     "AccessRow",
     "Action",
+    "At",
     "BackupMade",
     "ConflictFound",
     "ConflictStatus",
@@ -37,6 +38,7 @@ __all__ = [
     "RelationInput",
     "Resolution",
     "Scalar",
+    "Source",
     "Space",
     "Tier",
     "Trust",
@@ -60,6 +62,8 @@ Action = Literal["created", "updated", "replaced", "unchanged", "skipped"]
 
 Limit = Annotated[int, Meta(ge=1, le=1000, description="how many at most")]
 Number = Annotated[int, Meta(ge=0, le=2**62)]
+At = Annotated[int, Meta(ge=1, le=2**62)] | Annotated[str, Meta(min_length=1, max_length=200)]
+"""A moment: the number of a change (or of a version), a snapshot's name, a time (`2026-11-20T08:00:00Z`) or `change:17`."""
 Confidence = Annotated[float, Meta(ge=0, le=1)]
 Priority = Annotated[int, Meta(ge=1, le=10)]
 
@@ -107,6 +111,9 @@ class Observation(Value, frozen=True):
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     confirmed_at: datetime | None = None
+    quarantined: bool = False
+    sources: list[list[int]] = []
+    """What it was derived from: ids of an entity and an observation (0: all of them)."""
 
 
 class Entity(Value, frozen=True):
@@ -348,10 +355,19 @@ class ObservationInput(msgspec.Struct, omit_defaults=True):
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     origin: OriginInput | None = None
+    sources: list["Source"] = []
+    """What it is derived from. It is trusted no more than the least trusted of them."""
+
+
+class Source(msgspec.Struct, omit_defaults=True):
+    """What an observation is derived from: an entity, or one observation of it."""
+
+    entity: Ref
+    observation: Ref | None = None
 
 
 class EntityInput(msgspec.Struct, omit_defaults=True):
-    """An entity to be stored. Names are unique within a space and scope."""
+    """An entity to be stored. Names are unique within a space and scope. An `expected_version` of 0: there is none of that name."""
 
     name: str
     type: str
@@ -365,6 +381,7 @@ class EntityInput(msgspec.Struct, omit_defaults=True):
     confidence: Confidence | None = None
     always_include: bool | None = None
     expires_at: datetime | None = None
+    expected_version: Number | None = None
 
 
 class RelationInput(msgspec.Struct, omit_defaults=True):

@@ -12,7 +12,7 @@ from enhanced_memory.client.wire import pack_value, unpack_value
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Engine, Tx
 
-__all__ = ["Answer", "Attendant", "Layer", "answer_from", "compose", "drive"]
+__all__ = ["Answer", "Attendant", "Layer", "answer_from", "compose", "drive", "keyed"]
 
 Answer = Callable[[Call], Awaitable[Any]]
 Attendant = Callable[[Call], Awaitable[Any]]
@@ -48,15 +48,16 @@ def answer_from(
             return to_builtins(handler(tx, ask))
 
         if isinstance(ask, Change):
-            return await engine.write(work if call.key is None else _keyed(handler, call), call)
-        if ask.point:
+            return await engine.write(work if call.key is None else keyed(handler, call), call)
+        # What is asked about the past opens older versions: more than the loop should wait for.
+        if ask.point and getattr(ask, "at", None) is None and getattr(ask, "version", None) is None:
             return engine.point(work, call)
         return await engine.read(work, call)
 
     return carry_out
 
 
-def _keyed(handler: Callable[[Any, Any], Any], call: Call) -> Callable[[Tx], Any]:
+def keyed(handler: Callable[[Any, Any], Any], call: Call) -> Callable[[Tx], Any]:
     """A change that is carried out once for its key: a repeat gets the first one's answer. Both stand in one transaction."""
 
     def work(tx: Tx) -> Any:

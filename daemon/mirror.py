@@ -102,6 +102,25 @@ class Mirrors:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def renew(self, spaces: frozenset[str]) -> tuple[list[str], list[str]]:
+        """Write now whatever shows one of `spaces`; the files written, and those of others that were kept aside beside any mirror."""
+        behind = [mirror for mirror in self._mirrors.values() if mirror.seen & spaces]
+        for mirror in behind:
+            if mirror.due is not None:
+                mirror.due.cancel()
+            if mirror.busy:
+                mirror.again = True
+            else:
+                self._begin(mirror)
+        while any(mirror.busy or mirror.again for mirror in behind) and self._tasks:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            for mirror in behind:
+                if mirror.due is not None and not mirror.problem:  # it was changed while it was written
+                    mirror.due.cancel()
+                    self._begin(mirror)
+        written = [str(mirror.path) for mirror in behind if not mirror.problem]
+        return written, [path for known in self._written.values() for path in known.kept if os.path.exists(path)]
+
     def problems(self) -> list[str]:
         """What an operator should know: files that cannot be written, and versions of others that were kept aside."""
         said: list[str] = []

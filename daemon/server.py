@@ -21,7 +21,6 @@ from enhanced_memory.daemon.dispatch import answer_from, compose
 from enhanced_memory.daemon.housekeeping import AFTER_START_S, EVERY_S, keep_house
 from enhanced_memory.daemon.layers import Context, flush, layers
 from enhanced_memory.daemon.metrics import Metrics
-from enhanced_memory.daemon.mirror import Mirrors
 from enhanced_memory.daemon.notify import tell, watchdog_s
 from enhanced_memory.daemon.service import Service
 from enhanced_memory.daemon.store import Engine, Touched
@@ -73,8 +72,7 @@ class Server:
         handlers.complete(self._service.attended)
         self.answer = compose(layers(self._context), answer_from(engine, self._service.attended, self._service.before))
         engine.listeners.append(self._changed)
-        self._mirrors = Mirrors(engine)
-        self._service.notices = self._mirrors.problems
+        self._mirrors = self._service.mirrors
 
     async def run(self) -> None:
         """Serve until stopped; then finish what was taken, and let go of the store."""
@@ -97,6 +95,7 @@ class Server:
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
         await self._mirrors.start()
+        self._finishing = loop.create_task(self._service.finish_purge())
         tell("READY=1\nSTATUS=ready")
         log.info("serving store=%s socket=%s pid=%d", self._engine.path, path, os.getpid())
         try:
@@ -111,6 +110,7 @@ class Server:
             await self._drain()
             await self._service.detection.stop()
             await self._service.embedding.stop()
+            await self._finishing
             flush(self._context)
             await self._mirrors.close()
             await self._engine.close()

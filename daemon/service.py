@@ -1,15 +1,19 @@
 """The operations that need more than a transaction: greeting, status, backup, verify."""
 
+import logging
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import psutil
+from msgspec import to_builtins
 
+from enhanced_memory.client.errors import Error
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
-from enhanced_memory.client.operations.entities import AddObservations, CreateEntities
+from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
     Backup,
@@ -27,13 +31,16 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.detection import Detection
-from enhanced_memory.daemon.dispatch import Attendant
+from enhanced_memory.daemon.dispatch import Attendant, keyed
 from enhanced_memory.daemon.embedding.service import Embedding
 from enhanced_memory.daemon.metrics import Metrics
-from enhanced_memory.daemon.store import Engine
+from enhanced_memory.daemon.mirror import Mirrors
+from enhanced_memory.daemon.store import Engine, Tx
 from enhanced_memory.daemon.times import moment
 
 __all__ = ["Service"]
+
+log = logging.getLogger(__name__)
 
 
 QUERY_CHARS = 2000
@@ -50,7 +57,8 @@ class Service:
         self.embedding = Embedding(engine, settings)
         self.detection = Detection(engine, self.embedding, settings)
         self.connections = 0
-        self.notices: Callable[[], list[str]] = list
+        self.mirrors = Mirrors(engine)
+        self.notices: Callable[[], list[str]] = self.mirrors.problems
         """What an operator should know beside the store's own state."""
         self.attended: dict[str, Attendant] = {
             Hello.op: self._hello,
@@ -58,6 +66,7 @@ class Service:
             GetMemoryStatus.op: self._status,
             Backup.op: self._backup,
             Verify.op: self._verify,
+            PurgeEntities.op: self._purge,
             SearchNodes.op: self._search,
             SearchMessages.op: self._search,
             DetectConflicts.op: self.detection.detect,
@@ -81,7 +90,7 @@ class Service:
     async def _search(self, call: Call) -> Any:
         """Embed the query first: a transaction may not wait."""
         ask: Any = call.ask
-        call.meaning = await self.embedding.ask(ask.query[:QUERY_CHARS])
+        call.meaning = await self.embedding.ask(ask.query[:QUERY_CHARS], past=ask.at is not None)
         return await self._engine.read(lambda tx: HANDLERS[call.ask.op](tx, call.ask), call)
 
     async def _status(self, call: Call) -> Status:
@@ -119,6 +128,49 @@ class Service:
         return BackupMade(
             copy.path, copy.bytes, copy.sha256, copy.entities, copy.messages, copy.change, round(copy.seconds, 3)
         )
+
+    async def _purge(self, call: Call) -> Receipt:
+        """Remove the rows in one transaction; then clear what is left of them in files, and say what could not be."""
+        texts: set[str] = set()
+        handler = HANDLERS[PurgeEntities.op]
+
+        def work(tx: Tx) -> Any:
+            answer = keyed(handler, call)(tx) if call.key is not None else to_builtins(handler(tx, call.ask))
+            texts.update(tx.forgotten)
+            return answer
+
+        receipt = msgspec.convert(await self._engine.write(work, call), Receipt)
+        if not receipt.ids:
+            return receipt
+        done = await self._engine.scrub(texts)
+        written, kept = await self.mirrors.renew(frozenset((*receipt.spaces, call.peer.space)))
+        listed = await self._engine.read(lambda tx: tx.spaces.all(deleted=True), call)
+        imported = [
+            path
+            for space in listed
+            for path in cast("dict[str, Any]", space.metadata.get("imported") or {})
+            if path not in written
+        ]
+        beside = Path(self._engine.path)
+        copies = [str(path) for path in beside.parent.glob(f"{beside.name}.before-schema-*")]
+        files = [path for path in dict.fromkeys([*kept, *imported]) if os.path.exists(path)]
+        return msgspec.structs.replace(
+            receipt,
+            backups=[path for path in dict.fromkeys([*receipt.backups, *copies]) if os.path.exists(path)],
+            files=files,
+            mirrors=written,
+            dictionaries=done.dictionaries,
+            rewritten=done.rewritten,
+            log_emptied=done.log_emptied,
+        )
+
+    async def finish_purge(self) -> None:
+        """Clear what a purge left in the files when the daemon ended before it could."""
+        if self._engine.scrub_due:
+            try:
+                await self._engine.scrub(None)
+            except Error as problem:
+                log.warning("what a purge left is not cleared yet: %s", problem)
 
     async def _verify(self, call: Call) -> Verified:
         ask: Any = call.ask

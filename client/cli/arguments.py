@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.values import Filter, Ref, Scalar
+from enhanced_memory.client.values import At, Filter, Ref, Scalar
 
-__all__ = ["condition", "later", "pair", "positive", "ref", "since", "span"]
+__all__ = ["condition", "instant", "later", "pair", "positive", "ref", "since", "span"]
 
 _ID = re.compile(r"(?:#|id:)(\d{1,18})", re.ASCII)
 _AGO = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
@@ -47,6 +47,16 @@ def _time(text: str, direction: int) -> datetime:
         raise ArgumentTypeError(
             f"{text!r} is not a time: write 2026-11-21, 2026-11-21T10:00, today, 2h or 3d"
         ) from None
+
+
+def instant(text: str) -> At:
+    """A moment: a version's (or a change's) number, `change:17`, a time as in `since`, or else a snapshot's name."""
+    if text.isascii() and text.isdigit():
+        return positive(text)
+    try:
+        return _time(text, -1).isoformat()
+    except ArgumentTypeError:
+        return text
 
 
 def span(text: str) -> tuple[int | None, int | None]:

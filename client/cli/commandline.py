@@ -15,6 +15,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "finding": ("search", "list", "messages"),
     "recalling": ("context", "related", "path"),
     "writing": ("add", "forget", "restore", "purge", "rename", "tag", "untag", "relate", "unrelate", "spaces"),
+    "versions": ("log", "diff", "revert", "commit", "snapshots", "journal", "undo", "redo"),
     "conflicts": ("conflicts",),
     "branching": ("branch",),
     "importing": ("import",),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from enhanced_memory.client.cli.arguments import ref
+from enhanced_memory.client.cli.arguments import instant, ref, since
 from enhanced_memory.client.cli.output import Paper, warn
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.sync import Memory
@@ -20,6 +20,7 @@ __all__ = [
     "BY_NAME",
     "DETAILS",
     "LONG_S",
+    "MOMENT",
     "REFS",
     "TIERS",
     "VERBS",
@@ -127,6 +128,10 @@ def argument(*names: str, **options: Any) -> Argument:
 
 BY_NAME = argument("--by-name", action="store_true", help="take names as they stand: '#12' is a name, not an id")
 DETAILS = argument("--details", action="store_true", help="with the provenance of every observation")
+MOMENT = (
+    argument("--at", type=instant, metavar="WHEN", help="as it was known: a change's number, a time, or a snapshot"),
+    argument("--valid-at", type=since, metavar="TIME", help="observations that were true then"),
+)
 REFS = argument("names", nargs="+", metavar="NAME", help="an entity by name, or by id as '#12' or id:12")
 
 

@@ -1,7 +1,7 @@
 """Verbs that find: entities by words or by filters, messages by words or by where they stand."""
 
 from enhanced_memory.client.cli.arguments import condition, positive, since, span
-from enhanced_memory.client.cli.declare import BY_NAME, DETAILS, TIERS, Answer, Call, argument, verb
+from enhanced_memory.client.cli.declare import BY_NAME, DETAILS, MOMENT, TIERS, Answer, Call, argument, verb
 from enhanced_memory.client.cli.exits import Usage
 from enhanced_memory.client.cli.output import Paper, moment
 from enhanced_memory.client.operations.entities import EntityPage
@@ -50,6 +50,7 @@ STREAM_FILTERS = (
     argument("--minimum-trust", choices=("user", "agent", "tool", "import"), help="nothing that is trusted less"),
     argument("--quarantined", action="store_true", help="quarantined ones too"),
     DETAILS,
+    *MOMENT,
     argument("--messages", action="store_true", help="search messages, not entities"),
     argument("--stream", metavar="NAME", help="messages of this stream alone"),
     *STREAM_FILTERS,
@@ -70,6 +71,7 @@ def search(call: Call) -> Answer:
         "minimum_trust",
         "quarantined",
         "details",
+        "valid_at",
     )
     message_filters = ("stream", "roles", "kinds", "speakers")
     wrong = [name for name in (entity_filters if given.messages else message_filters) if getattr(given, name)]
@@ -87,6 +89,7 @@ def search(call: Call) -> Answer:
             speakers=given.speakers,
             since=given.since,
             until=given.until,
+            at=given.at,
             count=given.count,
             explain=given.explain,
         )
@@ -105,6 +108,8 @@ def search(call: Call) -> Answer:
         minimum_trust=given.minimum_trust,
         quarantined=given.quarantined,
         details=given.details,
+        at=given.at,
+        valid_at=given.valid_at,
         count=given.count,
         explain=given.explain,
     )
@@ -176,6 +181,7 @@ def _tell_cut(paper: Paper, cut: bool) -> None:
     argument("--limit", "-n", type=positive, default=100, help="how many at most (100)"),
     argument("--all", action="store_true", help="all of them, however many pages that takes"),
     argument("--cursor", help="where the next page begins, from --json"),
+    MOMENT[0],
     DETAILS,
 )
 def list_(call: Call) -> Answer:
@@ -200,6 +206,7 @@ def list_(call: Call) -> Answer:
             limit=1000 if given.all else given.limit,
             cursor=cursor,
             details=given.details,
+            at=given.at,
         )
         entities += page.entities
         cursor = page.cursor

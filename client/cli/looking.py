@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from enhanced_memory.client.cli.arguments import positive, since
-from enhanced_memory.client.cli.declare import BY_NAME, DETAILS, REFS, Answer, Call, argument, verb
+from enhanced_memory.client.cli.declare import BY_NAME, DETAILS, MOMENT, REFS, Answer, Call, argument, verb
 from enhanced_memory.client.cli.exits import OK, PROBLEM
 from enhanced_memory.client.cli.output import Paper, moment, size
 from enhanced_memory.client.operations.service import AccessPage, Status
@@ -67,11 +67,22 @@ def _length(seconds: float) -> str:
     BY_NAME,
     DETAILS,
     argument("--scope", default="", help="the scope in which the names are looked up"),
+    *MOMENT,
+    argument(
+        "--version", dest="version_number", type=positive, metavar="N", help="as version N of a single entity says"
+    ),
 )
 def show(call: Call) -> Answer:
     """The exit code is 1 where something named does not exist."""
     given = call.given
-    graph = call.memory.open_nodes(names=call.refs(given.names), scope=given.scope, details=given.details)
+    graph = call.memory.open_nodes(
+        names=call.refs(given.names),
+        scope=given.scope,
+        details=given.details,
+        at=given.at,
+        valid_at=given.valid_at,
+        version=given.version_number,
+    )
     return Answer(graph, lambda paper: _tell_graph(paper, graph), PROBLEM if graph.missing else OK)
 
 
@@ -132,6 +143,12 @@ def _told_by(observation: Observation) -> str:
         said.append(f"valid {moment(observation.valid_from)} to {moment(observation.valid_to)}")
     if observation.confirmed_at:
         said.append(f"confirmed {moment(observation.confirmed_at)}")
+    if observation.quarantined:
+        said.append("quarantined")
+    if observation.sources:
+        said.append(
+            "from " + " ".join(f"#{entity}.{note}" if note else f"#{entity}" for entity, note in observation.sources)
+        )
     return _one_line(", ".join(said))
 
 
@@ -177,6 +194,12 @@ def _tell_history(paper: Paper, found: History) -> None:
             continue
         for sign, text in _differences(version, older):
             paper.line(f"{sign} {text}", "green" if sign == "+" else "red", indent=2)
+    for change in found.relations:
+        edge = change.relation
+        paper.line(
+            f"{moment(change.at)}, relation {change.act} by {_who(change.origin)}: {edge.from_} → {edge.type} → {edge.to}",
+            "cyan",
+        )
 
 
 def _differences(new: Version, old: Version | None) -> Iterable[tuple[str, str]]:

@@ -12,6 +12,7 @@ from enhanced_memory.client.operations import (
     streams,
     versions,
 )
+from enhanced_memory.client.operations.journal import Journal, Redo, Undo
 from enhanced_memory.client.request import method
 
 __all__ = ["Operations"]
@@ -64,6 +65,16 @@ class Operations:
     get_context = method(search.GetContext)
 
     memory_history = method(versions.MemoryHistory)
+    memory_commit = method(versions.MemoryCommit)
+    list_snapshots = method(versions.ListSnapshots)
+    delete_snapshot = method(versions.DeleteSnapshot)
+    memory_diff = method(versions.MemoryDiff)
+    memory_revert = method(versions.MemoryRevert)
+    graph_at = method(versions.GraphAt)
+
+    journal = method(Journal)
+    undo = method(Undo)
+    redo = method(Redo)
 
     detect_conflicts = method(conflicts.DetectConflicts)
     scan_conflicts = method(conflicts.ScanConflicts)

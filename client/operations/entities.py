@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from enhanced_memory.client.request import Change, Question
 from enhanced_memory.client.values import (
+    At,
     Confidence,
     ConflictFound,
     Entity,
@@ -101,6 +102,8 @@ class DeleteEntities(Change[Removed]):
     """Delete entities and the relations that touch them. Softly: `restore_entities` brings both back."""
 
     entities: Refs
+    expected_version: Number | None = None
+    """Refuse the call unless the entity is at this version; with one entity alone."""
     message: str = ""
 
 
@@ -113,6 +116,8 @@ class RestoreEntities(Change[Created]):
 
     entities: Refs
     as_name: str | None = None
+    expected_version: Number | None = None
+    """Refuse the call unless the entity is at this version; with one entity alone."""
     message: str = ""
 
 
@@ -132,7 +137,7 @@ class DeleteObservations(Change[Created]):
 
 
 class Receipt(Value, frozen=True):
-    """What a purge removed: rows by table, and a SHA-256 over the ids and checksums that are gone."""
+    """What a purge removed: rows by table, and a SHA-256 over the ids and checksums of all versions that are gone."""
 
     ids: list[int]
     removed: dict[str, int]
@@ -140,17 +145,53 @@ class Receipt(Value, frozen=True):
     missing: list[Ref] = []
     backups: list[str] = []
     """Known backups that still hold what was purged."""
+    entities: list["PurgedEntity"] = []
+    spaces: list[str] = []
+    """The spaces that it was removed from: this one, and overlays and branches with copies of their own."""
+    kept_in: list[str] = []
+    """Spaces that still hold an entity of that id: those that this one reads through to, and copies of their own elsewhere."""
+    files: list[str] = []
+    """Files beside the store that may hold it still, which are not the store's to change: imported ones, and what a mirror kept aside."""
+    answers: int = 0
+    """Kept answers that named it and were dropped."""
+    dictionaries: int = 0
+    """Compression dictionaries that held pieces of its text and were replaced."""
+    rewritten: bool = False
+    """Whether the store's file was written anew without what is free in it; if not, free pages were written over."""
+    log_emptied: bool = False
+    """Whether the log was folded into the file and emptied."""
+    mirrors: list[str] = []
+    """Mirrors that were written anew."""
+
+
+class PurgedEntity(Value, frozen=True):
+    """One entity of a purge: how many versions of it went, and a SHA-256 over their checksums."""
+
+    id: int
+    versions: int
+    sha256: str
 
 
 class PurgeEntities(Change[Receipt]):
-    """Remove entities for good: every version, passage, tag, relation and message, beyond `restore_entities`. `confirm` must be true."""
+    """Remove entities for good: every version, passage, vector, tag, relation and message, beyond `restore_entities`.
+
+    Copies in spaces that read through this one go too. The store's free pages and log are cleared, mirrors written anew,
+    dictionaries that held its words replaced; this takes seconds in a large store. `confirm` must be true.
+    """
 
     entities: Refs
     confirm: bool = False
+    expected_version: Number | None = None
+    """Refuse the call unless the entity is at this version; with one entity alone."""
+    message: str = ""
 
 
 class OpenNodes(Question[Graph]):
-    """Open entities by name or id, with the relations that touch them. Names that do not exist are in `missing`."""
+    """Open entities by name or id, with the relations that touch them. Names that do not exist are in `missing`.
+
+    `at` opens them as they were: after a change by its number, at a time (`2026-11-20T08:00:00Z`) or in a snapshot; `version`
+    opens that version of a single entity. `valid_at` shows the observations alone that were true then.
+    """
 
     point: ClassVar[bool] = True
 
@@ -158,6 +199,9 @@ class OpenNodes(Question[Graph]):
     scope: str = ""
     relations: bool = True
     details: bool = False
+    at: At | None = None
+    version: Annotated[int, Meta(ge=1, le=2**62)] | None = None
+    valid_at: datetime | None = None
 
 
 class EntityPage(Value, frozen=True):
@@ -186,6 +230,7 @@ class ListEntities(Question[EntityPage]):
     limit: Limit = 100
     cursor: str | None = None
     details: bool = False
+    at: At | None = None
 
 
 class Tag(Change[Created]):
@@ -193,6 +238,9 @@ class Tag(Change[Created]):
 
     entities: Refs
     tags: list[str]
+    expected_version: Number | None = None
+    """Refuse the call unless the entity is at this version; with one entity alone."""
+    message: str = ""
 
 
 class Untag(Change[Created]):
@@ -200,6 +248,9 @@ class Untag(Change[Created]):
 
     entities: Refs
     tags: list[str]
+    expected_version: Number | None = None
+    """Refuse the call unless the entity is at this version; with one entity alone."""
+    message: str = ""
 
 
 class Pin(Change[Created]):
@@ -207,6 +258,9 @@ class Pin(Change[Created]):
 
     entities: Refs
     pinned: bool = True
+    expected_version: Number | None = None
+    """Refuse the call unless the entity is at this version; with one entity alone."""
+    message: str = ""
 
 
 class Confirm(Change[Created]):
@@ -217,10 +271,17 @@ class Confirm(Change[Created]):
 
     entities: Refs
     observations: list[Ref] = []
+    expected_version: Number | None = None
+    """Refuse the call unless the entity is at this version; with one entity alone."""
+    message: str = ""
 
 
 class Quarantine(Change[Created]):
-    """Hide entities from searches unless asked for (or, with `quarantined` false, no longer)."""
+    """Hide entities, or the given observations of them alone, from searches unless asked for (`quarantined` false: no longer)."""
 
     entities: Refs
     quarantined: bool = True
+    observations: list[Ref] = []
+    expected_version: Number | None = None
+    """Refuse the call unless the entity is at this version; with one entity alone."""
+    message: str = ""

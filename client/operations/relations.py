@@ -1,12 +1,13 @@
 """Relations: typed edges between entities."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from enhanced_memory.client.request import Change, Question
-from enhanced_memory.client.values import Entity, Graph, Limit, Ref, Relation, RelationInput, Value
+from enhanced_memory.client.values import At, Entity, Graph, Limit, Ref, Relation, RelationInput, Value
 
 
 class Related(Value, frozen=True):
@@ -41,11 +42,14 @@ class DeleteRelations(Change[Unrelated]):
 class ReadGraph(Question[Graph]):
     """The whole graph, page by page in the order in which entities were created; each page brings the relations that start at its entities.
 
-    Relations whose start does not exist as an entity come with the last page.
+    Relations whose start does not exist as an entity come with the last page. `at` is a change's number, a snapshot's name or
+    a time (`2026-11-20T08:00:00Z`); `valid_at` leaves out the observations that were not true then.
     """
 
     limit: Limit = 1000
     cursor: str | None = None
+    at: At | None = None
+    valid_at: datetime | None = None
 
 
 Direction = Literal["out", "in", "both"]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from enhanced_memory.client.request import Question
-from enhanced_memory.client.values import Filter, Hit, Limit, MessageHit, Origin, Ref, Tier, Trust, Value
+from enhanced_memory.client.values import At, Filter, Hit, Limit, MessageHit, Origin, Ref, Tier, Trust, Value
 
 Query = Annotated[str, Meta(max_length=100_000, description="words or a sentence")]
 
@@ -31,6 +31,9 @@ class SearchNodes(Question[SearchResult]):
     out of the 1,000 changed last. `substring` puts those in front, out of the 50,000 changed last, and leaves meaning aside.
     Filters are judged before the best are chosen. `count` also counts all that the words find, which takes as long as they are
     many; `explain` shows with each hit what every arm and every prior gave it.
+    `session`, `agent`, `minimum_trust` and `valid_at` ask for one observation that fits all of them; where the last two are
+    given, the others are not shown. `at` searches what was known then: after a change by its number, at a time
+    (`2026-11-20T08:00:00Z`) or in a snapshot. `quarantined` brings what is hidden by default.
     """
 
     query: Query
@@ -48,6 +51,8 @@ class SearchNodes(Question[SearchResult]):
     quarantined: bool = False
     substring: bool = False
     details: bool = False
+    at: At | None = None
+    valid_at: datetime | None = None
     count: bool = False
     explain: bool = False
 
@@ -64,7 +69,7 @@ class MessageSearch(Value, frozen=True):
 
 
 class SearchMessages(Question[MessageSearch]):
-    """Find messages by words, best first, in one stream or in all. `count` and `explain` as in `search_nodes`."""
+    """Find messages by words, best first, in one stream or in all. `at`, `count` and `explain` as in `search_nodes`."""
 
     query: Query
     limit: Limit = 10
@@ -74,6 +79,7 @@ class SearchMessages(Question[MessageSearch]):
     speakers: list[str] = []
     since: datetime | None = None
     until: datetime | None = None
+    at: At | None = None
     count: bool = False
     explain: bool = False
 

@@ -6,7 +6,7 @@ which one it has seen them. So it survives restarts, and a write never waits for
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -33,19 +33,30 @@ BATCH = 256
 GATHER_S = 0.05
 """How long passages gather before they are embedded: each commit on its own would make every write two."""
 PAGE = 20_000
+PAST = 4
+"""How many times as many passages are looked at for a view of the past."""
 
 
 class Asked:
     """What a query means, and how near passages are to it. Made for one call, used on a reader's thread."""
 
-    def __init__(self, vector: "Floats", matrix: "Matrix", model: int) -> None:
+    def __init__(self, vector: "Floats", matrix: "Matrix", model: int, ended: "Matrix | None" = None) -> None:
         self._vector = vector
         self._matrix = matrix
         self._model = model
+        self._ended = ended
 
     def nearest(self, tx: Tx, count: int) -> list[tuple[int, float]]:
-        """The nearest passages and their cosines."""
-        return self._matrix.nearest(self._vector, count, lambda passages: tx.vectors.of(self._model, passages))
+        """The nearest passages and their cosines; in a view of the past also those that have ended since."""
+
+        def load(passages: list[int]) -> dict[int, bytes]:
+            return tx.vectors.of(self._model, passages)
+
+        if self._ended is None:
+            return self._matrix.nearest(self._vector, count, load)
+        # Much of what is near may have begun since, and is not seen then.
+        found = [one for each in (self._matrix, self._ended) for one in each.nearest(self._vector, count * PAST, load)]
+        return sorted(found, key=lambda one: -one[1])[: count * PAST]
 
     def cosines(self, tx: Tx, passages: Sequence[int]) -> dict[int, float]:
         """How near given passages are; one without a vector is left out."""
@@ -66,6 +77,9 @@ class Embedding:
         self._embedder: Embedder | None = None
         self._matrix: Matrix | None = None
         self._model: Model | None = None
+        self._ended: Matrix | None = None
+        """Vectors of what has ended, once somebody has asked about the past."""
+        self._ended_since: list[int] = []
         self._last = 0
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -98,12 +112,39 @@ class Embedding:
                 await self._task
         self._pool.shutdown(wait=True)
 
-    async def ask(self, query: str) -> Asked | None:
-        """What `query` means; None while there is no model to say so, or where it says nothing to the model."""
+    async def ask(self, query: str, past: bool = False) -> Asked | None:
+        """What `query` means, also in the `past`; None while there is no model to say so, or where it says nothing to the model."""
         if self._embedder is None or self._matrix is None or self._model is None or not len(self._matrix):
             return None
         vector = (await self._run(self._embedder.embed, [query]))[0]
-        return Asked(vector, self._matrix, self._model.id) if vector.any() else None
+        if not vector.any():
+            return None
+        return Asked(vector, self._matrix, self._model.id, await self._of_the_past(self._model) if past else None)
+
+    async def _of_the_past(self, model: Model) -> "Matrix":
+        """The vectors of what has ended; read from the store the first time, from then on as more ends."""
+        from enhanced_memory.daemon.embedding.index import Matrix
+
+        if self._ended is None:
+            ended, self._ended_since = Matrix(model.dimension), []
+            async for page in self._pages(model):
+                await self._run(ended.add_stored, [(passage, vector) for passage, vector, end in page if end])
+            self._ended = ended
+        if self._ended_since:
+            fresh, self._ended_since = self._ended_since, []
+            found = await self._engine.read(lambda tx: tx.vectors.of(model.id, fresh), self._call)
+            await self._run(self._ended.add_stored, list(found.items()))
+        return self._ended
+
+    async def _pages(self, model: Model) -> AsyncIterator[list[tuple[int, bytes, int]]]:
+        """All vectors of a model that the store has, page by page, each with what ended its passage."""
+        after = 0
+        while True:
+            page = await self._engine.read(partial(_page, model.id, after), self._call)
+            yield page
+            if len(page) < PAGE:
+                return
+            after = page[-1][0]
 
     async def ask_all(self, texts: Sequence[str]) -> list[Asked | None]:
         """The same for several texts at once."""
@@ -129,6 +170,9 @@ class Embedding:
             self._woken.set()
         if touched.ended and self._matrix is not None:
             self._matrix.drop(touched.ended)
+            self._ended_since += touched.ended
+            if self._ended is not None and touched.op == "purge_entities":
+                self._ended.drop(touched.ended)
 
     async def _keep_up(self) -> None:
         try:
@@ -160,14 +204,8 @@ class Embedding:
         name, fingerprint, dimension = embedder.name, await self._run(lambda: embedder.fingerprint), embedder.dimension
         model = await self._engine.write(lambda tx: tx.vectors.model(name, fingerprint, dimension), self._call)
         matrix = Matrix(dimension)
-        after = 0
-        while True:
-            page = await self._engine.read(partial(_page, model.id, after), self._call)
-            living = [(passage, vector) for passage, vector, ended in page if not ended]
-            await self._run(matrix.add_stored, living)
-            if len(page) < PAGE:
-                break
-            after = page[-1][0]
+        async for page in self._pages(model):
+            await self._run(matrix.add_stored, [(passage, vector) for passage, vector, ended in page if not ended])
         self._embedder, self._model, self._matrix = embedder, model, matrix
         log.info("meaning: model=%s dimension=%d vectors=%d", name, dimension, len(matrix))
 

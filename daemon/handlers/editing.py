@@ -5,23 +5,37 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.errors import Conflict, Invalid
+from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 from enhanced_memory.client.operations.entities import Created
-from enhanced_memory.client.values import TRUST_ORDER, Action, EntityInput, ObservationInput, Outcome, Ref
+from enhanced_memory.client.values import TRUST_ORDER, Action, EntityInput, ObservationInput, Outcome, Ref, Source
+from enhanced_memory.daemon.handlers.told import details_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import Noted, State
 from enhanced_memory.daemon.store.known import TIERS, Stored
 from enhanced_memory.daemon.text import check_name, check_text
 from enhanced_memory.daemon.times import millis
 
-__all__ = ["add", "attributes", "checked_tags", "copy", "each", "expect", "outcome", "put", "set_attribute"]
+__all__ = [
+    "add",
+    "attributes",
+    "checked_tags",
+    "copy",
+    "each",
+    "expect",
+    "expect_one",
+    "outcome",
+    "put",
+    "set_attribute",
+]
 
 
-def each(tx: Tx, refs: Iterable[Ref], alter: Callable[[State], None]) -> Created:
-    """Alter each entity. `NotFound` for one that is not there."""
+def each(tx: Tx, refs: list[Ref], alter: Callable[[State], None], expected: int | None = None) -> Created:
+    """Alter each entity. `NotFound` for one that is not there, `Conflict` where a single one is not at the `expected` version."""
+    expect_one(refs, expected)
     outcomes: list[Outcome] = []
     for ref in refs:
         known = tx.entities.get(ref)
+        expect(known, expected)
         state = copy(known.state)
         alter(state)
         outcomes.append(put(tx, known, state))
@@ -53,6 +67,14 @@ def expect(known: Stored, version: int | None) -> None:
         raise Conflict(
             f"Entity {known.id} is at version {known.version}, not {version}.",
             "read it again and repeat the change on what it says now",
+        )
+
+
+def expect_one(refs: list[Ref], version: int | None) -> None:
+    """`Invalid` where a version is expected of several entities at once."""
+    if version is not None and len(refs) != 1:
+        raise Invalid(
+            f"expected_version is of one entity, but {len(refs)} are given.", "change them one by one, or leave it out"
         )
 
 
@@ -97,7 +119,31 @@ def _extra(tx: Tx, given: ObservationInput) -> dict[str, Any] | None:
         extra["origin"] = tx.origin(said)
         if given.origin.at is not None:
             extra["at"] = millis(given.origin.at, "The observation's time")
+    if given.sources:
+        _derive(tx, given.sources, extra)
     return extra or None
+
+
+def _derive(tx: Tx, sources: list[Source], extra: dict[str, Any]) -> None:
+    """Note what an observation is derived from; it is trusted no more than the least trusted of that."""
+    told: list[list[int]] = []
+    own = tx.log.origins([extra["origin"]])[extra["origin"]] if "origin" in extra else tx.call.origin()
+    trust = own.trust
+    for source in sources:
+        one = tx.entities.get(source.entity)
+        said = details_of(tx, [one])[one.id]
+        if source.observation is not None:
+            said = [noted for noted in said if source.observation in (noted.id, noted.text)]
+            if not said:
+                raise NotFound(
+                    f"Entity {one.id} has no observation {str(source.observation)[:100]!r} to derive from.",
+                    "open it with `details`",
+                )
+        told.append([one.id, said[0].id if source.observation is not None else 0])
+        trust = max(trust, *(noted.origin.trust for noted in said), key=TRUST_ORDER.index)
+    extra["sources"] = told
+    if trust != own.trust:
+        extra["origin"] = tx.origin(msgspec.structs.replace(own, trust=trust))
 
 
 def attributes(given: EntityInput) -> dict[str, Any]:

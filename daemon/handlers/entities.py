@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import UNSET
 
-from enhanced_memory.client.errors import Conflict
+from enhanced_memory.client.errors import Conflict, NotFound
 from enhanced_memory.client.operations.entities import (
     AddObservations,
     Confirm,
@@ -18,7 +18,7 @@ from enhanced_memory.client.operations.entities import (
     Untag,
     UpdateEntity,
 )
-from enhanced_memory.client.values import EntityInput, Outcome
+from enhanced_memory.client.values import EntityInput, Outcome, Ref
 from enhanced_memory.daemon.handlers.editing import (
     add,
     attributes,
@@ -32,7 +32,7 @@ from enhanced_memory.daemon.handlers.editing import (
 )
 from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import Tx
-from enhanced_memory.daemon.store.bodies import State
+from enhanced_memory.daemon.store.bodies import Noted, State
 from enhanced_memory.daemon.store.known import TIERS, Stored
 from enhanced_memory.daemon.text import check_data, check_name, check_text
 from enhanced_memory.daemon.times import millis
@@ -57,6 +57,13 @@ def _create(tx: Tx, given: EntityInput, on_existing: str) -> Outcome:
         known = tx.entities.find(same[0]) if same else None
     else:
         known = None if kind.scope == "own" and not given.scope else tx.entities.find(given.name, scope)
+    if given.expected_version is not None and given.expected_version != (known.version if known else 0):
+        raise Conflict(
+            f"{given.name[:100]!r} is at version {known.version}, not {given.expected_version}."
+            if known
+            else f"There is no entity {given.name[:100]!r}, and version {given.expected_version} of it is expected.",
+            "read it again and repeat the change on what it says now",
+        )
     if known is None:
         one = tx.entities.create(_fresh(tx, given), given.scope)
         tx.relations.adopt(one.id, given.name)
@@ -182,7 +189,7 @@ def tag(tx: Tx, ask: Tag) -> Created:
     def add(state: State) -> None:
         state.tags += [one for one in wanted if one not in state.tags]
 
-    return each(tx, ask.entities, add)
+    return each(tx, ask.entities, add, ask.expected_version)
 
 
 @Untag.handler
@@ -192,19 +199,43 @@ def untag(tx: Tx, ask: Untag) -> Created:
     def take(state: State) -> None:
         state.tags = [one for one in state.tags if one not in ask.tags]
 
-    return each(tx, ask.entities, take)
+    return each(tx, ask.entities, take, ask.expected_version)
 
 
 @Pin.handler
 def pin(tx: Tx, ask: Pin) -> Created:
     """Sets `always_include`."""
-    return each(tx, ask.entities, lambda state: set_attribute(state.attributes, "pinned", ask.pinned, False))
+    return each(
+        tx,
+        ask.entities,
+        lambda state: set_attribute(state.attributes, "pinned", ask.pinned, False),
+        ask.expected_version,
+    )
 
 
 @Quarantine.handler
 def quarantine(tx: Tx, ask: Quarantine) -> Created:
-    """Sets `quarantined`."""
-    return each(tx, ask.entities, lambda state: set_attribute(state.attributes, "quarantined", ask.quarantined, False))
+    """Sets `quarantined`, of the entity or of the observations named. `NotFound` for one that an entity does not have."""
+    named = set(ask.observations)
+
+    def set_aside(state: State) -> None:
+        if not named:
+            set_attribute(state.attributes, "quarantined", ask.quarantined, False)
+            return
+        for noted in _named(state, named):
+            extra = dict(noted.extra or {})
+            set_attribute(extra, "quarantined", ask.quarantined, False)
+            noted.extra = extra or None
+
+    return each(tx, ask.entities, set_aside, ask.expected_version)
+
+
+def _named(state: State, wanted: set[Ref]) -> list[Noted]:
+    """The observations that are meant by text or id. `NotFound` where one is not there."""
+    there = {noted.id for noted in state.observations} | {noted.text for noted in state.observations}
+    for one in wanted - there:
+        raise NotFound(f"{state.name[:100]!r} has no observation {str(one)[:100]!r}.", "open it with `details`")
+    return [noted for noted in state.observations if noted.id in wanted or noted.text in wanted]
 
 
 @Confirm.handler
@@ -220,4 +251,4 @@ def confirm(tx: Tx, ask: Confirm) -> Created:
             if noted.id in named or noted.text in named:
                 noted.extra = (noted.extra or {}) | {"confirmed_at": tx.now, "trusted": origin}
 
-    return each(tx, ask.entities, note)
+    return each(tx, ask.entities, note, ask.expected_version)

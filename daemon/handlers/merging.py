@@ -28,6 +28,7 @@ from enhanced_memory.daemon.store.records import (
     MessageRecord,
     NotedRecord,
     RelationRecord,
+    SnapshotRecord,
     SpaceRecord,
     UseRecord,
     states,
@@ -58,6 +59,7 @@ class Merging:
             RelationRecord: self._each(self._relation),
             MessageRecord: self._messages,
             JournalRecord: lambda run: self._report.count("journal_left_out", len(run)),
+            SnapshotRecord: lambda run: self._report.count("snapshots_left_out", len(run)),
             UseRecord: lambda run: self._report.count("uses_left_out", len(run)),
             MergeRecord: lambda run: self._report.count("merges_left_out", len(run)),
         }
@@ -211,8 +213,13 @@ class Merging:
         extra = {
             name: value
             for name, value in said.items()
-            if value is not msgspec.UNSET and name not in ("origin", "trusted")
+            if value is not msgspec.UNSET and name not in ("origin", "trusted", "sources")
         }
+        # What it was derived from has another id here, and its observations may have others, too.
+        told: list[list[int]] = said.get("sources") or []
+        sources = [[here, 0] for entity, _ in told if (here := self._job.get("entity", entity))]
+        if sources:
+            extra["sources"] = sources
         origin = said.get("origin", msgspec.UNSET)
         return {"at": change[0]} | extra | {"origin": change[1] if origin is msgspec.UNSET else self._origin(origin)}
 

@@ -3,9 +3,12 @@
 from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.operations.entities import EntityPage, ListEntities, OpenNodes
 from enhanced_memory.client.operations.relations import ReadGraph
+from enhanced_memory.client.operations.versions import GraphAt
 from enhanced_memory.client.values import Graph, Ref
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.filters import entity_conditions
+from enhanced_memory.daemon.handlers.moments import any_time, look_back
+from enhanced_memory.daemon.handlers.saying import only_valid
 from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
@@ -18,6 +21,9 @@ _KEYS = {"id": "key_id", "updated": "key_updated", "created": "key_id", "priorit
 @OpenNodes.handler
 def open_nodes(tx: Tx, ask: OpenNodes) -> Graph:
     """In the order given, each once. A name that several entities share opens all of them."""
+    if ask.version is not None:
+        return _open_version(tx, ask, ask.version)
+    look_back(tx, ask.at)
     found: dict[int, Stored] = {}
     missing: list[Ref] = []
     for ref in ask.names:
@@ -29,7 +35,7 @@ def open_nodes(tx: Tx, ask: OpenNodes) -> Graph:
     relations = tx.relations.touching(found) if ask.relations and found else []
     names = {one.id: one.state.name for one in found.values()}
     return Graph(
-        entities_of(tx, found.values(), ask.details),
+        entities_of(tx, only_valid(tx, list(found.values()), ask.valid_at), ask.details),
         tx.relations.told(relations, names) if relations else [],
         missing,
         None,
@@ -37,9 +43,23 @@ def open_nodes(tx: Tx, ask: OpenNodes) -> Graph:
     )
 
 
+def _open_version(tx: Tx, ask: OpenNodes, number: int) -> Graph:
+    """One entity as a version of it says, deleted since or not, with the relations that it had when that version ended."""
+    if len(ask.names) != 1 or ask.at is not None:
+        raise Invalid("A version is of one entity.", "give one name, and either version or at")
+    one, last = tx.entities.stood(any_time(tx, ask.names[0]), number)
+    tx.look_back(last)
+    change = tx.log.changes([one.began]).get(one.began)
+    one.updated_at = change.at if change else 0
+    edges = tx.relations.touching([one.id]) if ask.relations and not one.deleted else []
+    told = entities_of(tx, only_valid(tx, [one], ask.valid_at), ask.details)
+    return Graph(told, tx.relations.told(edges, {one.id: one.state.name}) if edges else [], [], None, tx.space_name)
+
+
 @ListEntities.handler
 def list_entities(tx: Tx, ask: ListEntities) -> EntityPage:
     """A page in the order asked for; one more than the page is read, to know whether another follows."""
+    look_back(tx, ask.at)
     conditions, values = entity_conditions(
         types=ask.types,
         tiers=list(ask.tiers),
@@ -80,9 +100,16 @@ def list_entities(tx: Tx, ask: ListEntities) -> EntityPage:
     return EntityPage(entities_of(tx, page, ask.details), following, tx.space_name)
 
 
+@GraphAt.handler
+def graph_at(tx: Tx, ask: GraphAt) -> Graph:
+    """As `read_graph` does, at a moment that has to be named."""
+    return read_graph(tx, ReadGraph(ask.limit, ask.cursor, ask.at, ask.valid_at))
+
+
 @ReadGraph.handler
 def read_graph(tx: Tx, ask: ReadGraph) -> Graph:
     """Entities by their ids, each page with the relations that start at them, so that every relation comes once."""
+    look_back(tx, ask.at)
     (after,) = cursors.read(ask.cursor, int) if ask.cursor else (0,)
     conditions = ["not_expired", *(["after_id"] if after else [])]
     found = tx.entities.page(*conditions, limit=ask.limit + 1, **({"after": after} if after else {}))
@@ -93,7 +120,7 @@ def read_graph(tx: Tx, ask: ReadGraph) -> Graph:
     if not more:
         edges += tx.relations.loose()
     return Graph(
-        entities_of(tx, found),
+        entities_of(tx, only_valid(tx, found, ask.valid_at)),
         tx.relations.told(edges, names),
         [],
         cursors.write(found[-1].id) if more else None,

@@ -6,21 +6,24 @@ from enhanced_memory.client.errors import Conflict, Denied, Invalid, NotFound
 from enhanced_memory.client.operations.entities import (
     Created,
     DeleteEntities,
+    PurgedEntity,
     PurgeEntities,
     Receipt,
     Removed,
     RestoreEntities,
 )
 from enhanced_memory.client.values import Outcome, Ref
-from enhanced_memory.daemon.handlers.editing import copy
+from enhanced_memory.daemon.handlers.editing import copy, expect, expect_one
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
+from enhanced_memory.daemon.store.purging import Gone
 from enhanced_memory.daemon.text import check_name
 
 
 @DeleteEntities.handler
 def delete_entities(tx: Tx, ask: DeleteEntities) -> Removed:
     """A tombstone each; their relations end with them."""
+    expect_one(ask.entities, ask.expected_version)
     ids: list[int] = []
     missing: list[Ref] = []
     for ref in ask.entities:
@@ -28,6 +31,7 @@ def delete_entities(tx: Tx, ask: DeleteEntities) -> Removed:
         if known is None:
             missing.append(ref)
             continue
+        expect(known, ask.expected_version)
         for edge in tx.relations.touching([known.id]):
             tx.relations.delete(edge)
         tx.entities.change(known, copy(known.state), act="delete", deleted=True)
@@ -43,9 +47,11 @@ def restore_entities(tx: Tx, ask: RestoreEntities) -> Created:
     """As they were when they were deleted, under their own name or `as_name`."""
     if ask.as_name is not None and len(ask.entities) != 1:
         raise Invalid("as_name renames one entity, but several are given.", "restore them one by one")
+    expect_one(ask.entities, ask.expected_version)
     outcomes: list[Outcome] = []
     for ref in ask.entities:
         known = _deleted(tx, ref)
+        expect(known, ask.expected_version)
         state = copy(known.state)
         for name in ("parent", "resolution"):
             state.attributes.pop(name, None)  # it stands for itself again
@@ -88,13 +94,12 @@ def _tombstone(tx: Tx, ref: Ref) -> Stored | None:
 
 @PurgeEntities.handler
 def purge_entities(tx: Tx, ask: PurgeEntities) -> Receipt:
-    """Every row that this space has of them."""
+    """Every row, here and in the spaces that read through to here. What is left of it in the store's files is cleared after the commit."""
     if not ask.confirm:
         raise Denied("A purge cannot be undone.", "set confirm to true, or use `delete_entities`, which can")
-    digest = hashlib.sha256()
-    removed: dict[str, int] = {}
-    ids: list[int] = []
+    expect_one(ask.entities, ask.expected_version)
     missing: list[Ref] = []
+    chosen: dict[int, None] = {}
     for ref in ask.entities:
         known = tx.entities.find(ref)
         if known is None:
@@ -102,10 +107,27 @@ def purge_entities(tx: Tx, ask: PurgeEntities) -> Receipt:
         if known is None or known.space != tx.space:
             missing.append(ref)
             continue
-        digest.update(f"{known.id}:{known.crc:08x};".encode())
-        for table, count in tx.entities.purge(known).items():
+        expect(known, ask.expected_version)
+        chosen[known.id] = None
+    if not chosen:
+        return Receipt([], {}, hashlib.sha256().hexdigest(), missing)
+    purging = tx.purging()
+    gone = [purging.take(entity) for entity in chosen]
+    answers, messages, tx.forgotten = purging.finish()
+    removed: dict[str, int] = {}
+    for one in gone:
+        for table, count in one.rows.items():
             removed[table] = removed.get(table, 0) + count
-        ids.append(known.id)
-    if ids:
-        tx.words.scour()
-    return Receipt(ids, removed, digest.hexdigest(), missing, tx.log.backups())
+    removed |= {"answers": answers, "notes": removed["notes"] + messages}
+    told = [PurgedEntity(one.id, len(one.crcs), _digest(one)) for one in gone]
+    whole = hashlib.sha256("".join(one.sha256 for one in told).encode()).hexdigest()
+    return Receipt(
+        [one.id for one in gone], removed, whole, missing, tx.log.backups(min(one.first for one in gone)), told,
+        sorted({name for one in gone for name in one.spaces}), sorted({name for one in gone for name in one.kept_in}),
+        answers=answers,
+    )  # fmt: skip
+
+
+def _digest(one: Gone) -> str:
+    said = "".join(f"{one.id}:{space}:{version}:{checksum:08x};" for space, version, checksum in sorted(one.crcs))
+    return hashlib.sha256(said.encode()).hexdigest()

@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 
 from enhanced_memory.client.operations.search import MessageSearch, SearchMessages, SearchNodes, SearchResult
-from enhanced_memory.client.values import TRUST_ORDER, Hit, MessageHit
+from enhanced_memory.client.values import Hit, MessageHit
 from enhanced_memory.daemon import ranking
 from enhanced_memory.daemon.handlers.filters import entity_conditions, message_conditions
-from enhanced_memory.daemon.handlers.told import details_of, entities_of
+from enhanced_memory.daemon.handlers.moments import look_back
+from enhanced_memory.daemon.handlers.saying import Fit, Wanted, shown_of
+from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
-from enhanced_memory.daemon.store.substring import containing
+from enhanced_memory.daemon.store.substring import containing, holds
 from enhanced_memory.daemon.store.terms import terms
 from enhanced_memory.daemon.store.words import MAX_CANDIDATES, Candidate
 from enhanced_memory.daemon.times import millis
@@ -37,6 +39,7 @@ _COUNTED = 2_000
 @SearchNodes.handler
 def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
     """Names first, then the words of the query in any passage of an entity."""
+    look_back(tx, ask.at)
     conditions, values = entity_conditions(
         types=ask.types,
         tiers=list(ask.tiers),
@@ -46,10 +49,11 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         since=millis(ask.since, "since") if ask.since else None,
         until=millis(ask.until, "until") if ask.until else None,
     )
+    wants = Wanted(ask.session, ask.agent, ask.minimum_trust, ask.valid_at, ask.quarantined)
     query = ask.query.strip()
     upto = ask.offset + ask.limit
     if not query:
-        return _all(tx, ask, conditions, values)
+        return _all(tx, ask, wants, conditions, values)
 
     before_the_cut = conditions if set(conditions) - _ALWAYS else []
     exact = tx.entities.named_in_any_scope(query)
@@ -63,9 +67,18 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         candidates, cosines = (candidates, {}) if ask.substring else meant(tx, candidates, wanted, messages=False)
         words = {one.passage: one.score for one in candidates}
         fused = ranking.fused(words, cosines)
-        scored = ranking.by_entity(msgspec.structs.replace(one, score=fused[one.passage]) for one in candidates)
-        known = tx.entities.many({*scored, *exact}, *conditions, **values)
-        known = {entity: one for entity, one in known.items() if _said_by(tx, one, ask)}
+        known = tx.entities.many({*(one.entity for one in candidates), *exact}, *conditions, **values)
+        fits = wants.of(tx, known.values())
+        scored = ranking.by_entity(
+            msgspec.structs.replace(one, score=fused[one.passage])
+            for one in candidates
+            if one.entity in known and fits[one.entity].through(one.part)
+        )
+        known = {
+            entity: one
+            for entity, one in known.items()
+            if fits[entity].wanted and (entity in scored or entity in exact)
+        }
         if len(known) > upto or not more or wanted >= MAX_CANDIDATES:
             break
         wanted, whole = wanted * 8, True
@@ -76,10 +89,12 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
             tx, tx.entities, ask.query, _SUBSTRING_BODIES[ask.substring], tx.view, *conditions, **values
         )
         arms.append("substring")
-        holding.update(ids)
-        others = tx.entities.many(holding - known.keys())
-        known |= {entity: one for entity, one in others.items() if _said_by(tx, one, ask)}
+        others = tx.entities.many(ids)
+        fits |= wants.of(tx, others.values())
+        holding.update(entity for entity, one in others.items() if _holds(one, fits[entity], ask.query))
+        known |= {entity: one for entity, one in others.items() if entity in holding}
         more = more or (ask.substring and not complete)
+    known = {entity: shown_of(one, fits[entity]) for entity, one in known.items()}
     nothing: tuple[float, list[Candidate]] = (0.0, [])
     gains = {
         entity: {
@@ -102,11 +117,11 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         if ask.explain:
             explained = _arms([one.passage for one in passages], words, cosines) | gains[entity.id]
         hits.append(Hit(entity, round(scores[entity.id], 4), *_where(one, passages, sought, query), _told(explained)))
-    total = _counted(tx, ask, query, conditions, values) if ask.count else None
+    total = _counted(tx, wants, query, conditions, values) if ask.count else None
     return SearchResult(hits, arms, tx.space_name, len(best) > upto or more, total)
 
 
-def _all(tx: Tx, ask: SearchNodes, conditions: list[str], values: dict[str, Any]) -> SearchResult:
+def _all(tx: Tx, ask: SearchNodes, wants: Wanted, conditions: list[str], values: dict[str, Any]) -> SearchResult:
     """What an empty query finds: everything that meets the filters, newest change first."""
     upto = ask.offset + ask.limit
     within = ask.session is not None or ask.agent is not None or ask.minimum_trust is not None
@@ -117,7 +132,8 @@ def _all(tx: Tx, ask: SearchNodes, conditions: list[str], values: dict[str, Any]
         page = tx.entities.page(
             *conditions, key="key_updated", down=True, limit=_COUNTED if wanted is None or within else wanted, beyond=beyond, **values
         )  # fmt: skip
-        found += [one for one in page if _said_by(tx, one, ask)]
+        fits = wants.of(tx, page)
+        found += [shown_of(one, fits[one.id]) for one in page if fits[one.id].wanted]
         if len(page) < (_COUNTED if wanted is None or within else wanted) or (
             wanted is not None and len(found) >= wanted
         ):
@@ -127,12 +143,14 @@ def _all(tx: Tx, ask: SearchNodes, conditions: list[str], values: dict[str, Any]
     return SearchResult(hits, ["all"], tx.space_name, len(found) > upto, len(found) if ask.count else None)
 
 
-def _counted(tx: Tx, ask: SearchNodes, query: str, conditions: list[str], values: dict[str, Any]) -> int:
+def _counted(tx: Tx, wants: Wanted, query: str, conditions: list[str], values: dict[str, Any]) -> int:
     ids = sorted(tx.words.entities_with(query, tx.view))
     return sum(
-        _said_by(tx, one, ask)
+        fit.wanted
         for begin in range(0, len(ids), _COUNTED)
-        for one in tx.entities.many(ids[begin : begin + _COUNTED], *conditions, **values).values()
+        for fit in wants.of(
+            tx, tx.entities.many(ids[begin : begin + _COUNTED], *conditions, **values).values()
+        ).values()
     )
 
 
@@ -182,22 +200,20 @@ def _where(one: Stored, passages: list[Candidate], sought: list[str], query: str
     return ranking.snippet(best, sought), matched
 
 
-def _said_by(tx: Tx, one: Stored, ask: SearchNodes) -> bool:
-    """Whether any observation comes from the session and agent asked for, with the trust asked for."""
-    if ask.session is None and ask.agent is None and ask.minimum_trust is None:
+def _holds(one: Stored, fit: Fit, query: str) -> bool:
+    """Whether what may be found of an entity contains the query as it stands."""
+    if not fit.wanted:
+        return False
+    if fit.found_by is None:
         return True
-    lowest = len(TRUST_ORDER) if ask.minimum_trust is None else TRUST_ORDER.index(ask.minimum_trust)
-    return any(
-        (ask.session is None or noted.origin.session == ask.session)
-        and (ask.agent is None or noted.origin.agent == ask.agent)
-        and TRUST_ORDER.index(noted.origin.trust) <= lowest
-        for noted in details_of(tx, [one])[one.id]
-    )
+    kept = [noted for noted in one.state.observations if noted.id in fit.found_by]
+    return holds(msgspec.structs.replace(one.state, observations=kept), query.lower())
 
 
 @SearchMessages.handler
 def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     """The words of the query in any message; an empty query finds nothing."""
+    look_back(tx, ask.at)
     stream = tx.entities.get(ask.stream).id if ask.stream is not None else 0
     conditions, values = message_conditions(ask.roles, ask.kinds, ask.speakers, ask.since, ask.until)
     wanted, whole = max(ranking.POOL, ask.limit * 2), False

@@ -88,6 +88,8 @@ def details_of(tx: Tx, found: list[Stored]) -> dict[int, list[Observation]]:
                 valid_from=moment_or_none(extra.get("valid_from")),
                 valid_to=moment_or_none(extra.get("valid_to")),
                 confirmed_at=moment_or_none(extra.get("confirmed_at")),
+                quarantined=bool(extra.get("quarantined")),
+                sources=extra.get("sources", []),
             )
         )
     return told

@@ -14,7 +14,7 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store.ground import Rows
 from enhanced_memory.daemon.store.tx import Tx
 
-__all__ = ["Copy", "Engine", "Health", "Rows", "Touched", "Tx", "Usage"]
+__all__ = ["Copy", "Engine", "Health", "Rows", "Scrubbed", "Touched", "Tx", "Usage"]
 
 A = TypeVar("A")
 
@@ -45,6 +45,16 @@ class Touched(msgspec.Struct):
     """The newest passage's id by then."""
     ended: list[int] = []
     """The passages that it ended."""
+
+
+class Scrubbed(msgspec.Struct):
+    """What was done so that nothing of a purge is left in the store's files."""
+
+    rewritten: bool
+    """Whether the file was written anew; if not, what is free in it was written over."""
+    log_emptied: bool
+    dictionaries: int
+    """How many were replaced because they held pieces of it."""
 
 
 class Copy(Protocol):
@@ -104,6 +114,15 @@ class Engine(Protocol):
 
     async def check(self, quick: bool) -> Health:
         """Check the store itself and everything derived in it."""
+        ...
+
+    async def scrub(self, texts: set[str] | None) -> Scrubbed:
+        """Leave nothing of `texts`, which were purged, in the store's files; none: of whatever an earlier purge has left."""
+        ...
+
+    @property
+    def scrub_due(self) -> bool:
+        """Whether a purge was carried out before the store was opened and its traces were not cleared."""
         ...
 
     async def backup(self, to: str) -> Copy:

@@ -233,7 +233,7 @@ class Codec:
 def delta(old: bytes, newer: bytes) -> bytes:
     """`old` as a difference from `newer` (both plain)."""
     words = zstandard.ZstdCompressionDict(newer, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    level = 3 if len(newer) > _LARGE else 9
+    level = 3 if len(newer) > _LARGE else 5
     return zstandard.ZstdCompressor(dict_data=words, compression_params=_parameters(level, len(newer))).compress(old)
 
 

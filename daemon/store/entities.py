@@ -14,13 +14,14 @@ from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import derived
 from enhanced_memory.daemon.store.bodies import State, crc, delta, undelta
 from enhanced_memory.daemon.store.ground import Ground
-from enhanced_memory.daemon.store.known import KEYFRAME, Known, Stored, shown
+from enhanced_memory.daemon.store.known import KEYFRAME, Stored, shown
+from enhanced_memory.daemon.store.lineage import Lineage
 from enhanced_memory.daemon.store.words import Words
 
 __all__ = ["Entities"]
 
 
-class Entities(Known):
+class Entities(Lineage):
     """Reads and writes entities."""
 
     def __init__(self, ground: Ground, words: Words) -> None:
@@ -69,42 +70,6 @@ class Entities(Known):
                 old.id, state, old.scope, version=old.version + 1, before=old.version, act=act, deleted=deleted
             )
         return self._go_on(old, state, act, deleted)
-
-    def purge(self, old: Stored) -> dict[str, int]:
-        """Remove all that this space holds of an entity, and what hangs on it anywhere if it is known nowhere else; rows removed, by table."""
-        self._ground.permit(old.id)
-        rows = self._ground.rows
-        entity, space = old.id, self._ground.space
-        which = {
-            "entity": entity,
-            "space": space,
-            "everywhere": rows.one("known_elsewhere", space=space, entity=entity) is None,
-        }
-        passages = [{"id": row[0]} for row in rows.all("all_passages", **which)]
-        rows.many("purge_vectors", passages)
-        rows.many("drop_words", passages)
-        rows.many("drop_words_past", passages)
-        self._ground.note("entity", entity, "purge", before=old.version)
-        # Where the highest id was purged, no row would say that it was ever given out.
-        rows.run("set_meta", key="entity_high_water", value=self._ground.counters.entity)
-        return {
-            table: rows.run(f"purge_{table}", **which)
-            for table in (
-                "answers",
-                "notes",
-                "merges",
-                "passages",
-                "properties",
-                "tags",
-                "names",
-                "versions",
-                "messages",
-                "relations",
-                "conflicts",
-                "uses",
-                "entities",
-            )
-        }
 
     def _begin(
         self, entity: int, state: State, scope: str, *, version: int, before: int, act: str, deleted: bool = False
@@ -157,14 +122,24 @@ class Entities(Known):
             if after:
                 self._name(old.id, after.name, old.scope)
         self._reindex(old.id, before, after)
+        ground.note("entity", old.id, act, old.version, version)
         kept = kind_of(state.type).versions
         if kept is not None and not again:
-            rows.run("prune_versions", space=space, entity=old.id, version=version - kept)
-        ground.note("entity", old.id, act, old.version, version)
+            self._prune(old.id, version - kept)
         return msgspec.structs.replace(
             old, version=version, began=number, deleted=deleted, text_bytes=size, crc=checksum, stored_bytes=len(stored),
             raw=raw, state=state, updated_at=ground.now,
         )  # fmt: skip
+
+    def _prune(self, entity: int, upto: int) -> None:
+        """Let go of the versions up to one, but for those that a branch or a snapshot still sees, and say so in the journal."""
+        ground = self._ground
+        oldest = self.oldest_version(entity, ground.space)
+        if oldest is None or oldest > upto:
+            return
+        if ground.rows.run("prune_versions", space=ground.space, entity=entity, version=upto):
+            left = self.oldest_version(entity, ground.space)
+            ground.note("entity", entity, "prune", oldest, upto if left is None else left - 1)
 
     def _rebase(self, old: Stored, raw: bytes) -> None:
         """The version before was kept as a difference from a state that is now replaced within its own change: write the difference anew."""

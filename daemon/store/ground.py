@@ -176,6 +176,18 @@ class Ground:
                 raise NotFound(f"There is no space {peer.parent!r} to read through to.", "see `list_spaces`")
         return found
 
+    def view_as(self, view: View) -> View:
+        """Read through another view from here on; the one before."""
+        before, self._view = self.view, view
+        return before
+
+    def look_back(self, number: int, at: int | None = None) -> None:
+        """From here on see what was known after change `number`, and judge by the time `at` (that change's own) what had expired."""
+        self._view = self.view.until(number)
+        row = self.rows.one("change_time", number=number) if at is None else (at,)
+        if row is not None:
+            self.now = min(self.now, row[0])
+
     def view_of(self, name: str) -> View | None:
         """The view from a space; None where no such space is in use."""
         known = self.rows.views.get(name)

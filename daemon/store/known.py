@@ -108,7 +108,7 @@ class Known:
         view = self._ground.view
         if isinstance(ref, str) and len(view.layers) == 1 and view.now:
             space = view.layers[0].space
-            here = [self._now(row) for row in self._ground.rows.all("entities_named", space=space, name=ref)]
+            here = [self.now_of(row) for row in self._ground.rows.all("entities_named", space=space, name=ref)]
             if scope is not None:
                 return [one for one in here if one.scope == scope]
             return [one for one in here if not one.scope] or here
@@ -151,7 +151,7 @@ class Known:
     def many(self, ids: Iterable[int], *also: str, view: View | None = None, **values: Any) -> dict[int, Stored]:
         """What the view knows of the given entities, those deleted left out. `also` names conditions that they must meet."""
         view = self._ground.view if view is None else view
-        found = {entity: one for entity, one in self._load(ids, view).items() if not one.deleted}
+        found = {entity: one for entity, one in self.load(ids, view).items() if not one.deleted}
         if also and found:
             values |= {"now": self._ground.now}
             kept = {one.id for one in found.values() if not one.current and past.meets(one, also, values)}
@@ -183,7 +183,7 @@ class Known:
                     found.add(entity)
         return found
 
-    def _load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
+    def load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
         """The given entities from the nearest layer that knows each, deleted ones included."""
         left = set(ids)
         found: dict[int, Stored] = {}
@@ -202,7 +202,7 @@ class Known:
 
     def seen(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
         """What a view knows of the given entities, deleted or not."""
-        return self._load(ids, view)
+        return self.load(ids, view)
 
     def page(
         self, *also: str, key: str = "key_id", down: bool = False, limit: int, beyond: tuple[Any, int] | None = None,
@@ -235,7 +235,7 @@ class Known:
         if len(view.layers) > 1 or then:
             rows.sort(key=lambda row: (past.in_order(row[1]), row[0]), reverse=down)
         rows = rows[:limit]
-        loaded = self._load([row[0] for row in rows if row[0] not in then], view) | then
+        loaded = self.load([row[0] for row in rows if row[0] not in then], view) | then
         for entity, place in rows:
             loaded[entity].place = place
         return [loaded[entity] for entity, _ in rows]
@@ -274,7 +274,7 @@ class Known:
                         limit=CHUNK,
                     )
                 ]
-                loaded = self._load(ids, view)
+                loaded = self.load(ids, view)
                 yield from (loaded[entity] for entity in ids if entity in loaded)
                 if len(ids) < CHUNK:
                     break
@@ -309,50 +309,6 @@ class Known:
             raw = undelta(row[6], raw, row[5])
         return decoded(raw), raw
 
-    def history(self, entity: int, before: int | None, limit: int) -> list[Stored]:
-        """The versions of an entity below `before`, newest first: those of the nearest layer that knows it, then those of its parents before that."""
-        found: list[Stored] = []
-        below = before if before is not None else NOW
-        for _, layer in self._ground.view:
-            head = self._ground.rows.one("entity", space=layer.space, id=entity)
-            if head is None or head[4] > layer.at:
-                continue
-            if head[3] < below and head[5] <= layer.at:
-                newest = self._now(head)
-                newest.current = before is None and not found
-                found.append(newest)
-                below = head[3]
-            rows = self._ground.rows.all(
-                "versions_page", space=layer.space, entity=entity, before=below, at=layer.at, limit=limit - len(found)
-            )
-            for version, began, deleted in rows:
-                state, raw = self.version(entity, layer.space, version)
-                found.append(
-                    Stored(
-                        entity,
-                        layer.space,
-                        head[2],
-                        version,
-                        head[4],
-                        began,
-                        bool(deleted),
-                        0,
-                        0,
-                        0,
-                        raw,
-                        state,
-                        0,
-                        0,
-                        0,
-                        0,
-                        current=False,
-                    )
-                )
-                below = version
-            if len(found) >= limit:
-                break
-        return found[:limit]
-
     def _hidden(self, entity: int, depth: int, view: View) -> bool:
         ids = f"[{entity}]"
         return any(
@@ -363,7 +319,7 @@ class Known:
         """What a head row says; for a layer in the past, the version that stood then. None where its kind no longer keeps that."""
         (entity, space, scope, _, first, began, *_, created_at, used, used_at) = row
         if began <= at:
-            return self._now(row)
+            return self.now_of(row)
         then = self._ground.rows.one("version_at", space=space, entity=entity, at=at)
         if then is None:
             if self._ground.rows.all("versions_page", space=space, entity=entity, before=NOW, at=at, limit=1):
@@ -376,7 +332,7 @@ class Known:
             updated_at or 0, state.attributes.get("born", created_at or 0), used or 0, used_at or 0, False,
         )  # fmt: skip
 
-    def _now(self, row: tuple[Any, ...]) -> Stored:
+    def now_of(self, row: tuple[Any, ...]) -> Stored:
         """What a head row says."""
         (
             entity,

@@ -7,9 +7,10 @@ import msgspec
 
 from enhanced_memory.client.values import AccessRow, Origin
 from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.views import NOW
 from enhanced_memory.daemon.times import moment
 
-__all__ = ["ChangeRow", "Log"]
+__all__ = ["ChangeRow", "JournalRow", "Log"]
 
 
 class ChangeRow(msgspec.Struct):
@@ -20,6 +21,20 @@ class ChangeRow(msgspec.Struct):
     op: str
     message: str
     origin: Origin
+    space: int = 0
+    undone_by: int | None = None
+
+
+class JournalRow(msgspec.Struct):
+    """What a change did to one thing."""
+
+    number: int
+    seq: int
+    subject: str
+    id: int
+    act: str
+    before: int
+    after: int
 
 
 class Log:
@@ -42,6 +57,40 @@ class Log:
         """The newest change's number; 0 in an empty store."""
         row = self._ground.rows.one("last_change")
         return row[0] if row and row[0] else 0
+
+    def change_until(self, at: int) -> int:
+        """The last change made by a time; 0 where none was."""
+        row = self._ground.rows.one("change_until", at=at)
+        return row[0] if row is not None else 0
+
+    def journal(self, *also: str, spaces: Iterable[int], limit: int, at: int = NOW, **values: Any) -> list[ChangeRow]:
+        """Changes made in `spaces`, newest first, up to change `at`; `also` names conditions."""
+        rows = self._ground.rows.all(
+            "journal_changes",
+            *also,
+            spaces=msgspec.json.encode(sorted(set(spaces))).decode(),
+            at=at,
+            limit=limit,
+            **values,
+        )
+        return [
+            ChangeRow(row[0], row[1], row[2], row[3], Origin(*row[5:14]), row[4], undone_by=row[14]) for row in rows
+        ]
+
+    def entries(self, numbers: Iterable[int]) -> list[JournalRow]:
+        """What changes did, newest change first, in the order in which each did it."""
+        rows = self._ground.rows.all("journal_of", numbers=msgspec.json.encode(sorted(set(numbers))).decode())
+        return [JournalRow(*row) for row in rows]
+
+    def last_undo(self) -> int | None:
+        """The newest undoing in the caller's space that was not taken back."""
+        row = self._ground.rows.one("last_undo", space=self._ground.space)
+        return None if row is None else row[0]
+
+    def taken_back_by(self, number: int) -> tuple[int, str] | None:
+        """The change that last undid or redid a change, and which of the two (`undo`, `redo`) it did."""
+        row = self._ground.rows.one("taken_back_by", number=number)
+        return None if row is None else (row[0], row[1])
 
     def kept_answer(self, uid: int, key: str) -> tuple[str, bytes, int] | None:
         """The operation, the encoded answer and the change of an earlier request with this key."""
@@ -96,6 +145,6 @@ class Log:
         row = self._ground.rows.one("last_backup")
         return None if row is None else (row[0], row[1])
 
-    def backups(self) -> list[str]:
-        """Where verified backups were written."""
-        return [row[0] for row in self._ground.rows.all("backup_paths")]
+    def backups(self, since: int) -> list[str]:
+        """Where verified backups were written that hold change `since`."""
+        return [row[0] for row in self._ground.rows.all("backups_since", number=since)]

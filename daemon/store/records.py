@@ -23,6 +23,7 @@ __all__ = [
     "NotedRecord",
     "Record",
     "RelationRecord",
+    "SnapshotRecord",
     "SpaceRecord",
     "UseRecord",
     "VersionRecord",
@@ -52,6 +53,9 @@ class Extra(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     origin: Origin | UnsetType = UNSET
     trusted: Origin | UnsetType = UNSET
     """Who confirmed it as the user's own word."""
+    quarantined: bool | UnsetType = UNSET
+    sources: list[list[Whole]] | UnsetType = UNSET
+    """What it is derived from: pairs of an entity's id and an observation's, 0 for all of the entity."""
 
 
 class Attributes(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -196,6 +200,16 @@ class JournalRecord(msgspec.Struct, tag="journal", forbid_unknown_fields=True):
     after: Number = 0
 
 
+class SnapshotRecord(msgspec.Struct, tag="snapshot", forbid_unknown_fields=True):
+    """A name for what a space knew after a change."""
+
+    space: Id
+    name: str
+    change: Number
+    began: Id
+    ended: Number = 0
+
+
 class UseRecord(msgspec.Struct, tag="use", forbid_unknown_fields=True):
     """How often and when an entity was last read."""
 
@@ -227,6 +241,7 @@ Record = (
     | JournalRecord
     | UseRecord
     | MergeRecord
+    | SnapshotRecord
 )
 
 

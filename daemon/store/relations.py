@@ -11,7 +11,7 @@ from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.views import View
 from enhanced_memory.daemon.times import moment
 
-__all__ = ["Edge", "End", "Relations"]
+__all__ = ["Edge", "End", "Held", "Relations"]
 
 
 class End(msgspec.Struct, frozen=True):
@@ -34,6 +34,20 @@ class Edge(msgspec.Struct):
     metadata: dict[str, Any]
     began: int
     at: int
+
+
+class Held(msgspec.Struct):
+    """A row of a relation: what it said, from when to when, and whether it hid a parent's."""
+
+    edge: Edge
+    ended: int
+    hiding: bool
+
+    @property
+    def says(self) -> tuple[Any, ...]:
+        """All but the numbers: two rows of one relation that say the same are the same relation."""
+        edge = self.edge
+        return (edge.from_, edge.to, edge.type, edge.strength, edge.metadata, self.hiding)
 
 
 class Relations:
@@ -118,6 +132,8 @@ class Relations:
                 self._write(edge)
                 ground.note("relation", edge.id, "restore", after=1, entity=edge.from_.id)
                 back += 1
+        for relation, from_ in ground.rows.all("relations_hidden", space=ground.space, entity=entity, number=number):
+            ground.note("relation", relation, "restore", after=1, entity=from_)
         ground.rows.run("unhide_relations", space=ground.space, entity=entity, number=number, ended=ground.number)
         return back
 
@@ -159,6 +175,43 @@ class Relations:
             if edge.space == ground.space:
                 self._end(edge)
             self._write(msgspec.structs.replace(edge, from_=from_, to=to))
+            ground.note("relation", edge.id, "adopt", before=1, after=1, entity=entity)
+
+    def rows_of(self, relation: int) -> list[Held]:
+        """Every row that the caller's space has or had of a relation, oldest first."""
+        rows = self._ground.rows.all("relation_rows", space=self._ground.space, id=relation)
+        return [self._held(row) for row in rows]
+
+    def between(self, entity: int, space: int, after: int, upto: int, limit: int) -> list[Held]:
+        """The rows of relations that touch an entity and that began or ended in a space after one change and up to another, newest first."""
+        rows = self._ground.rows.all(
+            "relations_between", entity=entity, space=space, after=after, upto=upto, limit=limit
+        )
+        return [self._held(row) for row in rows]
+
+    def put(self, edge: Edge, hiding: bool = False) -> None:
+        """Write a row of a relation that the caller's space has no living row of."""
+        self._write(edge, deleted=hiding)
+        self._ground.note(
+            "relation",
+            edge.id,
+            "delete" if hiding else "restore",
+            before=int(hiding),
+            after=int(not hiding),
+            entity=edge.from_.id,
+        )
+
+    def end_row(self, edge: Edge, hiding: bool = False) -> None:
+        """End the caller's space's own row of a relation. What a parent holds is seen again."""
+        self._end(edge)
+        self._ground.note(
+            "relation",
+            edge.id,
+            "restore" if hiding else "delete",
+            before=int(not hiding),
+            after=int(hiding),
+            entity=edge.from_.id,
+        )
 
     def touching(
         self,
@@ -267,6 +320,9 @@ class Relations:
             deleted=deleted,
             began=ground.number,
         )
+
+    def _held(self, row: tuple[Any, ...]) -> Held:
+        return Held(self._edge(row[:12]), row[12], bool(row[13]))
 
     def _edge(self, row: tuple[Any, ...]) -> Edge:
         (key, space, number, from_id, to_id, from_name, to_name, type_name, strength, metadata, began, at) = row

@@ -17,6 +17,7 @@ from enhanced_memory.daemon.store.records import (
     MessageRecord,
     NotedRecord,
     RelationRecord,
+    SnapshotRecord,
     SpaceRecord,
     UseRecord,
 )
@@ -43,6 +44,7 @@ class Restoring:
             JournalRecord: self._journal,
             UseRecord: self._uses,
             MergeRecord: self._merges,
+            SnapshotRecord: self._snapshots,
         }
 
     def take(self, run: Run) -> None:
@@ -301,6 +303,19 @@ class Restoring:
                 rows.many("drop_words", [{"id": number}])
                 rows.run("end_passage", id=number, ended=ended)
                 rows.many("add_words_past", [word_row(number, name, body)])
+
+    def _snapshots(self, run: Run) -> None:
+        spaces = self._taken.known_spaces()
+        changes = self._taken.known_changes(number for _, one in run for number in (one.change, one.began))
+        rows: list[dict[str, Any]] = []
+        for place, one in run:
+            missing = next((number for number in (one.change, one.began) if number and number not in changes), None)
+            if one.space not in spaces or missing is not None:
+                self._report.problem(place, f"snapshot {one.name[:100]!r} refers to what is not there")
+            else:
+                own = {name: getattr(one, name) for name in ("space", "name", "ended", "began")}
+                rows.append(own | {"number": one.change})
+        self._taken.write("snapshots", "transfer_snapshot", rows)
 
 
 def _numbers(one: EntityRecord) -> set[int]:

@@ -10,7 +10,7 @@ from enhanced_memory.daemon.store.bodies import Line, crc
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.terms import telling
 from enhanced_memory.daemon.store.views import NOW, View
-from enhanced_memory.daemon.store.words import Words
+from enhanced_memory.daemon.store.words import Words, word_row
 from enhanced_memory.daemon.times import millis, moment
 
 __all__ = ["Head", "Spoken", "Streams", "day", "length_of"]
@@ -116,6 +116,66 @@ class Streams:
             one, beside = last
             self._words.again(one.passage, one.speaker, one.content, beside, day(one.at))
 
+    def of_change(self, first: int, last: int, number: int, withdrawn: bool) -> tuple[int, list[int]]:
+        """The stream and the ids of the messages between two that change `number` appended and that stand, or that it withdrew."""
+        rows = self._ground.rows.all(
+            "messages_of_change", first=first, last=last, space=self._ground.space, number=number, withdrawn=withdrawn
+        )
+        return (rows[0][1] if rows else 0), [row[0] for row in rows]
+
+    def withdraw(self, stream: int, ids: list[int]) -> None:
+        """Let messages be said no more from now on; the past still has them."""
+        ground = self._ground
+        number = ground.number
+        rows = ground.rows.all("lines_spoken", ids=_json(ids))
+        passages = [{"id": row[6], "ended": number} for row in rows if row[6]]
+        ground.rows.many("drop_words", passages)
+        ground.rows.many("end_passage", passages)
+        ground.rows.many(
+            "add_words_past",
+            [
+                word_row(row[6], row[1], self._said(row).content, "", day(row[2]))
+                for row in rows
+                if row[6] and row[5] < number
+            ],
+        )
+        ground.ended += [row["id"] for row in passages]
+        ground.rows.many("end_message", [{"id": row[0], "number": number} for row in rows])
+        ground.note("messages", ids[0], "withdraw", after=ids[-1], entity=stream)
+        self._reindex(stream, ids)
+
+    def append_again(self, stream: int, ids: list[int]) -> None:
+        """Let withdrawn messages stand again, in their old place. The past says that they always stood."""
+        ground = self._ground
+        ground.rows.many("revive_message", [{"id": number} for number in ids])
+        rows = ground.rows.all("lines_spoken", ids=_json(ids))
+        for row in rows:
+            self._words.add(stream, [(0, row[1], self._said(row).content)], message=row[0], dates=day(row[2]))
+        ground.note("messages", ids[0], "append", after=ids[-1], entity=stream)
+        self._reindex(stream, ids)
+
+    def _reindex(self, stream: int, ids: list[int]) -> None:
+        """Index anew what stands on both sides of messages that went or came, and those themselves: what is near each is another now."""
+        ground = self._ground
+        around = {"stream": stream, "space": ground.space}
+        before = ground.rows.all("lines_before", id=ids[0], **around)[::-1]
+        inside = ground.rows.all("lines_between", first=ids[0], last=ids[-1], **around)
+        after = ground.rows.all("lines_after", id=ids[-1], **around)
+        line = [
+            Spoken(speaker, ground.codec.line(body, checksum).content, at, number, passage or 0)
+            for number, speaker, at, checksum, body, passage in (*before, *inside, *after)
+        ]
+        for place in range(max(0, len(before) - 1), len(before) + len(inside) + min(1, len(after))):
+            one = line[place]
+            if one.passage:
+                near = nearby(
+                    one, line[place - 1] if place else None, line[place + 1] if place + 1 < len(line) else None
+                )
+                self._words.again(one.passage, one.speaker, one.content, near, day(one.at))
+
+    def _said(self, row: tuple[Any, ...]) -> Line:
+        return self._ground.codec.line(row[4], row[3])
+
     def neighbours(
         self, stream: int, spoken: list[Spoken], view: View, space: int, before: int = NOW
     ) -> tuple[list[str], tuple[Spoken, str] | None]:
@@ -219,3 +279,7 @@ class Streams:
             stream=stream,
             change=began,
         )
+
+
+def _json(ids: Iterable[int]) -> str:
+    return msgspec.json.encode(sorted(ids)).decode()

@@ -47,6 +47,7 @@ class Transfer:
         self._origins: dict[int, dict[str, Any]] = {}
         self._phases: tuple[Callable[[int, Place], Iterator[tuple[dict[str, Any], tuple[int, ...]]]], ...] = (
             self._header, self._spaces, self._changes, self._entities, self._relations, self._messages, self._journal, self._uses, self._merges,
+            self._snapshots,
         )  # fmt: skip
 
     def total(self, at: int) -> int:
@@ -183,6 +184,12 @@ class Transfer:
     def _uses(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
         for entity, count, last in self._rows("transfer_uses", after.major, at=at):
             yield {"type": "use", "entity": entity, "count": count, "last": last}, (entity,)
+
+    def _snapshots(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
+        # No row number orders them: they come by the change that named each, of which there is one for each change.
+        for began, space, name, number, ended in self._rows("transfer_snapshots", after.major, at=at):
+            told = {"type": "snapshot", "space": space, "name": name, "change": number, "began": began, "ended": ended}
+            yield told, (began,)
 
     def _merges(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
         """They have no number of their own: their place is how many of them came before."""

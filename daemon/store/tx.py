@@ -7,7 +7,9 @@ from enhanced_memory.daemon.store.conflicts import Conflicts
 from enhanced_memory.daemon.store.entities import Entities
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.log import Log
+from enhanced_memory.daemon.store.purging import Purging
 from enhanced_memory.daemon.store.relations import Relations
+from enhanced_memory.daemon.store.snapshots import Snapshots
 from enhanced_memory.daemon.store.spaces import Spaces
 from enhanced_memory.daemon.store.streams import Streams
 from enhanced_memory.daemon.store.transfer import Transfer
@@ -29,8 +31,15 @@ class Tx(Ground):
         self.conflicts = Conflicts(self)
         self.streams = Streams(self, self.words)
         self.spaces = Spaces(self)
+        self.snapshots = Snapshots(self)
         self.branches = Branches(self)
         self.log = Log(self)
+        self.forgotten: set[str] = set()
+        """What a purge in this transaction took: the texts whose traces are then cleared from the store's files."""
+
+    def purging(self) -> Purging:
+        """A purge in the caller's space."""
+        return Purging(self, self.entities, self.words)
 
     @property
     def transfer(self) -> Transfer:

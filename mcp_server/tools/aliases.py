@@ -52,6 +52,24 @@ ALIASES: Mapping[str, Mapping[str, Names]] = {
     "messages_by": {"": {"stream": _STREAM}},
     "get_window": {"": {"stream": _STREAM}},
     "memory_history": {"": {"entity": ("name", "entityName", "entity_name", "id")}},
+    "memory_revert": {
+        "": {
+            "entity": ("name", "entityName", "entity_name", "id"),
+            "to": ("version", "version_number", "at", "snapshot"),
+        }
+    },
+    "memory_diff": {
+        "": {
+            "entity": ("name", "entityName", "entity_name", "id"),
+            "old": ("from", "version1", "v1", "from_version", "a"),
+            "new": ("to", "version2", "v2", "to_version", "b"),
+        }
+    },
+    "memory_commit": {"": {"name": ("snapshot", "tag", "label"), "message": ("commit_message",)}},
+    "graph_at": {"": {"at": ("time", "timestamp", "as_of", "snapshot", "change")}},
+    "journal": {"": {"of": ("entity", "entityName", "entity_name"), "limit": ("n", "count")}},
+    "undo": {"": {"change": ("number", "id"), "dry_run": ("dryRun",)}},
+    "redo": {"": {"change": ("number", "id"), "dry_run": ("dryRun",)}},
     "detect_conflicts": {"": {"entity_data": ("entity", "entityData", "data")}, "entity_data": _ENTITY},
     "resolve_conflict": {"": {"conflict": ("id", "conflict_id"), "action": ("resolution", "strategy")}},
     "update_entity": {

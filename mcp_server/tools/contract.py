@@ -3,12 +3,13 @@
 Arguments that are ours stand behind them; an exact profile knows nothing of those.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from enhanced_memory.client.values import Limit, RelationInput
+from enhanced_memory.client.values import At, Limit, RelationInput
 
 __all__ = [
     "AddAnswer",
@@ -26,6 +27,10 @@ __all__ = [
 
 Observations = Annotated[list[str], Meta(description="Facts, one per string")]
 
+When = Annotated[
+    At | None, Meta(description="Memory as it was: a change's number, a time (2026-11-20T08:00:00Z) or a snapshot")
+]
+ValidAt = Annotated[datetime | None, Meta(description="Only observations that were true at this time")]
 Cursor = Annotated[str | None, Meta(description="Where an answer that was cut goes on")]
 Detail = Literal["full", "names", "provenance"]
 
@@ -121,6 +126,8 @@ class GraphArguments(msgspec.Struct):
     limit: Annotated[Limit | None, Meta(description="How many entities at most")] = None
     cursor: Cursor = None
     detail: Annotated[Literal["full", "names"], Meta(description="names: without observations")] = "full"
+    at: When = None
+    valid_at: ValidAt = None
 
 
 class Query(msgspec.Struct):
@@ -130,6 +137,8 @@ class Query(msgspec.Struct):
     limit: Annotated[Limit | None, Meta(description="How many entities at most")] = None
     cursor: Cursor = None
     detail: Annotated[Detail, Meta(description="provenance: also where each observation comes from")] = "full"
+    at: When = None
+    valid_at: ValidAt = None
 
 
 class Names(msgspec.Struct):
@@ -138,6 +147,8 @@ class Names(msgspec.Struct):
     names: Annotated[list[str], Meta(description="Exact names")]
     cursor: Cursor = None
     detail: Detail = "full"
+    at: When = None
+    valid_at: ValidAt = None
 
 
 class Shown(msgspec.Struct):

@@ -18,7 +18,7 @@ from enhanced_memory.mcp_server.tools.budget import (
 )
 from enhanced_memory.mcp_server.tools.contract import GraphArguments, Names, Query
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured
-from enhanced_memory.mcp_server.tools.paging import graph_pages, opened, searched
+from enhanced_memory.mcp_server.tools.paging import NOW, When, graph_pages, opened, searched
 
 __all__ = ["open_nodes", "read_graph", "search_nodes"]
 
@@ -32,7 +32,7 @@ async def read_graph(call: Call, given: GraphArguments) -> Structured:
     """The graph in the order of its making."""
     if call.exact:
         return await exact.whole(call)
-    return await _graph(call, given.cursor, given.limit, given.detail)
+    return await _graph(call, given.cursor, given.limit, given.detail, When(given.at, given.valid_at))
 
 
 async def search_nodes(call: Call, given: Query) -> Structured:
@@ -40,16 +40,19 @@ async def search_nodes(call: Call, given: Query) -> Structured:
     if not given.query.strip():
         if call.exact:
             return await exact.whole(call, loose=False)
-        return await _graph(call, given.cursor, given.limit, given.detail, loose=False) | {"arms": ["all"]}
+        return await _graph(
+            call, given.cursor, given.limit, given.detail, When(given.at, given.valid_at), loose=False
+        ) | {"arms": ["all"]}
     if call.exact:
         return await exact.found(call, given.query, given.limit)
     offset, said = read_cursor(given.cursor, int, int) if given.cursor else (0, 0)
+    when = When(given.at, given.valid_at)
     # What is ranked depends on how many are wanted in all: parts of one page are asked for as that page.
     many = given.limit or HITS
-    result = await searched(call, given.query, many - offset % many, offset, details=given.detail != "names")
+    result = await searched(call, given.query, many - offset % many, offset, details=given.detail != "names", when=when)
     entities = [shapes.entity(hit.entity, result.space, given.detail) for hit in result.hits]
     ids = [hit.entity.id for hit in result.hits]
-    relations = (await opened(call, ids)).relations if given.detail != "names" else []
+    relations = (await opened(call, ids, when=when)).relations if given.detail != "names" else []
     answer, whole, left_off = _within(call.budget, entities, ids, relations, said, touching=True)
     answer |= {"space": result.space, "arms": result.arms}
     if whole < len(entities):
@@ -72,7 +75,9 @@ async def open_nodes(call: Call, given: Names) -> Structured:
     missing: list[Ref] = []
     used = 0
     while True:
-        graph = await opened(call, names[start : start + NODES], details=given.detail != "names")
+        graph = await opened(
+            call, names[start : start + NODES], details=given.detail != "names", when=When(given.at, given.valid_at)
+        )
         for number, one in enumerate(shapes.in_order(graph.entities)):
             if number >= place:
                 entities.append(shapes.entity(one, graph.space, given.detail))
@@ -95,7 +100,9 @@ async def open_nodes(call: Call, given: Names) -> Structured:
     return _cut(answer, call.budget, write_cursor(*places[whole], left_off))
 
 
-async def _graph(call: Call, cursor: str | None, limit: int | None, detail: str, *, loose: bool = True) -> Structured:
+async def _graph(
+    call: Call, cursor: str | None, limit: int | None, detail: str, when: When = NOW, *, loose: bool = True
+) -> Structured:
     """Entities from a cursor on, each with the relations that start at it; those that start nowhere come at the end.
 
     Relations between names that are no entities are told only if `loose`: a search's relations touch a hit.
@@ -106,7 +113,7 @@ async def _graph(call: Call, cursor: str | None, limit: int | None, detail: str,
     pages: list[str] = []
     relations: list[Relation] = []
     used, ended, space = 0, True, ""
-    async for page_cursor, page, held in graph_pages(call, start or None, _sensible(at_once)):
+    async for page_cursor, page, held in graph_pages(call, start or None, _sensible(at_once), when):
         at_once = held
         fresh = [one for one in shapes.in_order(page.entities) if one.id > after]
         known = {one.id for one in fresh}

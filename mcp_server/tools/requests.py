@@ -10,6 +10,7 @@ import msgspec
 from enhanced_memory.client.operations import (
     branches,
     entities,
+    journal,
     relations,
     search,
     service,
@@ -27,7 +28,20 @@ from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
 
-LISTS = ("hits", "items", "found", "skills", "messages", "versions", "entities", "rows", "branches")
+LISTS = (
+    "hits",
+    "items",
+    "found",
+    "skills",
+    "messages",
+    "versions",
+    "entities",
+    "rows",
+    "entries",
+    "snapshots",
+    "effects",
+    "branches",
+)
 """Under which key an answer holds what there may be too much of."""
 
 
@@ -172,6 +186,12 @@ CORE = (
         "Memory history",
         "History of an entity: its versions, newest first, who changed it, when, and what it said.",
     ),
+    request_tool(
+        versions.MemoryRevert,
+        "Memory revert",
+        "Revert an entity to an earlier version (number, time or snapshot), by a new version.",
+        repeatable=True,
+    ),
     DETECT,
     EXECUTE_CODE,
     STATUS,
@@ -262,6 +282,40 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
         request_tool(relations.FindPath, "Find path", "Path: the shortest way between two entities over relations."),
     ),
     "versions": (
+        request_tool(
+            versions.MemoryCommit,
+            "Memory commit",
+            "Commit: give what this space knows now a name (a snapshot) that may stand wherever a time may.",
+        ),
+        request_tool(versions.ListSnapshots, "List snapshots", "List the snapshots of this space, the newest first."),
+        request_tool(
+            versions.MemoryDiff,
+            "Memory diff",
+            "Diff of an entity between two versions, times or snapshots: observations, properties, tags, relations.",
+        ),
+        request_tool(
+            versions.GraphAt,
+            "Graph at",
+            "The graph as it was known at a change, a time or a snapshot, page by page.",
+        ),
+        request_tool(
+            journal.Journal,
+            "Journal",
+            "Journal: what was changed, by whom, when, why and what it touched, newest first.",
+        ),
+        request_tool(
+            journal.Undo,
+            "Undo",
+            "Undo a change, or all by an agent or session since a time. Tells what would happen unless dry_run is false.",
+            always=("dry_run", "conflicts"),
+            destroys=True,
+        ),
+        request_tool(
+            journal.Redo,
+            "Redo",
+            "Redo what was undone. Tells what would happen unless dry_run is false.",
+            always=("dry_run", "conflicts"),
+        ),
         request_tool(
             branches.MemoryBranch,
             "Branch memory",

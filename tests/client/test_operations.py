@@ -172,7 +172,27 @@ def conflicts(call: Call, home: Path) -> None:
     assert call("list_conflicts").conflicts == []
 
 
-CHAPTERS = [entities, relations, spaces, branches, streams, search, conflicts, service]
+def time(call: Call, home: Path) -> None:
+    call("create_entities", [EntityInput("Ada", "person", ["first"])])
+    taken = call("memory_commit", "then", message="why")
+    assert (taken.name, taken.message) == ("then", "why")
+    call("add_observations", [ObservationsInput("Ada", ["second"])])
+    assert call("open_nodes", ["Ada"], at="then").entities[0].observations == ["first"]
+    assert call("search_nodes", "Ada", at=taken.change).hits[0].entity.observations == ["first"]
+    assert call("graph_at", "then").entities[0].observations == ["first"]
+    found = call("memory_diff", "Ada", 1, 2, unified=True)
+    assert (found.added, "+- second" in found.text, found.old.version) == (["second"], True, 1)
+    entry = call("journal", of="Ada").entries[0]
+    assert [(one.act, one.name, one.after) for one in entry.deeds] == [("update", "Ada", 2)]
+    assert call("undo", entry.change).effects[0].removed == ["second"]
+    assert call("undo", entry.change, dry_run=False).change == entry.change + 1
+    assert call("redo", dry_run=False).changes == [entry.change]
+    assert call("memory_revert", "Ada", 1).version == 5
+    assert [one.name for one in call("list_snapshots").snapshots] == ["then"]
+    assert call("delete_snapshot", "then").change == taken.change
+
+
+CHAPTERS = [time, entities, relations, spaces, branches, streams, search, conflicts, service]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.__name__)

@@ -54,6 +54,7 @@ BESIDE = [
     "append_messages",
     "search_messages",
     "memory_history",
+    "memory_revert",
     "detect_conflicts",
     "execute_code",
     "get_memory_status",
@@ -61,9 +62,9 @@ BESIDE = [
 
 EXTRA = {
     "delete_entities": {"confirm"},
-    "read_graph": {"limit", "cursor", "detail"},
-    "search_nodes": {"limit", "cursor", "detail"},
-    "open_nodes": {"cursor", "detail"},
+    "read_graph": {"limit", "cursor", "detail", "at", "valid_at"},
+    "search_nodes": {"limit", "cursor", "detail", "at", "valid_at"},
+    "open_nodes": {"cursor", "detail", "at", "valid_at"},
 }
 """Arguments that are ours."""
 

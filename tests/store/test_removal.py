@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -20,9 +21,13 @@ from enhanced_memory.client.operations.entities import (
     UpdateEntity,
 )
 from enhanced_memory.client.operations.relations import CreateRelations
+from enhanced_memory.client.operations.spaces import DeleteSpace
 from enhanced_memory.client.operations.streams import AppendMessages
+from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.values import EntityInput, MessageInput, RelationInput
-from enhanced_memory.daemon.store.bodies import Codec
+from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store.bodies import Codec, train
+from enhanced_memory.daemon.store.sqlite import scrubbing
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 
 if TYPE_CHECKING:
@@ -178,3 +183,171 @@ async def test_a_purge_leaves_nothing_hanging_in_an_overlay(default: Place, worl
     assert await world.rows("SELECT id FROM relations") == []
     assert await world.rows("SELECT id FROM messages") == []
     await world.sound()
+
+
+async def test_a_purge_takes_the_copies_of_overlays_and_branches(default: Place, world: World) -> None:
+    number = await default.create("Ada", "zanzibar")
+    await default.create("Bob")
+    project, branch = await world.overlay("project"), await world.branch("branch")
+    deep = await world.branch("deep", "project")
+    for place in (project, branch, deep):
+        await place.do(AddObservations([ObservationsInput("Ada", ["zanzibar too"])]))
+    await deep.do(RenameEntity("Ada", "Zanzicopy"))
+    await world.default.do(DeleteSpace("branch"))
+    receipt = await default.do(PurgeEntities(["Ada"], confirm=True))
+    assert receipt.spaces == ["branch", "deep", "default", "project"]
+    assert receipt.kept_in == []
+    assert receipt.entities[0].versions == 1 + 1 + 1 + 2
+    for place in (default, project, deep):
+        assert await place.entity(number) is None
+        assert await place.listed() == ["Bob"]
+        assert await place.found("zanzibar") == []
+    assert not any("zanzi" in repr(row).lower() for rows in (await everything(world)).values() for row in rows)
+    await world.sound()
+
+
+async def test_a_purge_in_an_overlay_says_where_the_entity_still_is(default: Place, world: World) -> None:
+    project = await world.overlay("project")
+    await default.create("Ada")
+    await project.do(Tag(["Ada"], ["x"]))
+    receipt = await project.do(PurgeEntities(["Ada"], confirm=True))
+    assert (receipt.spaces, receipt.kept_in) == (["project"], ["default"])
+
+
+async def test_a_purge_takes_vectors_and_tells_who_keeps_them_in_memory(default: Place, world: World) -> None:
+    await default.create("Ada", "a", "b")
+    await default.do(DeleteObservations([ObservationsDeletion("Ada", ["b"])]))
+    await default.create("Bob", "c")
+    passages = [row[0] for row in await world.rows("SELECT id FROM passages ORDER BY id")]
+
+    def embed(tx: Tx) -> None:
+        for number, name in ((1, "m"), (2, "n")):
+            model = tx.vectors.model(name, f"f{number}", 8)
+            tx.vectors.keep(model.id, passages[-1], [(passage, b"12345678") for passage in passages])
+
+    await default.write(embed)
+    ended: list[int] = []
+    world.engine.listeners.append(lambda touched: ended.extend(touched.ended))
+    await default.do(PurgeEntities(["Ada"], confirm=True))
+    left = {row[0] for row in await world.rows("SELECT passage FROM vectors")}
+    bobs = {row[0] for row in await world.rows("SELECT id FROM passages")}
+    assert left == bobs != set(passages)
+    assert set(ended) == set(passages) - bobs
+    await world.sound()
+
+
+async def test_a_vector_that_comes_after_the_purge_is_not_kept(default: Place, world: World) -> None:
+    await default.create("Ada", "a")
+    (passage,) = await world.rows("SELECT max(id) FROM passages")
+    await default.do(PurgeEntities(["Ada"], confirm=True))
+
+    def embed(tx: Tx) -> None:
+        tx.vectors.keep(tx.vectors.model("m", "f", 8).id, passage[0], [(passage[0], b"12345678")])
+
+    await default.write(embed)
+    assert await world.rows("SELECT * FROM vectors") == []
+
+
+async def test_answers_that_name_it_go_and_others_stay(default: Place, world: World) -> None:
+    """An answer may name what its change did not touch."""
+    await default.create("Secretname")
+    skipped = CreateEntities([EntityInput("Secretname", "thing"), EntityInput("Other", "thing")], on_existing="skip")
+    await default.keyed(skipped, "skipped")
+    await default.keyed(CreateEntities([EntityInput("Third", "thing")]), "kept")
+    await default.keyed(Tag(["Third"], ["Secretname-like"]), "kept too")
+    receipt = await default.do(PurgeEntities(["Secretname"], confirm=True))
+    assert await world.rows("SELECT key FROM answers ORDER BY key") == [("kept",), ("kept too",)]
+    assert receipt.answers == 1
+
+
+async def test_a_dictionary_that_holds_purged_text_is_replaced(default: Place, world: World) -> None:
+    engine = world.engine
+    assert isinstance(engine, SqliteEngine)
+    secrets = [f"the zanzibar harbour protocol, section {number}" for number in range(40)]
+    bodies = [f"{text} {text}".encode() * 3 for text in secrets] * 10
+    words = train(bodies)
+    assert b"zanzibar harbour" in words
+
+    def use(connection: apsw.Connection) -> None:
+        connection.execute("INSERT INTO dictionaries (id, at, bytes) VALUES (2, 0, ?)", (words,))
+        engine.dictionaries[2] = words
+        engine.dictionary = 2
+        engine._writer.codec.use(2)
+
+    await engine.alone(use)
+    number = await default.create("Harbour", *secrets)
+    for place in range(3):
+        await default.create(f"Other {place}", "zanzi", *(f"o{each}" for each in range(place)))
+    await default.say("talk", "hello")
+    await default.keyed(Tag(["Other 1"], ["t"]), "k")
+    for step in range(40):
+        await default.do(UpdateEntity("Other 0", properties={"n": step}))
+    asked: set[str] = set()
+
+    def purge(tx: Tx) -> None:
+        HANDLERS[PurgeEntities.op](tx, PurgeEntities([number], confirm=True))
+        asked.update(tx.forgotten)
+
+    await default.write(purge, PurgeEntities([number], confirm=True))
+    done = await engine.scrub(asked)
+    assert (done.dictionaries, done.rewritten, done.log_emptied) == (1, True, True)
+    assert await world.rows("SELECT id FROM dictionaries") == []
+    assert await world.rows("SELECT key FROM meta WHERE key = 'scrub_due'") == []
+    assert b"zanzibar" not in Path(engine.path).read_bytes()
+    assert len(await default.history("Other 0", limit=100)) == 41
+    assert await default.heard("talk") == ["hello"]
+    assert engine.dictionary == 1
+    del engine.dictionaries[2]  # as after the next start: nothing may need it
+    await world.sound()
+
+
+async def test_a_purge_that_was_cut_short_is_finished_later(reopen: Any) -> None:
+    async with reopen() as world:
+        await world.default.create("Ada", "zanzibar" * 2000)
+        await world.default.create("Bob")
+        await world.default.do(PurgeEntities(["Ada"], confirm=True))
+    async with reopen() as world:
+        assert world.engine.scrub_due
+        await world.engine.scrub(None)
+        assert not world.engine.scrub_due
+    async with reopen() as world:
+        assert not world.engine.scrub_due
+        await world.sound()
+
+
+async def test_free_pages_of_a_large_store_are_written_over(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrubbing, "REWRITE_BYTES", 0)
+    engine = world.engine
+    assert isinstance(engine, SqliteEngine)
+    for number in range(20):
+        await default.create(f"zanzibar {number}", tags=[f"zanzitag {number} {each}" for each in range(40)])
+    await default.create("Bob")
+    await default.do(PurgeEntities([f"zanzibar {number}" for number in range(20)], confirm=True))
+    done = await engine.scrub({"zanzibar"})
+    assert (done.rewritten, done.log_emptied) == (False, True)
+    (free,) = (await world.rows("SELECT freelist_count FROM pragma_freelist_count"))[0]
+    assert free > 3
+    data = Path(engine.path).read_bytes()
+    assert data.count(b"zanzi") == 0
+    await world.sound()
+
+
+async def test_verify_finds_what_hangs_in_the_air(default: Place, world: World) -> None:
+    await default.create("Ada", "a", tags=["t"], properties={"p": 1})
+    await default.say("talk", "x")
+    assert isinstance(world.engine, SqliteEngine)
+    orphans = (
+        "INSERT INTO vectors VALUES (1, 999, x'00')",
+        "INSERT INTO tags VALUES (1, 'x', 77, 5, 1)",
+        "INSERT INTO properties VALUES (1, 'k', 'v', 77, 5, 1)",
+        "INSERT INTO passages VALUES (500, 1, 77, 0, 0, 1, 2)",
+        "INSERT INTO versions VALUES (1, 77, 1, 1, 2, 0, 0, 0, x'00')",
+        "UPDATE messages SET stream = 78",
+    )
+    for sql in orphans:
+        await world.engine.alone(lambda connection, sql=sql: connection.execute(sql))
+    health = await world.engine.check(quick=False)
+    for word in ("vectors", "tags", "properties", "passages", "versions", "messages"):
+        assert any(word in problem for problem in health.problems), (word, health.problems)

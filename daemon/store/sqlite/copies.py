@@ -245,6 +245,26 @@ def _indexes(connection: apsw.Connection, quick: bool) -> Iterator[str]:
         "journal entries without their change",
         "SELECT count(*) FROM journal j WHERE NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = j.number)",
     )
+    if not quick:
+        nowhere = "NOT EXISTS (SELECT 1 FROM entities e WHERE e.space = x.space AND e.id = x.entity)"
+        for table in ("names", "tags", "properties"):
+            yield from count(f"{table} of entities that are nowhere", f"SELECT count(*) FROM {table} x WHERE {nowhere}")
+        yield from count(
+            "passages of entities that are nowhere", f"SELECT count(*) FROM passages x WHERE message = 0 AND {nowhere}"
+        )
+        yield from count(
+            "messages in streams that are nowhere",
+            "WITH known AS (SELECT DISTINCT id FROM entities) SELECT count(*) FROM messages WHERE stream NOT IN known",
+        )
+        yield from count(
+            "vectors without their passage or model",
+            """SELECT count(*) FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = v.passage)
+                 OR NOT EXISTS (SELECT 1 FROM models m WHERE m.id = v.model)""",
+        )
+        yield from count(
+            "living passages whose words are not in the index",
+            "SELECT count(*) FROM passages p WHERE ended = 0 AND NOT EXISTS (SELECT 1 FROM words_docsize d WHERE d.id = p.id)",
+        )
     for table, ended in (("words", "ended = 0"), ("words_past", "ended > 0")):
         yield from count(
             f"passages missing from the {table} index, or words there without a passage",

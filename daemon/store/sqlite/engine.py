@@ -18,9 +18,10 @@ import apsw
 from enhanced_memory.client.errors import TimedOut, Unavailable
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
-from enhanced_memory.daemon.store import Health, Touched, Usage
+from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
-from enhanced_memory.daemon.store.sqlite import copies, file, training
+from enhanced_memory.daemon.store.purging import SCRUB_DUE
+from enhanced_memory.daemon.store.sqlite import copies, file, scrubbing, training
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.writer import Job, Later, Plain, Writer, settle
 from enhanced_memory.daemon.store.tx import Tx
@@ -74,6 +75,7 @@ class SqliteEngine:
         self._loop = loop
         self._owned = owned
         self._asked: queue.SimpleQueue[tuple[Callable[[Tx], Any], Call, Future[Any]] | None] = queue.SimpleQueue()
+        self._dropped: set[int] = set()
         self._trainer: threading.Thread | None = None
         connection = file.open_store(settings.store_path, settings.synchronous)
         for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
@@ -81,6 +83,7 @@ class SqliteEngine:
             self.dictionary = number
         self._stage = len(self.dictionaries) - 1
         self.store_id: str = next(each(connection, "SELECT value FROM meta WHERE key = 'store_id'"))[0]
+        self.scrub_due = bool(list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (SCRUB_DUE,))))
         self.epoch = Epoch()
         self._writer = Writer(
             connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished, self.epoch
@@ -209,6 +212,56 @@ class SqliteEngine:
     def _keep_dictionary(self, keep: Callable[[apsw.Connection], None]) -> None:
         with suppress(Unavailable):  # the store is closing: the next daemon trains anew
             self._writer.put(Plain(keep, self._loop.create_future()))
+
+    # Forgetting
+
+    async def scrub(self, texts: set[str] | None) -> Scrubbed:
+        """Leave nothing of purged texts in the files: dictionaries that hold pieces of them are replaced, then free pages and log cleared."""
+        if self._trainer is not None:
+            await self._loop.run_in_executor(None, self._trainer.join)
+            await self.alone(lambda _: None)  # what it hands over comes before us
+        trained = {
+            number: words
+            for number, words in self.dictionaries.items()
+            if number != BUILT_IN and number not in self._dropped
+        }
+        going = (
+            list(trained)
+            if texts is None
+            else await self._loop.run_in_executor(None, scrubbing.held_by, texts, trained, self.dictionaries[BUILT_IN])
+        )
+        if going:
+            await self._replace(going)
+        done = await self.alone(lambda connection: scrubbing.clear(connection, SCRUB_DUE))
+        self.scrub_due = not done.log_emptied
+        done.dictionaries = len(going)
+        return done
+
+    async def _replace(self, going: list[int]) -> None:
+        """Pack with another dictionary from now on, then anew what was packed with those that go, in steps between which others write."""
+        codec = Codec(self.dictionaries, BUILT_IN)
+        found = await self._loop.run_in_executor(None, training.trained, Path(self.path), codec)
+        if self.dictionary in going:
+            number = max(self.dictionaries) + 1
+
+            def use(connection: apsw.Connection) -> None:
+                if found is None or number > 255:
+                    self.dictionary = BUILT_IN
+                else:
+                    connection.execute(
+                        "INSERT INTO dictionaries (id, at, bytes) VALUES (?, ?, ?)", (number, self.clock(), found.words)
+                    )
+                    self.dictionaries[number] = found.words
+                    self.dictionary = number
+                self._writer.codec.use(self.dictionary)
+
+            await self.alone(use)
+        repacking = scrubbing.Repacking(going, Codec(self.dictionaries, self.dictionary))
+        while await self.alone(repacking.step):
+            pass
+        await self.alone(repacking.drop)
+        # Readers that are under way still unpack with them; the next daemon does not know them.
+        self._dropped.update(going)
 
     # Care
 

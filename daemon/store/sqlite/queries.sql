@@ -125,6 +125,86 @@ FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number IN (SELECT value
 -- name: last_change
 SELECT max(number) FROM changes
 
+-- name: change_time
+SELECT at FROM changes WHERE number = :number
+
+-- name: change_until
+SELECT number FROM changes WHERE at <= :at ORDER BY at DESC, number DESC LIMIT 1
+
+-- The journal, newest change first; its conditions follow.
+-- name: journal_changes
+SELECT c.number, c.at, c.op, c.message, c.space, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust,
+       (SELECT u.number FROM journal u WHERE u.subject = 'change' AND u.id = c.number AND u.act = 'undo' AND NOT EXISTS (
+            SELECT 1 FROM journal l WHERE l.subject = 'change' AND l.id = c.number AND l.number > u.number)
+        ORDER BY u.number DESC LIMIT 1)
+FROM changes c JOIN origins o ON o.id = c.origin
+WHERE c.space IN (SELECT value FROM json_each(:spaces)) AND c.number <= :at /*also*/
+ORDER BY c.number DESC LIMIT :limit
+
+-- name: change_before
+AND c.number < :before
+-- name: change_numbered
+AND c.number = :number
+-- name: change_by_agent
+AND o.agent = :agent
+-- name: change_by_client
+AND o.client = :client
+-- name: change_in_session
+AND o.session = :session
+-- name: change_by_ops
+AND c.op IN (SELECT value FROM json_each(:ops))
+-- name: change_since
+AND c.at >= :since
+-- name: change_to
+AND c.at <= :until
+-- name: change_of_entity
+AND c.number IN (
+    SELECT began FROM entities WHERE id = :entity AND space IN (SELECT value FROM json_each(:spaces))
+    UNION SELECT began FROM versions WHERE entity = :entity AND space IN (SELECT value FROM json_each(:spaces))
+    UNION SELECT began FROM relations WHERE from_id = :entity AND from_id > 0
+    UNION SELECT ended FROM relations WHERE from_id = :entity AND from_id > 0
+    UNION SELECT began FROM relations WHERE to_id = :entity AND to_id > 0
+    UNION SELECT ended FROM relations WHERE to_id = :entity AND to_id > 0
+    UNION SELECT began FROM messages WHERE stream = :entity
+    UNION SELECT ended FROM messages WHERE stream = :entity AND ended > 0)
+-- What can be undone: it touched something, is no undoing itself, and has not been undone.
+-- name: change_effective
+AND c.op NOT IN ('undo', 'redo')
+AND EXISTS (SELECT 1 FROM journal j WHERE j.number = c.number AND j.subject IN ('entity', 'relation', 'messages') AND j.act NOT IN ('purge', 'prune'))
+AND coalesce((SELECT l.act FROM journal l WHERE l.subject = 'change' AND l.id = c.number ORDER BY l.number DESC LIMIT 1), 'redo') <> 'undo'
+
+-- name: journal_of
+SELECT number, seq, subject, id, act, before, after FROM journal WHERE number IN (SELECT value FROM json_each(:numbers)) ORDER BY number DESC, seq
+
+-- The newest undoing that was not taken back, and those that a change was undone by, newest first.
+-- name: last_undo
+SELECT j.number FROM journal j JOIN changes c ON c.number = j.number
+WHERE j.subject = 'change' AND j.act = 'undo' AND c.space = :space AND NOT EXISTS (
+    SELECT 1 FROM journal l WHERE l.subject = 'change' AND l.id = j.id AND l.number > j.number)
+ORDER BY j.number DESC LIMIT 1
+
+-- name: taken_back_by
+SELECT number, act FROM journal WHERE subject = 'change' AND id = :number ORDER BY number DESC LIMIT 1
+
+-- Snapshots
+
+-- name: add_snapshot
+INSERT INTO snapshots (space, name, began, number) VALUES (:space, :name, :began, :number)
+
+-- name: end_snapshot
+UPDATE snapshots SET ended = :number WHERE space = :space AND name = :name AND ended = 0
+
+-- name: drop_snapshot_begun
+DELETE FROM snapshots WHERE space = :space AND name = :name AND ended = 0 AND began = :number
+
+-- name: snapshot
+SELECT s.name, s.number, s.began, c.at, c.message FROM snapshots s LEFT JOIN changes c ON c.number = s.began
+WHERE s.space = :space AND s.name = :name AND s.ended = 0
+
+-- name: snapshots
+SELECT s.name, s.number, s.began, c.at, c.message FROM snapshots s LEFT JOIN changes c ON c.number = s.began
+WHERE s.space = :space AND s.ended = 0 AND s.began < :before ORDER BY s.began DESC LIMIT :limit
+
 -- name: origin_id
 SELECT id FROM origins
 WHERE session = :session AND agent = :agent AND client = :client AND channel = :channel AND tool = :tool AND run = :run
@@ -316,8 +396,13 @@ WHERE space = :space AND entity = :entity AND version < :before AND began <= :at
 
 -- name: prune_versions
 DELETE FROM versions WHERE space = :space AND entity = :entity AND version <= :version AND version < coalesce((
-    SELECT min(v.version) FROM versions v JOIN spaces s ON s.pinned >= v.began AND s.pinned < v.ended
-    WHERE v.space = :space AND v.entity = :entity AND s.pinned > 0 AND s.ended = 0), 1 << 62)
+    SELECT min(v.version) FROM versions v
+    WHERE v.space = :space AND v.entity = :entity
+      AND (EXISTS (SELECT 1 FROM spaces s WHERE s.pinned >= v.began AND s.pinned < v.ended AND s.pinned > 0 AND s.ended = 0)
+        OR EXISTS (SELECT 1 FROM snapshots n WHERE n.number >= v.began AND n.number < v.ended AND n.ended = 0))), 1 << 62)
+
+-- name: oldest_version
+SELECT min(version) FROM versions WHERE space = :space AND entity = :entity
 
 -- Tags and properties
 
@@ -374,12 +459,6 @@ DELETE FROM passages WHERE id = :id
 
 -- name: entity_passages
 SELECT id, part, began FROM passages WHERE entity = :entity AND space = :space AND message = 0 AND ended = 0
-
--- name: all_passages
-SELECT id FROM passages WHERE entity = :entity AND (space = :space OR :everywhere) AND message = 0 AND ended = 0
-UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space = :space OR :everywhere) AND ended > 0
-UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0
-WHERE m.stream = :entity AND (m.space = :space OR :everywhere) AND p.ended = 0
 
 -- A search's rows come as one: a reader lets go of the interpreter for each row, and would have to win it back as often.
 
@@ -458,6 +537,10 @@ DELETE FROM relations WHERE row = :row AND ended = 0 AND began = :number
 -- name: unhide_relations
 UPDATE relations SET ended = :ended WHERE space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity OR to_id = :entity)
 
+-- name: relations_hidden
+SELECT id, from_id FROM relations
+WHERE space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity OR to_id = :entity) ORDER BY id
+
 -- name: relations_ended
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM relations r LEFT JOIN changes c ON c.number = r.began
@@ -485,6 +568,18 @@ WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
                   AND (s.ended = 0 OR s.ended > n.value ->> 1))
 /*also*/
 ORDER BY r.id LIMIT :most
+
+-- Every row that a space has or had of a relation, and what began or ended of those that touch an entity.
+-- name: relation_rows
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, NULL, r.ended, r.deleted
+FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
+
+-- name: relations_between
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, NULL, r.ended, r.deleted
+FROM (SELECT * FROM relations WHERE from_id = :entity AND from_id > 0 AND space = :space
+      UNION ALL SELECT * FROM relations WHERE to_id = :entity AND to_id > 0 AND space = :space AND from_id <> :entity) r
+WHERE (r.began > :after AND r.began <= :upto) OR (r.ended > :after AND r.ended <= :upto)
+ORDER BY max(CASE WHEN r.began <= :upto THEN r.began ELSE 0 END, CASE WHEN r.ended <= :upto THEN r.ended ELSE 0 END) DESC, r.row DESC LIMIT :limit
 
 -- name: relation_held
 SELECT 1 FROM relations WHERE space = :space AND id = :id AND deleted = 0 AND began <= :at AND (ended = 0 OR ended > :at)
@@ -545,7 +640,7 @@ AND (k.entity = :entity OR k.other = :entity)
 AND k.confidence >= :confidence
 
 -- name: purge_conflicts
-DELETE FROM conflicts WHERE (entity = :entity OR other = :entity) AND (space = :space OR :everywhere)
+DELETE FROM conflicts WHERE (entity = :entity OR other = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- Messages
 
@@ -570,6 +665,32 @@ WHERE m.id IN (SELECT value FROM json_each(:ids)) /*also*/
 SELECT m.id, m.space, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m
 WHERE m.stream = :stream AND m.space = :space AND m.id < :before AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
+
+-- name: messages_of_change
+SELECT id, stream FROM messages
+WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn THEN ended = :number ELSE began = :number AND ended = 0 END ORDER BY id
+
+-- name: lines_spoken
+SELECT m.id, m.speaker, m.at, m.crc, m.body, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+FROM messages m WHERE m.id IN (SELECT value FROM json_each(:ids)) ORDER BY m.id
+
+-- name: lines_before
+SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id < :id ORDER BY m.id DESC LIMIT 2
+
+-- name: lines_between
+SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id BETWEEN :first AND :last ORDER BY m.id
+
+-- name: lines_after
+SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id > :id ORDER BY m.id LIMIT 2
+
+-- name: end_message
+UPDATE messages SET ended = :number WHERE id = :id AND ended = 0
+
+-- name: revive_message
+UPDATE messages SET ended = 0 WHERE id = :id
 
 -- name: count_messages
 SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at)
@@ -676,58 +797,88 @@ INSERT INTO backups (at, path, bytes, sha256, number) VALUES (:at, :path, :bytes
 -- name: last_backup
 SELECT at, path FROM backups ORDER BY at DESC LIMIT 1
 
--- name: backup_paths
-SELECT path FROM backups ORDER BY at
+-- name: backups_since
+SELECT path FROM backups WHERE number >= :number ORDER BY at
 
--- Purging: everything that one space holds of an entity, and, where no other space knows it (:everywhere), what hangs on it anywhere
+-- Purging: everything that some spaces hold of an entity, and, where no other space knows it (:everywhere), what hangs on it anywhere
 
--- name: known_elsewhere
-SELECT 1 FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = :entity WHERE s.id <> :space LIMIT 1
+-- A space and all that read through to it, retired ones included.
+-- name: spaces_under
+WITH RECURSIVE under (id) AS (SELECT :space UNION SELECT s.id FROM spaces s JOIN under u ON s.parent = u.id)
+SELECT s.id, s.name FROM spaces s JOIN under u ON u.id = s.id ORDER BY s.id
 
--- Answers name what they are about: those to every change that touched the entity go, and those to requests that changed nothing, which nothing leads to.
--- name: purge_answers
-DELETE FROM answers WHERE number = 0 OR number IN (
-    SELECT j.number FROM journal j JOIN changes c ON c.number = j.number
-    WHERE (c.space = :space OR :everywhere)
-      AND ((j.subject = 'entity' AND j.id = :entity)
-        OR (j.subject = 'relation' AND j.id IN (SELECT id FROM relations WHERE from_id = :entity UNION SELECT id FROM relations WHERE to_id = :entity)))
-    UNION SELECT began FROM messages WHERE stream = :entity AND (space = :space OR :everywhere))
+-- name: spaces_knowing
+SELECT s.id, s.name FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = :entity ORDER BY s.id
+
+-- name: names_had
+SELECT DISTINCT name FROM names WHERE entity = :entity AND space IN (SELECT value FROM json_each(:spaces))
+
+-- name: relations_said
+SELECT from_name, to_name, type, metadata FROM relations
+WHERE (from_id = :entity OR to_id = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
+
+-- name: messages_said
+SELECT id, speaker, crc, body FROM messages
+WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND id > :after ORDER BY id LIMIT :limit
+
+-- name: answers_page
+SELECT uid, key, op, answer FROM answers WHERE (uid, key) > (:uid, :last) ORDER BY uid, key LIMIT :limit
+
+-- name: drop_answer
+DELETE FROM answers WHERE uid = :uid AND key = :key
+
+-- name: messages_of_changes
+SELECT number, message FROM changes WHERE message <> ''
+
+-- name: blank_message
+UPDATE changes SET message = '' WHERE number = :number
 
 -- name: purge_notes
 UPDATE changes SET message = '' WHERE message <> '' AND number IN (
-    SELECT began FROM versions WHERE space = :space AND entity = :entity
-    UNION SELECT began FROM entities WHERE space = :space AND id = :entity
-    UNION SELECT began FROM messages WHERE space = :space AND stream = :entity)
+    SELECT began FROM versions WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
+    UNION SELECT began FROM entities WHERE space IN (SELECT value FROM json_each(:spaces)) AND id = :entity
+    UNION SELECT began FROM relations WHERE from_id = :entity AND from_id > 0 UNION SELECT ended FROM relations WHERE from_id = :entity AND from_id > 0
+    UNION SELECT began FROM relations WHERE to_id = :entity AND to_id > 0 UNION SELECT ended FROM relations WHERE to_id = :entity AND to_id > 0
+    UNION SELECT began FROM messages WHERE space IN (SELECT value FROM json_each(:spaces)) AND stream = :entity)
+
+-- name: all_passages
+SELECT id FROM passages WHERE entity = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND message = 0 AND ended = 0
+UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND ended > 0
+UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0
+WHERE m.stream = :entity AND (m.space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND p.ended = 0
+
+-- name: purge_vectors
+DELETE FROM vectors WHERE model IN (SELECT id FROM models) AND passage = :id
 
 -- name: purge_merges
 DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity AND (branch = :space OR target = :space OR :everywhere)
 
 -- name: purge_passages
-DELETE FROM passages WHERE entity = :entity AND (space = :space OR :everywhere)
+DELETE FROM passages WHERE id IN (SELECT value FROM json_each(:passages))
 
 -- name: purge_properties
-DELETE FROM properties WHERE space = :space AND entity = :entity
+DELETE FROM properties WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
 
 -- name: purge_tags
-DELETE FROM tags WHERE space = :space AND entity = :entity
+DELETE FROM tags WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
 
 -- name: purge_names
-DELETE FROM names WHERE space = :space AND entity = :entity
+DELETE FROM names WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
 
 -- name: purge_versions
-DELETE FROM versions WHERE space = :space AND entity = :entity
+DELETE FROM versions WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
 
 -- name: purge_messages
-DELETE FROM messages WHERE stream = :entity AND (space = :space OR :everywhere)
+DELETE FROM messages WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: purge_relations
-DELETE FROM relations WHERE (from_id = :entity OR to_id = :entity) AND (space = :space OR :everywhere)
+DELETE FROM relations WHERE (from_id = :entity OR to_id = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: purge_uses
 DELETE FROM uses WHERE entity = :entity AND :everywhere
 
 -- name: purge_entities
-DELETE FROM entities WHERE space = :space AND id = :entity
+DELETE FROM entities WHERE space IN (SELECT value FROM json_each(:spaces)) AND id = :entity
 
 -- Opening
 
@@ -786,6 +937,13 @@ SELECT u.entity, u.count, u.last FROM uses u
 WHERE u.entity > :after AND EXISTS (SELECT 1 FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = u.entity AND e.first <= :at)
 ORDER BY u.entity LIMIT :limit
 
+-- name: transfer_snapshots
+SELECT began, space, name, number, CASE WHEN ended > :at THEN 0 ELSE ended END FROM snapshots
+WHERE began > :after AND began <= :at ORDER BY began LIMIT :limit
+
+-- name: transfer_snapshot
+INSERT INTO snapshots (space, name, ended, began, number) VALUES (:space, :name, :ended, :began, :number) ON CONFLICT DO NOTHING
+
 -- name: transfer_merges
 SELECT branch, target, subject, id, part, began, base, CASE WHEN ended > :at THEN 0 ELSE ended END FROM merges
 WHERE began <= :at ORDER BY branch, target, began, subject, id, part, ended
@@ -799,6 +957,7 @@ INSERT INTO merges (branch, target, subject, id, part, began, base, ended) VALUE
 -- name: transfer_total
 SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
      + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
+     + (SELECT count(*) FROM snapshots WHERE began <= :at)
      + (SELECT count(*) FROM merges WHERE began <= :at)
 
 -- name: transfer_known_changes
@@ -875,7 +1034,9 @@ INSERT INTO models (name, fingerprint, dimension) VALUES (:name, :fingerprint, :
 UPDATE models SET embedded = :passage WHERE id = :model
 
 -- name: add_vector
-INSERT INTO vectors (model, passage, vector) VALUES (:model, :passage, :vector) ON CONFLICT (model, passage) DO UPDATE SET vector = excluded.vector
+-- A passage may have been purged while its vector was made.
+INSERT INTO vectors (model, passage, vector) SELECT :model, :passage, :vector WHERE EXISTS (SELECT 1 FROM passages WHERE id = :passage)
+ON CONFLICT (model, passage) DO UPDATE SET vector = excluded.vector
 
 -- name: passages_after
 SELECT id, space, entity, part, message FROM passages WHERE id > :after ORDER BY id LIMIT :limit
@@ -899,5 +1060,7 @@ SELECT passage, vector FROM vectors WHERE model = :model AND passage IN (SELECT 
 -- name: passages_of
 SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
 
--- name: purge_vectors
-DELETE FROM vectors WHERE passage = :id
+-- name: vectors_of_entities
+SELECT p.entity, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
+WHERE v.model = :model AND p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space IN (SELECT value FROM json_each(:spaces))
+

@@ -1,0 +1,140 @@
+# apsw's stubs leave parts of their types open:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+"""What a purge leaves behind in the file: free pages, the log, and dictionaries that were trained on what is gone."""
+
+import apsw
+
+from enhanced_memory.daemon.store import Scrubbed
+from enhanced_memory.daemon.store.bodies import Codec
+from enhanced_memory.daemon.store.sqlite.rows import each
+
+__all__ = ["REWRITE_BYTES", "Repacking", "clear", "held_by"]
+
+REWRITE_BYTES = 512 * 1024 * 1024
+"""Up to this size the whole file is written anew, which leaves no doubt; beyond it free pages are written over, which leaves the
+room between rows of a page as SQLite left it."""
+
+PIECE = 16
+"""So many bytes of a text in a dictionary are taken for a piece of it; a shorter text counts as a whole."""
+SHORTEST = 6
+
+BATCH = 500
+
+_PLACES = (
+    ("entities", "row", "body", "1"),
+    ("messages", "id", "body", "1"),
+    ("versions", "space, entity, version", "body", "whole = 1"),
+    ("answers", "uid, key", "answer", "1"),
+)
+"""Where packed bytes stand: table, key, column, condition."""
+
+
+def held_by(texts: set[str], dictionaries: dict[int, bytes], shipped: bytes) -> list[int]:
+    """The dictionaries that hold a piece of any text. What the `shipped` one holds too is nobody's secret."""
+    raws = [text.encode() for text in texts]
+    public = _pieces(shipped)
+    return [
+        number
+        for number, words in dictionaries.items()
+        if any(_holds(words, pieces, raw, shipped) for pieces in [_pieces(words) - public] for raw in raws)
+    ]
+
+
+def _pieces(words: bytes) -> set[bytes]:
+    return {words[at : at + PIECE] for at in range(len(words) - PIECE + 1)}
+
+
+def _holds(words: bytes, pieces: set[bytes], raw: bytes, shipped: bytes) -> bool:
+    if len(raw) >= PIECE:
+        return any(raw[at : at + PIECE] in pieces for at in range(len(raw) - PIECE + 1))
+    return len(raw) >= SHORTEST and raw in words and raw not in shipped
+
+
+class Repacking:
+    """Packs anew, some rows at a time, whatever was packed with dictionaries that are to go."""
+
+    def __init__(self, numbers: list[int], codec: Codec) -> None:
+        self._going = frozenset(numbers)
+        self._codec = codec
+        self._place = 0
+        self._last: tuple[object, ...] = ()
+
+    def step(self, connection: apsw.Connection) -> bool:
+        """The next rows, in a transaction of their own; whether there may be more."""
+        if self._place == len(_PLACES):
+            return False
+        table, key, column, condition = _PLACES[self._place]
+        names = key.split(", ")
+        beyond = f"AND ({key}) > ({', '.join('?' * len(names))})" if self._last else ""
+        rows = list(
+            each(
+                connection,
+                f"SELECT {key}, {column} FROM {table} WHERE {condition} {beyond} ORDER BY {key} LIMIT {BATCH:d}",
+                self._last,
+            )
+        )
+        where = " AND ".join(f"{name} = ?" for name in names)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for *place, body in rows:
+                if body and body[0] in self._going:
+                    packed = self._codec.squeeze(self._codec.unsqueeze(body))
+                    connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (packed, *place))
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+        self._last = tuple(rows[-1][:-1]) if rows else ()
+        if len(rows) < BATCH:
+            self._place, self._last = self._place + 1, ()
+        return True
+
+    def drop(self, connection: apsw.Connection) -> None:
+        """Remove the dictionaries, now that nothing needs them."""
+        for number in self._going:
+            connection.execute("DELETE FROM dictionaries WHERE id = ?", (number,))
+
+
+def clear(connection: apsw.Connection, due: str) -> Scrubbed:
+    """Leave nothing in the file but what the store holds, and nothing in the log. `due` is the note that says it has to be done."""
+    size = next(each(connection, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))[0]
+    rewritten = size <= REWRITE_BYTES
+    connection.execute("PRAGMA secure_delete = ON")
+    try:
+        if rewritten:
+            connection.execute("VACUUM")
+        else:
+            _overwrite(connection)
+        emptied = _fold(connection)
+        if emptied:
+            connection.execute("DELETE FROM meta WHERE key = ?", (due,))
+            emptied = _fold(connection)
+    finally:
+        connection.execute("PRAGMA secure_delete = FAST")
+    return Scrubbed(rewritten, emptied, 0)
+
+
+def _overwrite(connection: apsw.Connection) -> None:
+    """Fill the free pages with zeros, and give them back zeroed."""
+    free, page = next(each(connection, "SELECT freelist_count, page_size FROM pragma_freelist_count, pragma_page_size"))
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("CREATE TABLE scrub (zeros BLOB)")
+        while free > 0:
+            many = min(free, 4096)
+            connection.execute("INSERT INTO scrub VALUES (zeroblob(?))", (many * page,))
+            free -= many
+        connection.execute("DROP TABLE scrub")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _fold(connection: apsw.Connection) -> bool:
+    """Fold the log into the file and empty it; whether that could be done before readers took too long."""
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except (apsw.BusyError, apsw.LockedError):
+        return False
+    return True
