@@ -4,6 +4,7 @@ An operation that stands in neither list is refused; a test wants every one of t
 """
 
 from enhanced_memory.client.errors import Denied
+from enhanced_memory.client.operations.conflicts import ResolveConflict
 from enhanced_memory.client.operations.service import Hello
 from enhanced_memory.client.operations.spaces import Switch
 from enhanced_memory.daemon.call import Call, Peer
@@ -14,15 +15,17 @@ __all__ = ["BEYOND", "WITHIN", "keep_within", "narrow"]
 WITHIN = frozenset((
     "create_entities", "add_observations", "update_entity", "rename_entity", "delete_entities", "restore_entities",
     "delete_observations", "purge_entities", "open_nodes", "list_entities", "tag", "untag", "pin", "confirm", "quarantine",
-    "create_relations", "delete_relations", "read_graph",
+    "create_relations", "delete_relations", "read_graph", "find_related", "find_path",
     "append_messages", "recent_messages", "messages_by", "get_window",
-    "search_nodes", "search_messages", "memory_history",
+    "search_nodes", "search_messages", "get_context", "memory_history",
+    "save_skill", "list_skills", "detect_conflicts", "list_conflicts", "resolve_conflict",
     "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch",
 ))
 """These know nothing but the connection's space, or (the last line) tell a confined caller of its own spaces only."""
 
 BEYOND = frozenset((
     "create_space", "update_space", "delete_space",
+    "memory_branch", "list_branches", "diff_branch", "merge_branch", "discard_branch", "scan_conflicts",
     "backup", "verify", "access_log", "export_data", "import_data",
 ))
 """These reach the whole store, files, or other spaces."""
@@ -50,6 +53,8 @@ def keep_within(call: Call) -> None:
     if isinstance(call.ask, Switch) and call.ask.space not in call.peer.confined:
         # Said of every other space, so that it does not tell which there are.
         raise _denied(f"this connection may not work in {call.ask.space!r}")
+    if isinstance(call.ask, ResolveConflict) and call.ask.action == "branch":
+        raise _denied("a branch is a space of its own, which this connection may not make")
 
 
 def _denied(what: str) -> Denied:

@@ -74,7 +74,7 @@ class Plain:
 
 def _plain(tool: Tool) -> bool:
     """Whether nobody may have to be asked, and nothing beside the daemon is needed to answer it."""
-    return tool.question is None and tool.chooses is None and not tool.needs_sandbox
+    return tool.question is None and tool.chooses is None and not (tool.needs_sandbox or tool.whole)
 
 
 class Direct:

@@ -118,6 +118,8 @@ class Tool:
     """What a person should choose before the tool is carried out with these arguments; None: nothing."""
     needs_sandbox: bool = False
     """Whether it runs code, and so is offered only where something holds that."""
+    whole: bool = False
+    """Whether its answer takes more of `Call` than the memory (the sandbox, progress), so that no call of it is plain."""
     reads: bool = False
     destroys: bool = False
     repeatable: bool = False

@@ -142,6 +142,7 @@ STATUS = Tool(
     description="Memory status: how much is remembered, in which space, how it is stored, and whether all is well.",
     takes=service.GetMemoryStatus,
     ask=_status,
+    whole=True,
     reads=True,
     repeatable=True,
 )

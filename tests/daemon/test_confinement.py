@@ -65,12 +65,20 @@ BEYOND_ARGUMENTS: dict[str, dict[str, Any]] = {
     "delete_space": {"name": "x"},
     "backup": {"to": "/tmp/x"},
     "import_data": {"records": []},
+    "memory_branch": {"name": "x", "parent": "default"},
+    "diff_branch": {"branch": "x"},
+    "merge_branch": {"branch": "x"},
+    "discard_branch": {"branch": "x"},
 }
 
 
 @pytest.mark.parametrize("op", sorted(BEYOND))
 def test_what_reaches_beyond_is_refused(confined: Any, op: str) -> None:
     assert denied(confined.ask(op, **BEYOND_ARGUMENTS.get(op, {})))
+
+
+def test_a_conflict_is_not_set_apart_in_a_branch(confined: Any) -> None:
+    assert denied(confined.ask("resolve_conflict", conflict=1, action="branch"))
 
 
 def test_no_other_space_can_be_switched_to_nor_is_it_told_which_there_are(confined: Any, places: Places) -> None:
@@ -136,6 +144,15 @@ def test_an_id_from_another_space_leads_nowhere(confined: Any, theirs: int) -> N
         ("get_window", {"stream": theirs}),
         ("append_messages", {"stream": theirs, "messages": [{"content": "x"}]}),
         ("subscribe", {"entities": [theirs]}),
+        ("find_related", {"entity": theirs}),
+        ("find_path", {"from": theirs, "to": "own"}),
+        ("get_context", {"query": SECRET, "stream": theirs}),
+        ("get_context", {"query": SECRET, "entities": [theirs]}),
+        ("get_context", {"query": SECRET}),
+        ("list_skills", {"names": [theirs]}),
+        ("detect_conflicts", {"entities": [theirs]}),
+        ("list_conflicts", {"entity": theirs}),
+        ("resolve_conflict", {"conflict": 1, "action": "ignore"}),
         ("create_relations", {"relations": [{"from": theirs, "to": "own", "type": "x"}]}),
     ):
         answer = confined.ask(op, **args)

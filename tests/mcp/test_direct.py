@@ -444,7 +444,7 @@ async def test_what_a_person_may_have_to_be_asked_about_goes_the_whole_way(
 
 
 def test_no_tool_of_ours_is_too_odd_for_the_way_past() -> None:
-    """Those that are left out are those with a question."""
+    """Left out is what may have to ask a person, what runs code, and the status, which says what the sandbox is."""
     for profile in (CORE, COMPAT, profiles.FULL):
         known = direct.Direct(profile.tools, exact=profile.exact)
         left_out = {
@@ -452,4 +452,21 @@ def test_no_tool_of_ours_is_too_odd_for_the_way_past() -> None:
             for tool in profile.tools
             if known.plain(said({"name": tool.name, "arguments": {}}, 1, "legacy")) is None
         }
-        assert left_out == {"delete_entities"}
+        wanted = {
+            tool.name for tool in profile.tools if tool.question or tool.chooses or tool.needs_sandbox or tool.whole
+        }
+        assert left_out == wanted
+        assert len(left_out) < len(profile.tools) / 2
+
+
+async def test_the_status_says_the_same_however_often_it_is_asked(
+    environment: dict[str, str], connect: Connect
+) -> None:
+    """What it says of this side is known on the whole way alone."""
+    client = await connect(Settings.load({"space": f"status-{next(_numbers)}"}, environment), CORE, "legacy")
+    told: list[set[str]] = []
+    for number in range(3):
+        await client.call(number, "get_memory_status")
+        told.append(set((await client.read())["result"]["structuredContent"]))
+    assert "sandbox" in told[0]
+    assert told[0] == told[1] == told[2]
