@@ -129,8 +129,8 @@ class Words:
             return [Step(" OR ".join(asked))]
         counts: dict[str, int] = {}
         told = self._ground.rows.one("term_spans", terms=_json(asked), limit=PROBED)
-        spans: list[tuple[str, int, int, int]] = msgspec.json.decode(told[0]) if told else []
-        for one, count, upto, downto in spans:
+        spans = msgspec.json.decode(told[0], type=list[tuple[str, tuple[int, int], int]]) if told else []
+        for one, (count, upto), downto in spans:
             # As dense as the passages looked at, from both ends, say it is in between.
             looked_at = (upto - first + 1) + (last - downto + 1)
             counts[one] = count if count < PROBED else max(count, min(total, 2 * PROBED * total // max(1, looked_at)))

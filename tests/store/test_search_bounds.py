@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ from enhanced_memory.client.operations.search import GetContext, SearchMessages,
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput
 from enhanced_memory.daemon.store import plan, words
+from enhanced_memory.daemon.store.sqlite.writer import MANY_SEGMENTS
 from enhanced_memory.daemon.times import moment
 
 if TYPE_CHECKING:
-    from enhanced_memory.tests.store.conftest import Place, World
+    from enhanced_memory.tests.store.conftest import Place, Reopen, World
 
 
 @pytest.fixture
@@ -253,3 +255,22 @@ async def test_one_letter_finds_the_word_that_it_is(default: Place) -> None:
     await default.create("vitamin", "take vitamin c daily")
     await default.create("other", "cats")
     assert (await default.found("c"))[0] == "vitamin"
+
+
+async def test_segments_that_a_load_left_are_merged_once_the_store_is_open_again(reopen: Reopen) -> None:
+    async with reopen() as world:
+        for number in range(40):
+            await world.default.create(f"e{number}", "engine")
+        before = await segments(world)
+        assert before > MANY_SEGMENTS
+    async with reopen() as world:
+        async with asyncio.timeout(30):
+            while await segments(world) > MANY_SEGMENTS:
+                await asyncio.sleep(0.02)
+        assert len(await world.default.found("engine", limit=50)) == 40
+        await world.sound()
+
+
+async def segments(world: World) -> int:
+    ((count,),) = await world.rows("SELECT count(DISTINCT segid) FROM words_idx")
+    return count

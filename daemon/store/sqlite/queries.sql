@@ -517,8 +517,7 @@ SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0)
 -- name: term_spans
 SELECT json_group_array(json_array(
     t.value,
-    (SELECT count(*) FROM (SELECT rowid FROM words WHERE words MATCH t.value LIMIT :limit)),
-    (SELECT coalesce(max(rowid), 0) FROM (SELECT rowid FROM words WHERE words MATCH t.value LIMIT :limit)),
+    json((SELECT json_array(count(*), coalesce(max(rowid), 0)) FROM (SELECT rowid FROM words WHERE words MATCH t.value LIMIT :limit))),
     (SELECT coalesce(min(rowid), 0) FROM (SELECT rowid FROM words WHERE words MATCH t.value ORDER BY rowid DESC LIMIT :limit))))
 FROM json_each(:terms) t
 
