@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from enhanced_memory.client.request import Change, Question
-from enhanced_memory.client.values import Limit, Number, Outcome, Ref, Value
+from enhanced_memory.client.values import Number, Outcome, Ref, Value
 
 Name = Annotated[str, Meta(min_length=1)]
 
@@ -63,5 +63,5 @@ class ListSkills(Question[SkillList]):
 
     names: Annotated[list[Ref], Meta(max_length=100)] = []
     code: bool = False
-    limit: Annotated[Limit, Meta(le=100)] = 50
+    limit: Annotated[int, Meta(ge=1, le=100, description="how many at most")] = 50
     cursor: str | None = None
