@@ -79,7 +79,7 @@ CREATE TABLE journal (
     seq         INTEGER NOT NULL,
     subject     TEXT    NOT NULL,               -- entity, relation, messages, space, merge, conflict
     id          INTEGER NOT NULL,               -- for messages: the first of them
-    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, append …; of a merge: conflict
+    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, append …
     before      INTEGER NOT NULL DEFAULT 0,     -- version before, 0: none
     after       INTEGER NOT NULL DEFAULT 0,     -- version after, 0: none; for messages: the last of them
     PRIMARY KEY (number, seq)
@@ -258,8 +258,8 @@ CREATE TABLE conflicts (
     entity      INTEGER NOT NULL,               -- the older one
     other       INTEGER NOT NULL,               -- the newer one
     part        INTEGER NOT NULL DEFAULT 0,     -- the observation of `entity` that it is about; 0: the whole
-    other_part  INTEGER NOT NULL DEFAULT 0,
-    type        TEXT    NOT NULL CHECK (type IN ('duplicate', 'update', 'contradiction')),
+    other_part  INTEGER NOT NULL DEFAULT 0,     -- of a merge: the branch
+    type        TEXT    NOT NULL CHECK (type IN ('duplicate', 'update', 'contradiction', 'merge')),
     confidence  REAL    NOT NULL,
     reason      TEXT    NOT NULL,
     action      TEXT    NOT NULL,               -- what is suggested: merge, update, branch, ignore

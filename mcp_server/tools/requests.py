@@ -203,7 +203,30 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Window: the last messages of a stream that fit a count and a token budget.",
         ),
     ),
-    "versions": (*CONFLICTS,),
+    "versions": (
+        *CONFLICTS,
+        request_tool(
+            branches.MemoryBranch,
+            "Branch memory",
+            "Branch memory: try out changes apart from the rest, of everything or of one entity. Then switch to it.",
+        ),
+        request_tool(branches.ListBranches, "List branches", "List the branches of memory, and which is in use."),
+        # Beside the branches, so that the toolset is enough to work in one.
+        SWITCH,
+        request_tool(
+            branches.DiffBranch,
+            "Diff branch",
+            "Diff a branch against its parent: what was added, removed and changed.",
+        ),
+        request_tool(
+            branches.MergeBranch,
+            "Merge branch",
+            "Merge a branch into its parent. What both changed comes back as conflicts with both sides and stays open, "
+            "unless a strategy settles it; dry_run tells what would happen.",
+            repeatable=True,
+        ),
+        request_tool(branches.DiscardBranch, "Discard branch", "Discard a branch, merged or not.", destroys=True),
+    ),
     "entities": (
         request_tool(
             entities.UpdateEntity,
@@ -261,29 +284,6 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Related entities within some steps, by relation types and direction.",
         ),
         request_tool(relations.FindPath, "Find path", "Path: the shortest way between two entities over relations."),
-    ),
-    "versions": (
-        request_tool(
-            branches.MemoryBranch,
-            "Branch memory",
-            "Branch memory: try out changes apart from the rest, of everything or of one entity. Then switch to it.",
-        ),
-        request_tool(branches.ListBranches, "List branches", "List the branches of memory, and which is in use."),
-        # Beside the branches, so that the toolset is enough to work in one.
-        SWITCH,
-        request_tool(
-            branches.DiffBranch,
-            "Diff branch",
-            "Diff a branch against its parent: what was added, removed and changed.",
-        ),
-        request_tool(
-            branches.MergeBranch,
-            "Merge branch",
-            "Merge a branch into its parent. What both changed comes back as conflicts with both sides and stays open, "
-            "unless a strategy settles it; dry_run tells what would happen.",
-            repeatable=True,
-        ),
-        request_tool(branches.DiscardBranch, "Discard branch", "Discard a branch, merged or not.", destroys=True),
     ),
     "admin": (
         request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),
