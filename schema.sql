@@ -79,7 +79,7 @@ CREATE TABLE journal (
     seq         INTEGER NOT NULL,
     subject     TEXT    NOT NULL,               -- entity, relation, messages, space, merge, conflict, snapshot, change
     id          INTEGER NOT NULL,               -- for messages: the first of them; for a snapshot: the change that it names
-    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, prune, append, undo …; of a merge: conflict
+    act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, prune, append, undo …
     before      INTEGER NOT NULL DEFAULT 0,     -- version before, 0: none; for a pruning: the oldest that went
     after       INTEGER NOT NULL DEFAULT 0,     -- version after, 0: none; for messages: the last of them; for a pruning: the newest that went
     PRIMARY KEY (number, seq)

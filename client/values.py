@@ -255,7 +255,8 @@ class MessageHit(Value, frozen=True):
     """Where asked for: the score of each arm for it (`words` is BM25, `meaning` a cosine), and what each prior adds."""
 
 
-ConflictType = Literal["duplicate", "update", "contradiction"]
+ConflictType = Literal["duplicate", "update", "contradiction", "merge"]
+"""`merge`: a branch and the space that it was merged into changed one entity, each otherwise; `merge_branch` with a strategy settles it."""
 Resolution = Literal["merge", "update", "branch", "ignore"]
 ConflictStatus = Literal["pending", "merged", "updated", "branched", "ignored"]
 

@@ -85,7 +85,7 @@ def _told(tx: Tx, one: Kept, entity: Stored | None, other: Stored | None) -> Mem
         suggested_action=one.action,
         status=one.status,
         entity_says=_says(entity, one.part),
-        conflicting_says=_says(other, one.other_part),
+        conflicting_says=_says(other, one.other_part) if one.type != "merge" else None,
         detected_at=moment_or_none(one.found_at if one.found_at is not None else tx.now),
         resolved_at=None
         if one.status == "pending"
@@ -116,6 +116,11 @@ def resolve_conflict(tx: Tx, ask: ResolveConflict) -> Resolved:
     branch: str | None = None
     if ask.branch and ask.action != "branch":
         raise Invalid(f"`branch` names a branch, and {ask.action} makes none.", "leave it out, or use action branch")
+    if one.type == "merge" and ask.action != "ignore":
+        raise Conflict(
+            f"Conflict {one.id} is of a merge: {one.reason}.",
+            "settle it by `merge_branch` with a strategy, or change the entity and merge again; ignore leaves it be",
+        )
     if ask.action != "ignore":
         entity, other = _living(tx, one, one.entity), _living(tx, one, one.other)
         if ask.action == "branch":

@@ -11,6 +11,7 @@ from enhanced_memory.daemon.handlers.editing import copy, outcome
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
 from enhanced_memory.daemon.store.branches import Line, Noted
+from enhanced_memory.daemon.store.conflicts import Proposal
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.relations import Edge, End
 from enhanced_memory.daemon.store.views import NOW, View
@@ -50,6 +51,8 @@ class _Merge:
         self._held: set[int] = set()
         """The branch's entities that are not taken in."""
         self._conflicts: list[MergeConflict] = []
+        self._open: dict[int, list[str]] = {}
+        """What stays in conflict, by the entity here."""
         self._renames: list[tuple[int, Stored, State, int]] = []
         self.results: list[Outcome] = []
         self.counts = dict.fromkeys(
@@ -127,7 +130,7 @@ class _Merge:
         )
         was, mine, other = (None if one is None or one.deleted else plain(one.state) for one in (base, ours, theirs))
         conflict = MergeConflict(entity, theirs.state.name, "entity", says, was, mine, other, settled)
-        self._conflict(conflict, "", number, ours, theirs)
+        self._conflict(conflict, "", number, ours)
         if not settled:
             self._held.add(entity)
         return settled
@@ -154,10 +157,9 @@ class _Merge:
     def _clash(self, entity: int, ours: Stored, clash: Clash, number: int) -> None:
         base, mine, other = (shown_part(clash.part, side) for side in (clash.base, clash.ours, clash.theirs))
         says = _says(mine, other)
-        theirs = self._tx.entities.known(entity, self._line.view)
         part = told_name(clash.part)
         conflict = MergeConflict(entity, ours.state.name, part, says, base, mine, other, clash.settled)
-        self._conflict(conflict, clash.part, number, ours, theirs)
+        self._conflict(conflict, clash.part, number, ours)
 
     def _rename(self) -> None:
         """Write the changes, each as soon as its name is free. Names that go round in a ring are freed by parking one."""
@@ -190,10 +192,9 @@ class _Merge:
         holder = self._tx.entities.named(name, ours.scope)
         says = f"the new name is taken here by entity {holder}; rename or delete that one, then merge again"
         settled: Settled = "ours" if self._strategy == "ours" else ""
-        theirs = self._tx.entities.known(entity, self._line.view)
         self._conflicts = [one for one in self._conflicts if (one.id, one.part) != (entity, "name")]
         conflict = MergeConflict(entity, ours.state.name, "name", says, None, ours.state.name, name, settled)
-        self._conflict(conflict, "name", number, ours, theirs)
+        self._conflict(conflict, "name", number, ours)
 
     def _put(self, ours: Stored, state: State) -> None:
         if state == ours.state:
@@ -228,7 +229,7 @@ class _Merge:
         says = f"the name is taken here by entity {holder.id}, made apart from it"
         mine, other = plain(holder.state), plain(theirs.state)
         conflict = MergeConflict(entity, theirs.state.name, "entity", says, None, mine, other, settled)
-        self._conflict(conflict, "", number, holder, theirs)
+        self._conflict(conflict, "", number, holder)
         if not settled:
             self._held.add(entity)
             return
@@ -247,7 +248,7 @@ class _Merge:
             conflict = MergeConflict(
                 entity, theirs.state.name, "entity", says, None, None, plain(theirs.state), settled
             )
-            self._conflict(conflict, "", number, ours, theirs)
+            self._conflict(conflict, "", number, ours)
             if not settled:
                 self._held.add(entity)
             return
@@ -259,19 +260,14 @@ class _Merge:
         self.counts["restored"] += 1
         self.results.append(Outcome(ours.id, state.name, "updated", done.version))
 
-    def _conflict(
-        self, conflict: MergeConflict, part: str, number: int, ours: Stored | None, theirs: Stored | None
-    ) -> None:
-        """Tell of a conflict about an entity; one that stays open keeps its base, and is put into the journal when it is new."""
+    def _conflict(self, conflict: MergeConflict, part: str, number: int, ours: Stored | None) -> None:
+        """Tell of a conflict about an entity; one that stays open keeps its base."""
         self._conflicts.append(conflict)
         if conflict.settled:
             return
-        left = Noted("entity", conflict.id, part)
-        self._after[left] = number
-        if left not in self._before:
-            known = ours.id if ours is not None else conflict.id
-            versions = (ours.version if ours is not None else 0, theirs.version if theirs is not None else 0)
-            self._tx.note("merge", known, "conflict", *versions, entity=known)
+        self._after[Noted("entity", conflict.id, part)] = number
+        if ours is not None:
+            self._open.setdefault(ours.id, []).append(conflict.part)
 
     # Relations
 
@@ -352,8 +348,8 @@ class _Merge:
         self._conflicts.append(conflict)
         if not clash.settled:
             self._after[left] = at
-            if left not in self._before:
-                self._tx.note("merge", key[0].id, "conflict", entity=key[0].id)
+            if key[0].id:
+                self._open.setdefault(key[0].id, []).append(f"relation {key[2]}")
 
     # Messages
 
@@ -399,6 +395,21 @@ class _Merge:
             self._after[ALL] = self._at
         if self._tx.branches.keep(self._line, self._before, self._after):
             self._tx.note("space", self._line.branch, "merge", before=self._at, after=self._after.get(ALL, 0))
+        self._record()
+
+    def _record(self) -> None:
+        """Record what is in conflict, entity by entity, and settle what is so no more."""
+        tx, branch = self._tx, self._line.branch
+        asked = {self._same.get(one.id, one.id) for one in self._before if one.subject == "entity"} | self._open.keys()
+        kept = [one for one in tx.conflicts.among(asked) if one.type == "merge" and one.other_part == branch]
+        pending = {one.entity: one for one in kept if one.status == "pending" and one.space == tx.space}
+        for entity, parts in self._open.items():
+            if entity not in pending:
+                reason = f"{', '.join(sorted(parts))} changed in branch {self._line.name!r} and here, each otherwise"
+                tx.conflicts.record(Proposal(entity, entity, 0, branch, "merge", 1.0, reason, "merge"))
+        for entity, one in pending.items():
+            if entity not in self._open:
+                tx.conflicts.settle(one, "merged", f"settled by a merge ({self._strategy})")
 
     def told(self, ask: MergeBranch) -> Merged:
         """The answer."""

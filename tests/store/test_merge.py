@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enhanced_memory.client.errors import Invalid, NotFound
+from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 from enhanced_memory.client.operations.branches import MergeBranch, MergeConflict, Merged
+from enhanced_memory.client.operations.conflicts import ListConflicts, ResolveConflict
 from enhanced_memory.client.operations.entities import (
     Confirm,
     DeleteObservations,
@@ -494,14 +495,26 @@ async def test_a_conflict_settled_by_hand_is_none_any_more(default: Place, branc
     assert (await merge(default)).open == 0
 
 
-async def test_a_conflict_is_put_into_the_journal_once(default: Place, branch: Place, world: World, ada: int) -> None:
+async def test_a_conflict_is_recorded_once_and_settled_with_the_merge_that_settles_it(
+    default: Place, branch: Place, world: World, ada: int
+) -> None:
     await change(default, properties={"age": 1})
     await change(branch, properties={"age": 2})
     for _ in range(3):
         await merge(default)
-    assert await world.rows("SELECT id, act, before, after FROM journal WHERE subject = 'merge'") == [
-        (ada, "conflict", 2, 2)
-    ]
+    (kept,) = (await default.do(ListConflicts())).conflicts
+    assert (kept.type, kept.entity_id, kept.entity, kept.status) == ("merge", ada, "Ada", "pending")
+    assert kept.reason == "property:age changed in branch 'b' and here, each otherwise"
+    assert (await branch.do(ListConflicts())).conflicts == []
+    with pytest.raises(Conflict, match="merge_branch"):
+        await default.do(ResolveConflict(kept.id, "merge"))
+    await merge(default, strategy="theirs", dry_run=True)
+    assert (await default.do(ListConflicts())).conflicts == [kept]
+    await merge(default, strategy="theirs")
+    assert (await default.do(ListConflicts())).conflicts == []
+    (kept,) = (await default.do(ListConflicts(status="any"))).conflicts
+    assert (kept.status, kept.notes) == ("merged", "settled by a merge (theirs)")
+    await world.sound()
 
 
 async def test_what_was_merged_and_settled_stays_so_when_the_branch_goes_on(default: Place, branch: Place) -> None:
