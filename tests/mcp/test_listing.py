@@ -54,6 +54,7 @@ BESIDE = [
     "append_messages",
     "search_messages",
     "memory_history",
+    "detect_conflicts",
     "execute_code",
     "get_memory_status",
 ]
