@@ -1,6 +1,6 @@
 """Measure everything and write docs/performance.md.
 
-`python bench/report.py [--quick] [--only latency,load,footprint,mcp,conflicts,scale,recall] [--json FILE] [--page FILE]`
+`python bench/report.py [--quick] [--only latency,load,footprint,mcp,conflicts,scale,recall,vectors] [--json FILE] [--page FILE]`
 
 A timing that misses its target is told; only a lost write makes the exit status 1. All runs in temporary homes, over
 Unix sockets, and no process is left behind.
@@ -30,6 +30,7 @@ import mcp_chapter
 import psutil
 import recall
 import scale
+import vectors
 from measure import Figure, Size
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "conflicts": conflict_chapter.measure,
     "scale": scale.measure,
     "recall": recall.measure,
+    "vectors": vectors.measure,
 }
 
 HEAD = """# Performance

@@ -340,6 +340,12 @@ class AccessRow(Value, frozen=True):
 # What callers hand in
 
 
+Vectors = dict[
+    Annotated[str, Meta(min_length=1, max_length=200)], Annotated[list[float], Meta(min_length=1, max_length=8192)]
+]
+"""Vectors of a caller's own models, by the models' names: what a memory means to them."""
+
+
 class ObservationInput(msgspec.Struct, omit_defaults=True):
     """An observation with what is known about it; plain text does where nothing is."""
 
@@ -348,6 +354,7 @@ class ObservationInput(msgspec.Struct, omit_defaults=True):
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     origin: OriginInput | None = None
+    vectors: Vectors = {}
 
 
 class EntityInput(msgspec.Struct, omit_defaults=True):
@@ -365,6 +372,8 @@ class EntityInput(msgspec.Struct, omit_defaults=True):
     confidence: Confidence | None = None
     always_include: bool | None = None
     expires_at: datetime | None = None
+    vectors: Vectors = {}
+    """What the entity as a whole means; its observations may have their own."""
 
 
 class RelationInput(msgspec.Struct, omit_defaults=True):
@@ -391,6 +400,7 @@ class MessageInput(msgspec.Struct, omit_defaults=True):
     tokens: Number | None = None
     provider: str = ""
     metadata: dict[str, Any] = {}
+    vectors: Vectors = {}
 
 
 class Filter(msgspec.Struct, omit_defaults=True):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import psutil
 
+from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
@@ -17,6 +18,8 @@ from enhanced_memory.client.operations.service import (
     Hello,
     Ping,
     Pong,
+    Reindex,
+    Reindexing,
     Status,
     Verified,
     Verify,
@@ -29,6 +32,7 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.detection import Detection
 from enhanced_memory.daemon.dispatch import Attendant
 from enhanced_memory.daemon.embedding.service import Embedding
+from enhanced_memory.daemon.embedding.telling import in_words, meaning
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.store import Engine
 from enhanced_memory.daemon.times import moment
@@ -57,6 +61,7 @@ class Service:
             Ping.op: self._ping,
             GetMemoryStatus.op: self._status,
             Backup.op: self._backup,
+            Reindex.op: self._reindex,
             Verify.op: self._verify,
             SearchNodes.op: self._search,
             SearchMessages.op: self._search,
@@ -81,8 +86,20 @@ class Service:
     async def _search(self, call: Call) -> Any:
         """Embed the query first: a transaction may not wait."""
         ask: Any = call.ask
-        call.meaning = await self.embedding.ask(ask.query[:QUERY_CHARS])
-        return await self._engine.read(lambda tx: HANDLERS[call.ask.op](tx, call.ask), call)
+        note = ""
+        vector, model = getattr(ask, "vector", None), getattr(ask, "model", "")  # get_context has neither
+        if vector is not None:
+            call.meaning = await self.embedding.ask_own(model, vector)
+        elif model:
+            raise Invalid("A model is named without a vector of it.", "give the query's `vector`, or leave `model` out")
+        else:
+            call.meaning, note = await self.embedding.ask(ask.query[:QUERY_CHARS])
+        answer = await self._engine.read(lambda tx: HANDLERS[call.ask.op](tx, call.ask), call)
+        return msgspec.structs.replace(answer, note=note) if note else answer
+
+    async def _reindex(self, call: Call) -> Reindexing:
+        ask: Any = call.ask
+        return await self.embedding.reindex(ask.what)
 
     async def _status(self, call: Call) -> Status:
         status: Status = await self._engine.read(lambda tx: HANDLERS[GetMemoryStatus.op](tx, call.ask), call)
@@ -93,7 +110,7 @@ class Service:
             return msgspec.structs.replace(
                 status,
                 engine=usage.engine,
-                search=told if "keywords only" in (told := self.embedding.told) else told.partition(" (")[0],
+                search=told if "keywords only" in (told := in_words(self.embedding)) else told.partition(" (")[0],
                 uptime_s=round(self._metrics.uptime_s, 1),
                 state="failing" if state == "failing" else "ready",
             )
@@ -101,7 +118,9 @@ class Service:
             status,
             store=self._engine.path,
             engine=usage.engine,
-            search=self.embedding.told,
+            search=in_words(self.embedding),
+            meaning=meaning(self.embedding),
+            reindexing=self.embedding.job.told,
             file_bytes=usage.file,
             wal_bytes=usage.wal,
             uptime_s=round(self._metrics.uptime_s, 1),

@@ -18,7 +18,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "conflicts": ("conflicts",),
     "importing": ("import",),
     "exporting": ("export",),
-    "service": ("backup", "verify", "stop"),
+    "service": ("backup", "verify", "reindex", "stop"),
     "installing": ("install", "uninstall"),
     "configured": ("clients",),
     "hooks": ("hook",),

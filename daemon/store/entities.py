@@ -81,6 +81,7 @@ class Entities(Known):
             "everywhere": rows.one("known_elsewhere", space=space, entity=entity) is None,
         }
         passages = [{"id": row[0]} for row in rows.all("all_passages", **which)]
+        self._ground.ended += [row["id"] for row in passages]
         rows.many("purge_vectors", passages)
         rows.many("drop_words", passages)
         rows.many("drop_words_past", passages)
@@ -224,8 +225,7 @@ class Entities(Known):
                 rows.many(f"end_{name}", ended)
         self._index(entity, tags[1] - tags[0], properties[1] - properties[0])
         texts = (derived.texts(before), derived.texts(after))
-        self._words.end(entity, {part: text for part, text in texts[0].items() if texts[1].get(part) != text})
-        self._words.add(entity, [(part, *text) for part, text in texts[1].items() if texts[0].get(part) != text])
+        self._words.change(entity, *texts)
 
     def _taken(self, name: str) -> Conflict:
         return Conflict(

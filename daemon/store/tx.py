@@ -7,6 +7,7 @@ from enhanced_memory.daemon.store.conflicts import Conflicts
 from enhanced_memory.daemon.store.entities import Entities
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.log import Log
+from enhanced_memory.daemon.store.rederived import Rederived
 from enhanced_memory.daemon.store.relations import Relations
 from enhanced_memory.daemon.store.spaces import Spaces
 from enhanced_memory.daemon.store.streams import Streams
@@ -31,6 +32,11 @@ class Tx(Ground):
         self.spaces = Spaces(self)
         self.branches = Branches(self)
         self.log = Log(self)
+
+    @property
+    def rederived(self) -> Rederived:
+        """What is derived, to be made anew; made when asked for, which is rarely."""
+        return Rederived(self)
 
     @property
     def transfer(self) -> Transfer:

@@ -341,6 +341,7 @@ async def test_every_tool_of_every_toolset_can_be_called(memory: AsyncMemory, mo
         ("confirm", {"entities": ["Ada"]}),
         ("quarantine", {"entities": ["Ada"]}),
         ("verify", {"quick": True}),
+        ("reindex", {}),
         ("backup", {"to": str(tmp_path / f"{mode}.db")}),
         ("access_log", {}),
         ("switch", {"space": f"{memory.space}-other-{mode}"}),

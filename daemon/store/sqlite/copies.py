@@ -245,6 +245,10 @@ def _indexes(connection: apsw.Connection, quick: bool) -> Iterator[str]:
         "journal entries without their change",
         "SELECT count(*) FROM journal j WHERE NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = j.number)",
     )
+    yield from count(
+        "vectors without their passage",
+        "SELECT count(*) FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = v.key >> 6)",
+    )
     for table, ended in (("words", "ended = 0"), ("words_past", "ended > 0")):
         yield from count(
             f"passages missing from the {table} index, or words there without a passage",
