@@ -6,19 +6,22 @@ a kill, is taken up by the next daemon where it stood.
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from enhanced_memory.client.errors import Conflict, Error, Invalid
 from enhanced_memory.client.operations.service import Reindexing
+from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.embedding import Runner
-from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.embedding.backlog import Backlog
+from enhanced_memory.daemon.embedding.loading import Loader
+from enhanced_memory.daemon.store import Engine, Tx
 from enhanced_memory.daemon.store.rederived import Mark
 from enhanced_memory.daemon.store.vectors import Model
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.embedding.index import Index
-    from enhanced_memory.daemon.embedding.service import Embedding
 
 __all__ = ["Job"]
 
@@ -32,10 +35,39 @@ LOOK_S = 0.05
 AGAIN_S = 10.0
 
 
+class Host(Protocol):
+    """Whose vectors a job makes anew."""
+
+    engine: Engine
+    call: Call
+    kind: str
+    loader: Loader
+    backlog: Backlog
+    problem: str
+    runner: Runner | None
+    model: Model | None
+
+    def made(self, source: str) -> Runner:
+        """What runs the model that a setting `embedder` names."""
+        ...
+
+    async def step(self, runner: Runner, model: Model, index: "Index") -> bool:
+        """Embed a model's next passages; whether there may be more."""
+        ...
+
+    def serve(self, runner: Runner, model: Model, index: "Index") -> None:
+        """Answer with another model from now on."""
+        ...
+
+    def aside(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Let `work` go on beside everything else."""
+        ...
+
+
 class Job:
     """The one reindexing that may be under way."""
 
-    def __init__(self, embedding: "Embedding") -> None:
+    def __init__(self, embedding: Host) -> None:
         self._embedding = embedding
         self.told: Reindexing | None = None
         self.runner: Runner | None = None
