@@ -242,23 +242,26 @@ CREATE VIRTUAL TABLE words_past USING fts5 (
 INSERT INTO words (words, rank) VALUES ('automerge', 0), ('crisismerge', 64);
 INSERT INTO words_past (words_past, rank) VALUES ('automerge', 0), ('crisismerge', 64);
 
--- Models that vectors were made with: several may stand side by side, one of them serves.
+-- Models that vectors were made with. Several stand side by side: the one that serves, one that a reindex is filling, those of
+-- callers who bring vectors of their own.
 CREATE TABLE models (
-    id          INTEGER PRIMARY KEY,
+    id          INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 63),
     name        TEXT    NOT NULL,
     fingerprint TEXT    NOT NULL UNIQUE,        -- of all that decides a vector: other models' vectors are never compared
     dimension   INTEGER NOT NULL,
-    embedded    INTEGER NOT NULL DEFAULT 0      -- every passage up to this id has its vector: the rest is the backlog
+    source      TEXT    NOT NULL DEFAULT '',    -- the setting `embedder` that runs it; '' for a caller's own model
+    serves      INTEGER NOT NULL DEFAULT 0,     -- 1: queries are answered with it; at most one
+    embedded    INTEGER NOT NULL DEFAULT 0      -- every passage up to this id has been seen to: the rest is the backlog
 ) STRICT;
 
--- What a passage means, as a model sees it: int8, scaled so that the largest component is 127. An ordinary table, readable
--- without any extension; it lasts as long as its passage is kept, so that the past can be searched too.
+-- What passages mean, as a model sees it: int8, scaled so that the largest component is 127. An ordinary table, readable without
+-- any extension. A message's vector stands under its passage; an entity's passages of one change share vectors, each under the
+-- first of those that it speaks for (docs/decisions/0022-vectors.md). It lasts as long as its passage is kept, so that the past
+-- can be searched too.
 CREATE TABLE vectors (
-    model       INTEGER NOT NULL,
-    passage     INTEGER NOT NULL,
-    vector      BLOB    NOT NULL,
-    PRIMARY KEY (model, passage)
-) STRICT, WITHOUT ROWID;
+    key         INTEGER PRIMARY KEY,            -- the passage's id * 64 + the model's: smaller than a key of two columns
+    vector      BLOB    NOT NULL
+) STRICT;
 
 -- Two entities that duplicate, update or contradict each other; or one entity, where two of its observations do. What they say
 -- is not copied here. Resolving ends the row and begins the next with the same id.

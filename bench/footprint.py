@@ -89,6 +89,7 @@ def whole_file(size: Size) -> list[Figure]:
         with home.client(timeout_s=120.0) as memory:
             _keep(memory, entities)
             memory.ping()
+            until(lambda: (told := memory.get_memory_status().meaning) is not None and not told.backlog, 120)
         # The idle chores: access rows, merging words, the checkpoint.
         wal = Path(f"{home.settings.store_path}-wal")
         until(lambda: not wal.exists() or not wal.stat().st_size, 20)
@@ -105,7 +106,21 @@ def whole_file(size: Size) -> list[Figure]:
     small = Figure(FILE, says, f"{(whole - apart) / text:.2f} ×", each, value=(whole - apart) / text)
     return [
         at_most(FILE, says, (whole - apart) / text, 2.5, " ×", each) if size == "full" else small,
-        Figure(FILE, "vectors", f"{tables.get('vectors', 0) / text:.2f} ×", "one of 192 bytes for each passage"),
+        Figure(
+            FILE,
+            "vectors",
+            f"{tables.get('vectors', 0) / text:.2f} ×",
+            "192 bytes for up to 400 characters of what an entity says",
+        ),
+        at_most(
+            FILE,
+            "words and vectors, without access rows and answers",
+            (whole - apart) / text + tables.get("vectors", 0) / text,
+            3.2,
+            " ×",
+        )
+        if size == "full"
+        else Figure(FILE, "words and vectors", f"{(whole - apart + tables.get('vectors', 0)) / text:.2f} ×"),
         Figure(FILE, "access rows", f"{tables.get('access', 0) / text:.2f} ×", "kept for 90 days"),
         Figure(FILE, "answers kept for repeats", f"{tables.get('answers', 0) / text:.2f} ×", "kept for 7 days"),
         Figure(FILE, "with them", f"{whole / text:.2f} ×", f"{whole / 2**20:.1f} MiB in all"),

@@ -32,6 +32,7 @@ import psutil
 import recall
 import sandbox
 import scale
+import vectors
 import versions
 from measure import Figure, Size
 
@@ -49,6 +50,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "scale": scale.measure,
     "recall": recall.measure,
     "versions": versions.measure,
+    "vectors": vectors.measure,
 }
 
 HEAD = """# Performance

@@ -59,11 +59,16 @@ class Settings:
     )
     group_max: int = _setting(256, "Changes that may share one commit.")
     embedder: str = _setting(
-        "static", "What understands meaning: `static` (ships with the package), or `none` for words alone."
+        "static",
+        "What understands meaning: `static` (ships with the package), `none` (words alone), or a sentence-transformers model's folder or hub name (extra `semantic`).",
     )
     check_conflicts: bool = _setting(
         False, "Whether what is stored is compared with what is there first, so that answers name its conflicts."
     )
+    embedder_threads: int = _setting(1, "Threads that a sentence-transformers model computes with.")
+    embedder_load_s: float = _setting(120.0, "Seconds such a model may take to load.")
+    embedder_answer_s: float = _setting(60.0, "Seconds it may take for an answer before its process is ended.")
+    embedder_idle_s: float = _setting(900.0, "Seconds unused after which its process ends; 0: never.")
     readers: int = _setting(2, "Threads that answer questions.")
     max_connections: int = _setting(4096, "Connections held at once; above it the one idle longest is closed.")
     max_frame_bytes: int = _setting(16 * 1024 * 1024, "The largest message taken or sent.")

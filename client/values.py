@@ -348,6 +348,12 @@ class AccessRow(Value, frozen=True):
 # What callers hand in
 
 
+Vectors = dict[
+    Annotated[str, Meta(min_length=1, max_length=200)], Annotated[list[float], Meta(min_length=1, max_length=8192)]
+]
+"""Vectors of a caller's own models, by the models' names: what a memory means to them."""
+
+
 class ObservationInput(msgspec.Struct, omit_defaults=True):
     """An observation with what is known about it; plain text does where nothing is."""
 
@@ -358,6 +364,7 @@ class ObservationInput(msgspec.Struct, omit_defaults=True):
     origin: OriginInput | None = None
     sources: list["Source"] = []
     """What it is derived from. It is trusted no more than the least trusted of them."""
+    vectors: Vectors = {}
 
 
 class Source(msgspec.Struct, omit_defaults=True):
@@ -383,6 +390,8 @@ class EntityInput(msgspec.Struct, omit_defaults=True):
     always_include: bool | None = None
     expires_at: datetime | None = None
     expected_version: Number | None = None
+    vectors: Vectors = {}
+    """What the entity as a whole means; its observations may have their own."""
 
 
 class RelationInput(msgspec.Struct, omit_defaults=True):
@@ -409,6 +418,7 @@ class MessageInput(msgspec.Struct, omit_defaults=True):
     tokens: Number | None = None
     provider: str = ""
     metadata: dict[str, Any] = {}
+    vectors: Vectors = {}
 
 
 class Filter(msgspec.Struct, omit_defaults=True):

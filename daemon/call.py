@@ -1,6 +1,6 @@
 """Who asks: a connection, and one request on it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
@@ -40,11 +40,13 @@ class Peer:
 class Meant(Protocol):
     """What a query means: how near passages are to it."""
 
-    def nearest(self, tx: Any, count: int) -> list[tuple[int, float]]:
-        """The nearest passages and their cosines."""
+    def nearest(
+        self, tx: Any, count: int, messages: bool | None = None, stream: int = 0, beside: Collection[int] = ()
+    ) -> list[tuple[int, float]]:
+        """The nearest passages and their cosines: of entities or of messages, of one stream. Of those that share a vector, the first, and none where one is `beside`."""
         ...
 
-    def cosines(self, tx: Any, passages: Sequence[int]) -> dict[int, float]:
+    def cosines(self, tx: Any, passages: Collection[int]) -> dict[int, float]:
         """How near given passages are."""
         ...
 

@@ -114,7 +114,7 @@ class Detection:
             )
 
     async def _conflicts_of(self, call: Call, told: Told, threshold: float, itself: int = 0) -> Detected:
-        meant = [await self._embedding.ask(text) for text in probes(told)]
+        meant = await self._embedding.ask_all(probes(told))
         found = await self._engine.read(lambda tx: candidates(tx, told, meant), call)
         found = [one for one in found if one.id != itself]
         judged: list[ConflictFound] = await self._run(_judged, told, found, threshold, self._meaning())

@@ -167,7 +167,15 @@ class Server:
 
     def _plan_idle(self) -> None:
         if self._on_demand and self.settings.idle_exit_s and not self._connections and self._idle is None:
-            self._idle = asyncio.get_running_loop().call_later(self.settings.idle_exit_s, self.stop)
+            self._idle = asyncio.get_running_loop().call_later(self.settings.idle_exit_s, self._leave)
+
+    def _leave(self) -> None:
+        """Stop, unless something is under way that somebody asked for."""
+        self._idle = None
+        if self._service.embedding.working:
+            self._plan_idle()
+        else:
+            self.stop()
 
     # Telling
 

@@ -11,7 +11,7 @@ import msgspec
 import psutil
 from msgspec import to_builtins
 
-from enhanced_memory.client.errors import Error
+from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
@@ -21,6 +21,8 @@ from enhanced_memory.client.operations.service import (
     Hello,
     Ping,
     Pong,
+    Reindex,
+    Reindexing,
     Status,
     Verified,
     Verify,
@@ -33,6 +35,7 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.detection import Detection
 from enhanced_memory.daemon.dispatch import Attendant, keyed
 from enhanced_memory.daemon.embedding.service import Embedding
+from enhanced_memory.daemon.embedding.telling import in_words, meaning
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.mirror import Mirrors
 from enhanced_memory.daemon.store import Engine, Tx
@@ -65,6 +68,7 @@ class Service:
             Ping.op: self._ping,
             GetMemoryStatus.op: self._status,
             Backup.op: self._backup,
+            Reindex.op: self._reindex,
             Verify.op: self._verify,
             PurgeEntities.op: self._purge,
             SearchNodes.op: self._search,
@@ -90,8 +94,20 @@ class Service:
     async def _search(self, call: Call) -> Any:
         """Embed the query first: a transaction may not wait."""
         ask: Any = call.ask
-        call.meaning = await self.embedding.ask(ask.query[:QUERY_CHARS], past=ask.at is not None)
-        return await self._engine.read(lambda tx: HANDLERS[call.ask.op](tx, call.ask), call)
+        note = ""
+        vector, model = getattr(ask, "vector", None), getattr(ask, "model", "")  # get_context has neither
+        if vector is not None:
+            call.meaning = await self.embedding.ask_own(model, vector)
+        elif model:
+            raise Invalid("A model is named without a vector of it.", "give the query's `vector`, or leave `model` out")
+        else:
+            call.meaning, note = await self.embedding.ask(ask.query[:QUERY_CHARS])
+        answer = await self._engine.read(lambda tx: HANDLERS[call.ask.op](tx, call.ask), call)
+        return msgspec.structs.replace(answer, note=note) if note else answer
+
+    async def _reindex(self, call: Call) -> Reindexing:
+        ask: Any = call.ask
+        return await self.embedding.reindex(ask.what)
 
     async def _status(self, call: Call) -> Status:
         status: Status = await self._engine.read(lambda tx: HANDLERS[GetMemoryStatus.op](tx, call.ask), call)
@@ -102,7 +118,7 @@ class Service:
             return msgspec.structs.replace(
                 status,
                 engine=usage.engine,
-                search=told if "keywords only" in (told := self.embedding.told) else told.partition(" (")[0],
+                search=told if "keywords only" in (told := in_words(self.embedding)) else told.partition(" (")[0],
                 uptime_s=round(self._metrics.uptime_s, 1),
                 state="failing" if state == "failing" else "ready",
             )
@@ -110,7 +126,9 @@ class Service:
             status,
             store=self._engine.path,
             engine=usage.engine,
-            search=self.embedding.told,
+            search=in_words(self.embedding),
+            meaning=meaning(self.embedding),
+            reindexing=self.embedding.job.told,
             file_bytes=usage.file,
             wal_bytes=usage.wal,
             uptime_s=round(self._metrics.uptime_s, 1),

@@ -20,7 +20,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "branching": ("branch",),
     "importing": ("import",),
     "exporting": ("export",),
-    "service": ("backup", "verify", "stop"),
+    "service": ("backup", "verify", "reindex", "stop"),
     "installing": ("install", "uninstall"),
     "configured": ("clients",),
     "hooks": ("hook",),

@@ -21,6 +21,19 @@ def status(call: Call) -> Answer:
     return Answer(found, lambda paper: _tell_status(paper, found), OK if well else PROBLEM)
 
 
+def _told_reindexing(found: Status) -> list[tuple[str, str]]:
+    job = found.reindexing
+    if job is None or job.state == "done":
+        return []
+    return [
+        (
+            "reindexing",
+            f"{job.step or job.what}, {job.done:,} of {job.total:,} passages"
+            + (f"; {job.problem}" if job.problem else ""),
+        )
+    ]
+
+
 def _tell_status(paper: Paper, found: Status) -> None:
     paper.facts(
         [
@@ -39,6 +52,7 @@ def _tell_status(paper: Paper, found: Status) -> None:
                 f"{size(found.body_bytes)} for {size(found.body_text_bytes)} of text ({found.compression:.0%} saved)",
             ),
             ("search", found.search),
+            *_told_reindexing(found),
             ("last backup", moment(found.last_backup) if found.last_backup else "none yet: `memoryctl backup`"),
             (
                 "daemon",

@@ -11,11 +11,11 @@ from typing import Any
 
 from enhanced_memory.client.cli.declare import LONG_S, Answer, Call, argument, verb
 from enhanced_memory.client.cli.exits import OK, PROBLEM
-from enhanced_memory.client.cli.output import Paper, size
+from enhanced_memory.client.cli.output import Paper, size, warn
 from enhanced_memory.client.cli.progress import progress
 from enhanced_memory.client.errors import Denied, TimedOut, Unavailable
 from enhanced_memory.client.launch import dial
-from enhanced_memory.client.operations.service import Backup, Verified, Verify
+from enhanced_memory.client.operations.service import Backup, Reindex, Reindexing, Verified, Verify
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.sync import Memory
 
@@ -76,6 +76,51 @@ def _tell_verified(paper: Paper, found: Verified) -> None:
         paper.line(f"- {problem}", indent=2)
     if not found.ok:
         paper.line("Restore a backup, or export what can be read.")
+
+
+@verb(
+    "reindex",
+    "Make the words index and the vectors anew; with another `embedder` in the settings, change to it.",
+    argument("what", nargs="?", choices=("all", "words", "meaning"), default="all", help="which of them (all)"),
+    argument(
+        "--no-wait", action="store_true", help="let it run in the background; `memoryctl status` says how far it is"
+    ),
+)
+def reindex(call: Call) -> Answer:
+    """What was there before serves until the end. Ending this command ends nothing: the daemon goes on, after a crash too."""
+    memory = call.memory
+    told = memory.send(Reindex(call.given.what), timeout_s=max(LOAD_S, call.settings.timeout_s))
+    while told.state == "running" and not call.given.no_wait:
+        told = _watched(call, told)
+    said = "was reindexed" if told.state == "done" else "is being reindexed in the background"
+    return Answer(told, lambda paper: paper.line(f"{_SAID[told.what]} {said}.".capitalize()))
+
+
+LOAD_S = 180.0
+"""How long another model may take to load before the job begins."""
+
+_SAID = {"all": "everything", "words": "the words index", "meaning": "what memories mean"}
+
+
+def _watched(call: Call, told: Reindexing) -> Reindexing:
+    """Show one step of the job as a bar, up to its end or to the next step's beginning."""
+    step, shown, warned = told.step, 0, ""
+    with progress(f"reindexing {step}".strip(), told.total or None) as advance:
+        while told.state == "running" and told.step == step:
+            advance(max(0, told.done - shown))
+            shown = max(shown, told.done)
+            if told.problem and told.problem != warned:
+                warned = told.problem
+                warn(f"it waits: {warned}")
+            time.sleep(PAUSE_S)
+            found = call.memory.get_memory_status().reindexing
+            if found is None:
+                return Reindexing(told.what, "running")  # another daemon has taken over, and not got so far yet
+            told = found
+    return told
+
+
+PAUSE_S = 0.1
 
 
 @verb(

@@ -88,6 +88,7 @@ class Operations:
     ping = method(service.Ping)
     get_memory_status = method(service.GetMemoryStatus)
     backup = method(service.Backup)
+    reindex = method(service.Reindex)
     verify = method(service.Verify)
     access_log = method(service.AccessLog)
     export_data = method(service.ExportData)

@@ -9,6 +9,7 @@ from enhanced_memory.client.request import Question
 from enhanced_memory.client.values import At, Filter, Hit, Limit, MessageHit, Origin, Ref, Tier, Trust, Value
 
 Query = Annotated[str, Meta(max_length=100_000, description="words or a sentence")]
+Vector = Annotated[list[float], Meta(min_length=1, max_length=8192, description="a query of your own model")]
 
 
 class SearchResult(Value, frozen=True):
@@ -22,6 +23,8 @@ class SearchResult(Value, frozen=True):
     """Whether there is more behind the last hit."""
     total: int | None = None
     """Where asked for: exactly how many entities meet the filters and hold any word of the query, stop words aside."""
+    note: str = ""
+    """Why words answered alone, where meaning should have, and what helps."""
 
 
 class SearchNodes(Question[SearchResult]):
@@ -55,6 +58,10 @@ class SearchNodes(Question[SearchResult]):
     valid_at: datetime | None = None
     count: bool = False
     explain: bool = False
+    vector: Vector | None = None
+    """What is sought, as a vector of `model`: instead of what `query` means, which may then be empty."""
+    model: Annotated[str, Meta(max_length=200)] = ""
+    """The name under which vectors of the same model were stored with memories; empty: the daemon's own model."""
 
 
 class MessageSearch(Value, frozen=True):
@@ -66,6 +73,8 @@ class MessageSearch(Value, frozen=True):
     cut: bool = False
     total: int | None = None
     """Where asked for: exactly how many messages meet the filters and hold any word of the query, stop words aside."""
+    note: str = ""
+    """Why words answered alone, where meaning should have, and what helps."""
 
 
 class SearchMessages(Question[MessageSearch]):
@@ -82,6 +91,10 @@ class SearchMessages(Question[MessageSearch]):
     at: At | None = None
     count: bool = False
     explain: bool = False
+    vector: Vector | None = None
+    """What is sought, as a vector of `model`: instead of what `query` means, which may then be empty."""
+    model: Annotated[str, Meta(max_length=200)] = ""
+    """The name under which vectors of the same model were stored with messages; empty: the daemon's own model."""
 
 
 Part = Literal["pinned", "state", "relevant", "recent"]
@@ -121,6 +134,8 @@ class Context(Value, frozen=True):
     """Items that did not fit."""
     arms: list[str] = []
     space: str = "default"
+    note: str = ""
+    """Why words answered alone, where meaning should have, and what helps."""
 
 
 class GetContext(Question[Context]):

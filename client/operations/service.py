@@ -63,6 +63,43 @@ class Ping(Question[Pong]):
     point: ClassVar[bool] = True
 
 
+class Meaning(Value, frozen=True):
+    """How search by meaning fares."""
+
+    state: Literal["none", "waiting", "ready", "mismatch", "failing"]
+    """`none`: the settings leave it out; `waiting`: nothing is remembered yet, or the model is being loaded; `mismatch`: the stored
+    vectors are of another model than the setting names, and go on serving; `failing`: words answer alone, `problem` says why."""
+    embedder: str
+    """The setting `embedder`."""
+    model: str = ""
+    """The model whose vectors serve."""
+    dimension: int = 0
+    fingerprint: str = ""
+    arm: str = ""
+    """How the nearest vectors are found."""
+    vectors: int = 0
+    backlog: int = 0
+    """Passages that have no vector yet."""
+    lag_s: float = 0.0
+    """For how long the oldest of them has waited."""
+    problem: str = ""
+    hint: str = ""
+
+
+class Reindexing(Value, frozen=True):
+    """How far a reindexing is. The old index and the old vectors serve until it is done."""
+
+    what: str
+    state: Literal["running", "done"] = "running"
+    step: str = ""
+    """`words` or `meaning`, while it runs."""
+    done: int = 0
+    """Passages seen to in this step, of `total`."""
+    total: int = 0
+    problem: str = ""
+    """What it waits for, if it does."""
+
+
 class Status(Value, frozen=True):
     """How the memory fares."""
 
@@ -87,7 +124,7 @@ class Status(Value, frozen=True):
     compression: float
     """Share saved of the bodies' JSON text, 0 to 1."""
     search: str
-    """Which arms answer searches."""
+    """Which arms answer searches, in words."""
     uptime_s: float
     pid: int
     memory_mb: float
@@ -96,6 +133,19 @@ class Status(Value, frozen=True):
     last_backup: datetime | None = None
     state: Literal["ready", "checking", "read-only", "failing"] = "ready"
     problems: list[str] = []
+    meaning: Meaning | None = None
+    reindexing: Reindexing | None = None
+    """The last reindexing since the daemon started."""
+
+
+class Reindex(Change[Reindexing]):
+    """Make the words index and the vectors anew, in the background; what was there before serves until that is done.
+
+    `meaning` is what changes to another model, once the setting `embedder` names it. The answer comes at once; ask again, or see
+    `get_memory_status`, for how far it is. It is taken up again after a stop or a crash.
+    """
+
+    what: Literal["all", "words", "meaning"] = "all"
 
 
 class GetMemoryStatus(Question[Status]):

@@ -1,23 +1,43 @@
-"""Nearest vectors in memory: exact while they are few, by their signs and a second look above that.
+"""Vectors in memory by passage: exact while they are few, by their signs and a second look above that.
 
-Up to `EXACT` vectors every one is compared as float32. Beyond, each is kept as one bit a dimension (its sign); a question's
-nearest by Hamming distance are found with one XOR and a population count, and the best `oversample` of them are compared
-again with the int8 vectors that the store holds. (Binary quantisation with rescoring: Yamada et al. 2021, Shakir et al. 2024.)
+Up to `EXACT` vectors every one is compared as float32. Beyond, each is kept as two bits a dimension: its sign, and whether it is
+large. An arm (`arms.py`) finds some thousands that are nearest to a question's own signs, these are weighed by both bits against
+the question itself, and the best `LOOKED_AT` are compared with the int8 vectors that the store holds. (Binary quantisation with rescoring: Yamada et al. 2021,
+Shakir et al. 2024; weighing signs against an unquantised question: asymmetric distances, Gordo et al. 2014.)
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["EXACT", "Matrix", "quantised"]
+from enhanced_memory.daemon.embedding.arms import Arm, Bits, NumpyArm
+
+__all__ = ["EXACT", "LOOKED_AT", "Index", "Matrix", "cosines", "quantised", "unit"]
 
 EXACT = 20_000
-OVERSAMPLE = 400
+LOOKED_AT = 100
+BY_SIGNS = 2000
+BY_SIGNS_SHARE = 1 / 125
+"""How many are found by signs alone: so many at least, and this share of all (docs/decisions/0022-vectors.md)."""
+
+MOST_BY_SIGNS = 8000
+FIRST = 1024
+"""Rows that there is room for at first; it grows by doubling."""
+
+LARGE = 0.8
+"""Of a component's average size, from where on it counts as large; what small and large ones then stand for."""
+SMALL_WORTH, LARGE_WORTH = 0.6, 2.5
+
+WASTE = 0.25
+"""The share of dropped rows from which on the others are moved together."""
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
+Ids = npt.NDArray[np.integer[Any]]
 
 
 def quantised(vectors: Floats) -> Bytes:
@@ -32,133 +52,307 @@ def unit(vectors: Bytes) -> Floats:
     return floats / np.maximum(np.linalg.norm(floats, axis=1, keepdims=True), 1e-12)
 
 
-class Matrix:
-    """The vectors of one model by passage id. Grows by doubling; what is dropped is passed over until the next start."""
+def cosines(query: Floats, stored: Sequence[bytes]) -> list[float]:
+    """The cosines of int8 vectors to `query` (unit length)."""
+    if not stored:
+        return []
+    vectors = np.frombuffer(b"".join(stored), np.int8).reshape(len(stored), -1)
+    return (unit(vectors) @ query).tolist()
 
-    def __init__(self, dimension: int) -> None:
+
+class Matrix:
+    """Vectors that are searched together, in the order of their passages. Reading goes on while others are added or dropped."""
+
+    def __init__(self, dimension: int, arm: Callable[[], Arm] = NumpyArm, exact: int = EXACT) -> None:
+        """`arm` is called once more than `exact` vectors are held: before that there is nothing for it to do."""
         self.dimension = dimension
         self.words = -(-dimension // 64)
-        self._ids = np.zeros(1024, np.int64)
-        self._bits = np.zeros((1024, self.words), np.uint64)
-        self._alive = np.zeros(1024, bool)
-        self._exact: Floats | None = np.zeros((1024, dimension), np.float32)
-        self._place: dict[int, int] = {}
-        self._count = 0
+        self.arm: Arm | None = None
+        self._choose = arm
+        self._exact_up_to = exact
         self._lock = Lock()
+        self._spaces_held: Counter[int] = Counter()
+        self._count = 0
+        self._living = 0
+        self._make(FIRST, exact=True)
+
+    def _make(self, size: int, exact: bool) -> None:
+        self._ids = np.zeros(size, np.int64)
+        self._spaces = np.zeros(size, np.int32)
+        self._entities = np.zeros(size, np.int64)
+        self._alive = np.zeros(size, bool)
+        by_row = self.arm is not None and self.arm.by_row
+        self._bits = np.zeros(
+            (0 if exact else size, self.words) if by_row else (self.words, 0 if exact else size), np.uint64
+        )
+        self._large = np.zeros((0 if exact else size, self.words), np.uint64)
+        self._exact = np.zeros((min(size, self._exact_up_to), self.dimension), np.float32) if exact else None
 
     def __len__(self) -> int:
-        return len(self._place)
+        return self._living
 
-    def add(self, ids: Sequence[int], vectors: Bytes) -> None:
-        """Take in int8 vectors. One that is there already is replaced."""
-        if not len(ids):
+    @property
+    def exact(self) -> bool:
+        """Whether every vector is compared."""
+        return self._exact is not None
+
+    @property
+    def rows_held(self) -> int:
+        """Rows in use, those of dropped vectors included."""
+        return self._count
+
+    @property
+    def entities(self) -> int:
+        """How many entities have a vector, each counted once for every space that has it."""
+        alive = self._alive[: self._count]
+        return len(
+            np.unique(np.stack((self._entities[: self._count][alive], self._spaces[: self._count][alive])), axis=1).T
+        )
+
+    def add(self, passages: Ids, spaces: Ids, entities: Ids, vectors: Bytes) -> None:
+        """Take in int8 vectors by their passages, each told once. One that is there already is replaced."""
+        if not len(passages):
             return
         with self._lock:
-            self._room(len(ids))
-            begin, end = self._count, self._count + len(ids)
-            for place, passage in enumerate(ids, begin):
-                before = self._place.get(passage)
-                if before is not None:
-                    self._alive[before] = False
-                self._place[passage] = place
-            self._ids[begin:end] = ids
-            self._bits[begin:end] = _signs(vectors, self.words)
-            self._alive[begin:end] = True
-            if self._exact is not None:
-                if end > EXACT:
-                    self._exact = None
-                else:
-                    self._exact[begin:end] = unit(vectors)
-            self._count = end
+            if self._exact is not None and self._count + len(passages) > self._exact_up_to:
+                self._leave_exactness()
+            places = self._places(passages)
+            known = places >= 0
+            self._forget(places[known])
+            self._put(places[known], passages[known], spaces[known], entities[known], vectors[known])
+            fresh = ~known
+            if fresh.any():
+                order = np.argsort(passages[fresh], kind="stable")
+                begin, more = self._count, len(order)
+                self._room(more)
+                last = self._ids[begin - 1] if begin else -1
+                ids = passages[fresh][order]
+                self._count += more
+                self._put(
+                    np.arange(begin, begin + more),
+                    ids,
+                    spaces[fresh][order],
+                    entities[fresh][order],
+                    vectors[fresh][order],
+                )
+                if ids[0] < last:
+                    self._take(np.argsort(self._ids[: self._count], kind="stable"), len(self._ids))
 
-    def add_stored(self, rows: Sequence[tuple[int, bytes]]) -> None:
-        """Take in vectors as the store keeps them."""
-        if rows:
-            self.add([passage for passage, _ in rows], self._read(vector for _, vector in rows))
+    def _put(self, places: "npt.NDArray[np.intp]", ids: Ids, spaces: Ids, entities: Ids, vectors: Bytes) -> None:
+        if not len(places):
+            return
+        self._ids[places], self._spaces[places], self._entities[places] = ids, spaces, entities
+        if self._exact is not None:
+            self._exact[places] = unit(vectors)
+        else:
+            self._keep_bits(places, unit(vectors))
+        self._alive[places] = True
+        self._living += len(places)
+        self._spaces_held.update(
+            dict(zip(*(part.tolist() for part in np.unique(spaces, return_counts=True)), strict=True))
+        )
 
-    def compare(self, query: Floats, stored: dict[int, bytes]) -> dict[int, float]:
-        """The cosines of stored vectors to `query` (unit length)."""
-        if not stored:
-            return {}
-        cosines = unit(self._read(stored.values())) @ query
-        return {passage: float(cosine) for passage, cosine in zip(stored, cosines, strict=True)}
+    def _keep_bits(self, places: "npt.NDArray[np.intp]", vectors: Floats) -> None:
+        self._large[places] = _packed(np.abs(vectors) > LARGE / self.dimension**0.5, self.words)
+        signs = _packed(vectors > 0, self.words)
+        if self.arm is not None and self.arm.by_row:
+            self._bits[places] = signs
+        else:
+            self._bits[:, places] = signs.T
 
-    def _read(self, vectors: Iterable[bytes]) -> Bytes:
-        return np.frombuffer(b"".join(vectors), np.int8).reshape(-1, self.dimension)
+    def _leave_exactness(self) -> None:
+        """From here on signs are kept, and what they find is compared again with what the store holds."""
+        exact, self._exact = self._exact, None
+        assert exact is not None
+        self.arm = self._choose()
+        size = len(self._ids)
+        self._bits = np.zeros((size, self.words) if self.arm.by_row else (self.words, size), np.uint64)
+        self._large = np.zeros((size, self.words), np.uint64)
+        self._keep_bits(np.arange(self._count), exact[: self._count])
 
-    def drop(self, ids: Sequence[int]) -> None:
+    def drop(self, passages: Iterable[int]) -> None:
         """Forget vectors."""
         with self._lock:
-            for passage in ids:
-                place = self._place.pop(passage, None)
-                if place is not None:
-                    self._alive[place] = False
+            places = self._places(np.unique(np.fromiter(passages, np.int64)))
+            self._forget(places[places >= 0])
+
+    def _forget(self, places: "npt.NDArray[np.intp]") -> None:
+        places = places[self._alive[places]]
+        self._alive[places] = False
+        self._living -= len(places)
+        for space, count in zip(*np.unique(self._spaces[places], return_counts=True), strict=True):
+            self._spaces_held[int(space)] -= int(count)
+
+    def _places(self, passages: Ids) -> "npt.NDArray[np.intp]":
+        """Where passages stand, -1 for what is not here."""
+        ids = self._ids[: self._count]
+        if not len(ids):
+            return np.full(len(passages), -1)
+        places = np.minimum(np.searchsorted(ids, passages), len(ids) - 1)
+        return np.where(ids[places] == passages, places, -1)
 
     def nearest(
-        self, query: Floats, count: int, load: Callable[[list[int]], dict[int, bytes]]
-    ) -> list[tuple[int, float]]:
-        """The `count` passages nearest to `query` (unit length) and their cosines, nearest first.
+        self, query: Floats, count: int, spaces: frozenset[int] | None = None, entity: int = 0
+    ) -> tuple[list[int], list[float] | None]:
+        """The passages nearest to `query` (unit length), of these spaces and this entity or stream where they are given.
 
-        `load` gives the int8 vectors of the passages that are looked at a second time.
+        With their cosines, nearest first, if all were compared. Else more than `count` of them, in no order, and no cosines:
+        they are to be looked at again.
         """
         with self._lock:
             end, ids, bits, alive, exact = self._count, self._ids, self._bits, self._alive, self._exact
-            living = len(self._place)
+            arm, large = self.arm, self._large
+            living = self._living
+            held = {space for space, number in self._spaces_held.items() if number > 0}
+            where, whose = self._spaces, self._entities
         if not living:
-            return []
+            return [], [] if exact is not None else None
+        allowed: npt.NDArray[np.bool_] | None = None
+        if entity:
+            allowed = alive[:end] & (whose[:end] == entity)
+        if spaces is not None and not held <= spaces:
+            inside = alive[:end] if allowed is None else allowed
+            allowed = inside & np.isin(where[:end], list(spaces))
+        if allowed is not None:
+            living = int(np.count_nonzero(allowed))
+            if not living:
+                return [], [] if exact is not None else None
+        elif living < end:
+            allowed = alive[:end].copy()
         if exact is not None:
             scores = exact[:end] @ query
-            scores[~alive[:end]] = -2.0
-            best = _top(-scores, min(count, living))
-            return [(int(ids[place]), float(scores[place])) for place in best]
-        asked = _signs(quantised(query[None, :]), self.words)[0]
-        distance = np.bitwise_count(bits[:end, 0] ^ asked[0]).astype(np.uint16)
-        for column in range(1, self.words):
-            distance += np.bitwise_count(bits[:end, column] ^ asked[column])
-        distance[~alive[:end]] = np.iinfo(np.uint16).max
-        looked_at = _top(distance, min(max(OVERSAMPLE, 4 * count), living))
-        found = load([int(ids[place]) for place in looked_at])
-        if not found:
-            return []
-        passages = list(found)
-        vectors = np.frombuffer(b"".join(found.values()), np.int8).reshape(len(found), self.dimension)
-        cosines = unit(vectors) @ query
-        order = np.argsort(-cosines, kind="stable")[:count]
-        return [(passages[place], float(cosines[place])) for place in order]
+            if allowed is not None:
+                scores[~allowed] = -2.0
+            best = _best(scores, min(count, living))
+            return ids[best].tolist(), scores[best].tolist()
+        assert arm is not None
+        wanted = max(LOOKED_AT, 2 * count)
+        if allowed is not None and living <= wanted:
+            return ids[np.flatnonzero(allowed)].tolist(), None
+        first = min(max(BY_SIGNS, 2 * wanted, min(MOST_BY_SIGNS, int(end * BY_SIGNS_SHARE))), living)
+        signs = _packed(query[None, :] > 0, self.words)[0]
+        if allowed is not None and arm.by_row and living > end * (1 - WASTE):
+            # Few are left out: to ask for a few more is cheaper than to gather the others.
+            places = arm.nearest(bits[:end], signs, min(end, first + end - living), None)
+            places = places[allowed[places]]
+        else:
+            places = arm.nearest(bits[:end] if arm.by_row else bits[:, :end], signs, first, allowed)
+        found = bits[places] if arm.by_row else np.ascontiguousarray(bits[:, places].T)
+        return ids[places[_weighed(query, found, large[places], wanted)]].tolist(), None
+
+    @property
+    def wasted(self) -> bool:
+        """Whether so many rows were dropped that it is time for `compact`."""
+        return self._count - self._living > max(FIRST, WASTE * self._count)
+
+    def compact(self) -> None:
+        """Move what is left together. Whoever reads meanwhile goes on with what was there."""
+        with self._lock:
+            kept = np.flatnonzero(self._alive[: self._count])
+            self._take(kept, max(FIRST, len(kept) + len(kept) // 8))
+
+    def _take(self, places: "npt.NDArray[np.intp]", size: int) -> None:
+        """Make new arrays of what stands at `places`, in that order; whoever reads has the old ones."""
+        ids, spaces, entities, alive, bits, exact = (
+            self._ids, self._spaces, self._entities, self._alive, self._bits, self._exact,
+        )  # fmt: skip
+        large = self._large
+        count = self._count = len(places)
+        # Fewer than can be compared exactly are so again once the store is read anew: their vectors are not here.
+        self._make(size, exact=exact is not None)
+        self._ids[:count], self._spaces[:count], self._entities[:count] = ids[places], spaces[places], entities[places]
+        self._alive[:count] = alive[places]
+        if exact is not None and self._exact is not None:
+            self._exact[:count] = exact[places]
+        else:
+            self._large[:count] = large[places]
+            if self.arm is not None and self.arm.by_row:
+                self._bits[:count] = bits[places]
+            else:
+                self._bits[:, :count] = bits[:, places]
+
+    def _room(self, more: int) -> None:
+        if self._count + more > len(self._ids):
+            self._take(np.arange(self._count), max(self._count + more, 2 * len(self._ids)))
+
+
+class Index:
+    """One model's vectors of the present: those of entities and those of messages, apart."""
+
+    def __init__(self, model: int, dimension: int, make: Callable[[int], Matrix] = Matrix) -> None:
+        self.model = model
+        self.dimension = dimension
+        self.of_entities = make(dimension)
+        self.of_messages = make(dimension)
+
+    def __len__(self) -> int:
+        return len(self.of_entities) + len(self.of_messages)
+
+    def add(self, rows: Sequence[tuple[int, bytes, int, int, bool]]) -> None:
+        """Take in vectors, each `(passage, int8, space, entity or stream, whether it is a message's)`."""
+        for matrix, messages in ((self.of_entities, False), (self.of_messages, True)):
+            mine = [row for row in rows if row[4] is messages and len(row[1]) == self.dimension]
+            if mine:
+                vectors = np.frombuffer(b"".join(row[1] for row in mine), np.int8).reshape(len(mine), -1)
+                told = np.array([(row[0], row[2], row[3]) for row in mine], np.int64).T
+                matrix.add(told[0], told[1], told[2], vectors)
+
+    def drop(self, passages: Sequence[int]) -> None:
+        """Forget the vectors of passages."""
+        self.of_entities.drop(passages)
+        self.of_messages.drop(passages)
+
+    def compact(self) -> None:
+        """Move together what is left, where much was dropped."""
+        for matrix in (self.of_entities, self.of_messages):
+            if matrix.wasted:
+                matrix.compact()
+
+    @property
+    def wasted(self) -> bool:
+        """Whether `compact` has something to do."""
+        return self.of_entities.wasted or self.of_messages.wasted
 
     @property
     def arm(self) -> str:
-        """How `nearest` looks just now."""
-        return (
-            "exact (NumPy)" if self._exact is not None else f"bits and rescoring (NumPy), {OVERSAMPLE} looked at twice"
-        )
-
-    def _room(self, more: int) -> None:
-        need = self._count + more
-        if need <= len(self._ids):
-            return
-        size = max(need, 2 * len(self._ids))
-        self._ids = np.resize(self._ids, size)
-        bits, self._bits = self._bits, np.zeros((size, self.words), np.uint64)
-        self._bits[: self._count] = bits[: self._count]
-        alive, self._alive = self._alive, np.zeros(size, bool)
-        self._alive[: self._count] = alive[: self._count]
-        if self._exact is not None:
-            exact, self._exact = self._exact, np.zeros((min(size, EXACT), self.dimension), np.float32)
-            self._exact[: self._count] = exact[: self._count]
+        """How the nearest are found just now."""
+        said = [
+            "exact (NumPy)" if matrix.arm is None else f"bits ({matrix.arm.name}), {LOOKED_AT} looked at again"
+            for matrix in (self.of_entities, self.of_messages)
+            if len(matrix)
+        ]
+        return ", ".join(dict.fromkeys(said)) or "exact (NumPy)"
 
 
-def _signs(vectors: Bytes, words: int) -> npt.NDArray[np.uint64]:
-    packed = np.packbits(vectors > 0, axis=1)
-    padded = np.zeros((len(vectors), words * 8), np.uint8)
+def _packed(bits: "npt.NDArray[np.bool_]", words: int) -> Bits:
+    packed = np.packbits(bits, axis=1)
+    padded = np.zeros((len(bits), words * 8), np.uint8)
     padded[:, : packed.shape[1]] = packed
     return padded.view(np.uint64)
 
 
-def _top(values: npt.NDArray[np.generic], count: int) -> npt.NDArray[np.intp]:
-    """The places of the `count` smallest values, smallest first."""
-    if count < len(values):
-        part = np.argpartition(values, count - 1)[:count]
+def _weighed(query: Floats, signs: Bits, large: Bits, count: int) -> npt.NDArray[np.intp]:
+    """The places of the `count` rows of bits that agree most with `query`, in no order."""
+    if count >= len(signs):
+        return np.arange(len(signs))
+    positive, big = signs.view(np.uint8), large.view(np.uint8)
+    padded = np.zeros(positive.shape[1] * 8, np.float32)
+    padded[: len(query)] = query
+
+    def along(bits: "npt.NDArray[np.uint8]") -> Floats:
+        return np.unpackbits(bits, axis=1).astype(np.float32) @ padded
+
+    scores = SMALL_WORTH * (2 * along(positive) - padded.sum())
+    scores += (LARGE_WORTH - SMALL_WORTH) * (2 * along(positive & big) - along(big))
+    many = np.bitwise_count(large).sum(axis=1)
+    scores /= np.sqrt(SMALL_WORTH**2 * (len(query) - many) + LARGE_WORTH**2 * many)
+    return np.argpartition(-scores, count - 1)[:count]
+
+
+def _best(scores: "npt.NDArray[Any]", count: int) -> npt.NDArray[np.intp]:
+    """The places of the `count` largest, largest first."""
+    if count < len(scores):
+        part = np.argpartition(-scores, count - 1)[:count]
     else:
-        part = np.arange(len(values))
-    return part[np.argsort(values[part], kind="stable")]
+        part = np.arange(len(scores))
+    return part[np.argsort(-scores[part], kind="stable")][:count]

@@ -6,231 +6,415 @@ which one it has seen them. So it survives restarts, and a write never waits for
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from enhanced_memory.client.errors import Error, Unavailable
+from enhanced_memory.client.operations.service import Reindexing
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
-from enhanced_memory.daemon.embedding import Embedder
+from enhanced_memory.daemon.embedding import STATIC, Runner
+from enhanced_memory.daemon.embedding.backlog import Backlog
+from enhanced_memory.daemon.embedding.here import HereEmbedder
+from enhanced_memory.daemon.embedding.loading import Loader, OwnModels, beside, runner_of
+from enhanced_memory.daemon.embedding.reindex import Job
 from enhanced_memory.daemon.store import Engine, Touched, Tx
 from enhanced_memory.daemon.store.vectors import Model
 
 if TYPE_CHECKING:
-    from enhanced_memory.daemon.embedding.index import Floats, Matrix
+    from enhanced_memory.daemon.embedding.asked import Asked
+    from enhanced_memory.daemon.embedding.index import Index
 
-__all__ = ["Asked", "Embedding"]
-
-A = TypeVar("A")
+__all__ = ["Embedding"]
 
 log = logging.getLogger(__name__)
 
-BATCH = 256
-GATHER_S = 0.05
-"""How long passages gather before they are embedded: each commit on its own would make every write two."""
-PAGE = 20_000
-PAST = 4
-"""How many times as many passages are looked at for a view of the past."""
+NONE = "none"
+WAIT_S = 1.5
+"""How long a query waits for what it means before words answer alone: a model that is loaded takes milliseconds."""
 
+WAITERS = 8
+"""Queries that may wait for a model at a time."""
 
-class Asked:
-    """What a query means, and how near passages are to it. Made for one call, used on a reader's thread."""
+AGAIN_S = 30.0
+"""After a fault that is not the model's own, such as a full disk."""
 
-    def __init__(self, vector: "Floats", matrix: "Matrix", model: int, ended: "Matrix | None" = None) -> None:
-        self._vector = vector
-        self._matrix = matrix
-        self._model = model
-        self._ended = ended
-
-    def nearest(self, tx: Tx, count: int) -> list[tuple[int, float]]:
-        """The nearest passages and their cosines; in a view of the past also those that have ended since."""
-
-        def load(passages: list[int]) -> dict[int, bytes]:
-            return tx.vectors.of(self._model, passages)
-
-        if self._ended is None:
-            return self._matrix.nearest(self._vector, count, load)
-        # Much of what is near may have begun since, and is not seen then.
-        found = [one for each in (self._matrix, self._ended) for one in each.nearest(self._vector, count * PAST, load)]
-        return sorted(found, key=lambda one: -one[1])[: count * PAST]
-
-    def cosines(self, tx: Tx, passages: Sequence[int]) -> dict[int, float]:
-        """How near given passages are; one without a vector is left out."""
-        return self._matrix.compare(self._vector, tx.vectors.of(self._model, passages))
-
-
-def _page(model: int, after: int, tx: Tx) -> list[tuple[int, bytes, int]]:
-    return tx.vectors.page(model, after, PAGE)
+TOLERATED = 0.001
+"""The share of vectors that may be lacking before all are made anew; `memoryctl reindex` makes up for fewer."""
 
 
 class Embedding:
-    """Keeps one model's vectors up with the store, and asks it about queries."""
+    """Keeps the vectors of the model that serves up with the store, and asks it about queries."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        self._engine = engine
+        self.engine = engine
         self.settings = settings
-        self._kind = settings.embedder
-        self._embedder: Embedder | None = None
-        self._matrix: Matrix | None = None
-        self._model: Model | None = None
-        self._ended: Matrix | None = None
-        """Vectors of what has ended, once somebody has asked about the past."""
-        self._ended_since: list[int] = []
-        self._last = 0
-        self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._pool = ThreadPoolExecutor(1, "embedder")
-        self._call = Call(Peer(), Request())
+        self.kind = settings.embedder.strip() or STATIC
+        self.runner: Runner | None = None
+        self.model: Model | None = None
+        self.index: Index | None = None
+        self.backlog = Backlog(engine)
+        self.job = Job(self)
         self.problem = ""
+        self.hint = ""
+        self.call = Call(Peer(), Request())
+        self.loader = Loader(engine)
+        self.own = OwnModels(self.loader)
+        self.mismatch = ""
+        self._usable = False
+        """Whether the runner's vectors may stand beside those that are stored."""
+        self._waiters = 0
+        self._task: asyncio.Task[None] | None = None
+        self._beside: set[asyncio.Task[Any]] = set()
 
-    @property
-    def told(self) -> str:
-        """What answers searches, in words."""
-        if self._kind == "none":
-            return "names and words (keywords only: the setting `embedder` is none)"
-        if self._matrix is None or self._model is None or self._embedder is None:
-            return f"names and words (keywords only: {self.problem or 'the model is loaded with the first memory'})"
-        backlog = max(0, self._last - self._model.embedded)
-        return f"names, words and meaning ({self._embedder.name}, {len(self._matrix):,} vectors, {self._matrix.arm}, {backlog:,} passages waiting)"
+    # Beginning and end
 
     def start(self) -> None:
         """Begin to keep up; on the running loop."""
-        if self._kind != "none":
-            self._engine.listeners.append(self._changed)
+        self.engine.listeners.append(self._changed)
+        if self.kind != NONE:
             self._task = asyncio.get_running_loop().create_task(self._keep_up())
-            self._woken.set()
+            self.backlog.woken.set()
 
     async def stop(self) -> None:
         """Stop; what is left waits for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        self._pool.shutdown(wait=True)
+        for task in [self._task, *self._beside, *self.own.loading]:
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError, Error):
+                    await task
+        for runner in {id(one): one for one in (self.runner, self.job.runner) if one is not None}.values():
+            await runner.stop()
 
-    async def ask(self, query: str, past: bool = False) -> Asked | None:
-        """What `query` means, also in the `past`; None while there is no model to say so, or where it says nothing to the model."""
-        if self._embedder is None or self._matrix is None or self._model is None or not len(self._matrix):
-            return None
-        vector = (await self._run(self._embedder.embed, [query]))[0]
+    # Queries
+
+    async def ask(self, query: str) -> "tuple[Asked | None, str]":
+        """What `query` means; where there is nothing to say so, None and why words answer alone."""
+        runner, index, model = self.runner, self.index, self.model
+        if self.kind == NONE or not query.strip():
+            return None, ""
+        if runner is None or index is None or model is None:
+            return None, self._alone() if self.problem or self.backlog.last else ""
+        if not self._usable:
+            return None, self._alone()
+        if not len(index):
+            return None, self._alone() if self.trouble()[0] else ""
+        if isinstance(runner, HereEmbedder) and runner.running:
+            vector = await runner.embed([query], query=True)
+        else:
+            told = await self._patiently(self._vectors(runner, model, [query]))
+            if told is None:
+                return None, self._alone()
+            vector = told
         if not vector.any():
-            return None
-        return Asked(vector, self._matrix, self._model.id, await self._of_the_past(self._model) if past else None)
+            return None, ""
+        from enhanced_memory.daemon.embedding.asked import Asked
 
-    async def _of_the_past(self, model: Model) -> "Matrix":
-        """The vectors of what has ended; read from the store the first time, from then on as more ends."""
-        from enhanced_memory.daemon.embedding.index import Matrix
+        return Asked(vector[0], index, self._missed), ""
 
-        if self._ended is None:
-            ended, self._ended_since = Matrix(model.dimension), []
-            async for page in self._pages(model):
-                await self._run(ended.add_stored, [(passage, vector) for passage, vector, end in page if end])
-            self._ended = ended
-        if self._ended_since:
-            fresh, self._ended_since = self._ended_since, []
-            found = await self._engine.read(lambda tx: tx.vectors.of(model.id, fresh), self._call)
-            await self._run(self._ended.add_stored, list(found.items()))
-        return self._ended
-
-    async def _pages(self, model: Model) -> AsyncIterator[list[tuple[int, bytes, int]]]:
-        """All vectors of a model that the store has, page by page, each with what ended its passage."""
-        after = 0
-        while True:
-            page = await self._engine.read(partial(_page, model.id, after), self._call)
-            yield page
-            if len(page) < PAGE:
-                return
-            after = page[-1][0]
-
-    async def ask_all(self, texts: Sequence[str]) -> list[Asked | None]:
-        """The same for several texts at once."""
-        embedder, matrix, model = self._embedder, self._matrix, self._model
-        if embedder is None or matrix is None or model is None or not len(matrix) or not texts:
+    async def ask_all(self, texts: "Sequence[str]") -> "list[Asked | None]":
+        """The same for several texts at once; None for each where there is nothing to say so."""
+        runner, index, model = self.runner, self.index, self.model
+        if runner is None or index is None or model is None or not self._usable or not len(index) or not texts:
             return [None] * len(texts)
-        vectors = await self._run(embedder.embed, list(texts))
-        return [Asked(vector, matrix, model.id) if vector.any() else None for vector in vectors]
+        vectors = await self._patiently(self._vectors(runner, model, list(texts)))
+        if vectors is None:
+            return [None] * len(texts)
+        from enhanced_memory.daemon.embedding.asked import Asked
+
+        return [Asked(vector, index, self._missed) if vector.any() else None for vector in vectors]
 
     @property
     def wanted(self) -> bool:
         """Whether meaning is to be looked at at all."""
-        return self._kind != "none"
+        return self.kind != NONE
 
     @property
     def serving(self) -> Model | None:
         """The model whose vectors answer; None while there is none."""
-        return self._model if self._matrix is not None else None
+        return self.model if self.usable else None
+
+    async def ask_own(self, name: str, vector: Sequence[float]) -> "Asked":
+        """What a caller's own vector is near, among those stored of its model; without a name, of the daemon's model."""
+        if name:
+            return await self.own.ask(name, vector)
+        model, index = self.model, self.index
+        if model is None or index is None:
+            raise Unavailable("There is no model of the daemon's own here.", "name the `model` of the vector")
+        return beside(await self.engine.read(lambda tx: tx.vectors.fitting(model, vector), self.call), index)
+
+    async def _vectors(self, runner: Runner, model: Model, texts: list[str]) -> Any:
+        await runner.ready()
+        if not self._fits(runner, model):
+            raise Unavailable(self.problem, self.hint)
+        return await runner.embed(texts, query=True)
+
+    async def _patiently(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """What `work` gives, or None where it fails or takes longer than a query waits. It goes on by itself then."""
+        if self._waiters >= WAITERS:
+            work.close()
+            return None
+        self._waiters += 1
+        task = asyncio.get_running_loop().create_task(work)
+        self._beside.add(task)
+
+        def done(ended: "asyncio.Task[Any]") -> None:
+            self._waiters -= 1
+            self._beside.discard(ended)
+            if not ended.cancelled() and ended.exception() is None:
+                self.problem = self.hint = ""
+
+        task.add_done_callback(done)
+        await asyncio.wait({task}, timeout=WAIT_S)
+        return None if not task.done() or task.exception() is not None else task.result()
+
+    def _alone(self) -> str:
+        """Why words answer alone."""
+        problem, hint = self.trouble()
+        return f"keywords only: {problem or 'the model is being loaded'}" + (f" ({hint})" if hint else "")
+
+    def trouble(self) -> tuple[str, str]:
+        """What keeps meaning from answering, and what helps; nothing where all is well."""
+        if self.problem:
+            return self.problem, self.hint
+        if self.runner is not None and self.runner.problem:
+            return self.runner.problem, self.runner.hint
+        return "", ""
+
+    # What changes in the store
 
     def _changed(self, touched: Touched) -> None:
-        if touched.passage > self._last:
-            self._last = touched.passage
-            self._woken.set()
-        if touched.ended and self._matrix is not None:
-            self._matrix.drop(touched.ended)
-            self._ended_since += touched.ended
-            if self._ended is not None and touched.op == "purge_entities":
-                self._ended.drop(touched.ended)
+        self.backlog.grew(touched.passage)
+        if touched.ended:
+            self.backlog.ended(touched.ended)
+            for index in self.indexes():
+                index.drop(touched.ended)
+        if touched.given and self.own.held:
+            self.aside(self.own.follow(touched.given))
+
+    def indexes(self) -> "list[Index]":
+        """Every index that is in memory."""
+        return [index for index in (self.index, self.job.index, *self.own.held) if index is not None]
+
+    def aside(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Let `work` go on beside everything else; it ends with the service."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._beside.add(task)
+
+        def done(ended: "asyncio.Task[Any]") -> None:
+            self._beside.discard(ended)
+            if not ended.cancelled() and (failed := ended.exception()) is not None:
+                log.warning("meaning: %s", failed)
+
+        task.add_done_callback(done)
+
+    # Keeping up
 
     async def _keep_up(self) -> None:
-        try:
-            while True:
-                await self._woken.wait()
-                self._woken.clear()
-                if self._model is None:
-                    self._last = max(
-                        self._last, await self._engine.read(lambda tx: tx.vectors.last_passage(), self._call)
-                    )
-                    if not self._last:
+        while True:
+            await self.backlog.woken.wait()
+            self.backlog.woken.clear()
+            try:
+                if self.model is None:
+                    await self.backlog.begin()
+                    if not self.backlog.last:
                         continue
-                    await self._load()
-                await asyncio.sleep(GATHER_S)
-                while await self._embed_next():
-                    pass
-        except Unavailable:
-            return  # the store is closing
-        except Error as problem:
-            self.problem = problem.message
-            log.error("embedding stopped: %s", problem)
+                    await self._open()
+                if not self.job.told and self._usable:
+                    await self.job.take_up()
+                await self.backlog.gather()
+                await self._drain()
+                await self._compact()
+            except Error as problem:
+                self._note(problem)
+                pause = getattr(self.runner, "pause_s", 0.0) or AGAIN_S
+                asyncio.get_running_loop().call_later(pause, self.backlog.woken.set)
+            except Exception:
+                log.exception("embedding stopped for a while")
+                self.problem, self.hint = "The embedder failed unexpectedly.", "see the daemon's log"
+                asyncio.get_running_loop().call_later(AGAIN_S, self.backlog.woken.set)
 
-    async def _load(self) -> None:
-        """Load the model, and the vectors that the store has of it."""
-        from enhanced_memory.daemon.embedding.index import Matrix
-        from enhanced_memory.daemon.embedding.static import StaticEmbedder
+    def _note(self, problem: Error) -> None:
+        if problem.message != self.problem:
+            log.error("embedding: %s", problem)
+        self.problem, self.hint = problem.message, problem.hint
 
-        embedder: Embedder = await self._run(StaticEmbedder)
-        name, fingerprint, dimension = embedder.name, await self._run(lambda: embedder.fingerprint), embedder.dimension
-        model = await self._engine.write(lambda tx: tx.vectors.model(name, fingerprint, dimension), self._call)
-        matrix = Matrix(dimension)
-        async for page in self._pages(model):
-            await self._run(matrix.add_stored, [(passage, vector) for passage, vector, ended in page if not ended])
-        self._embedder, self._model, self._matrix = embedder, model, matrix
-        log.info("meaning: model=%s dimension=%d vectors=%d", name, dimension, len(matrix))
+    async def _drain(self) -> None:
+        runner, model, index = self.runner, self.model, self.index
+        if runner is None or model is None or index is None or not self.backlog.waiting(model.embedded):
+            return
+        await runner.ready()
+        if self._fits(runner, model):
+            while await self.step(runner, model, index):
+                self.backlog.seen(model.embedded)
+            self.backlog.seen(model.embedded)
+            self.problem = self.hint = ""
 
-    async def _embed_next(self) -> bool:
-        """Embed the next passages; whether there may be more."""
+    async def step(self, runner: Runner, model: Model, index: "Index") -> bool:
+        """Embed a model's next passages; whether there may be more."""
         from enhanced_memory.daemon.embedding.index import quantised
 
-        model, matrix, embedder = self._model, self._matrix, self._embedder
-        if model is None or matrix is None or embedder is None:
-            return False
-        waiting = await self._engine.read(lambda tx: tx.vectors.waiting(model.embedded, BATCH), self._call)
-        if waiting is None:
-            return False
-        if waiting.texts:
-            vectors = await self._run(lambda: quantised(embedder.embed(waiting.texts)))
+        page = 16 * runner.batch if isinstance(runner, HereEmbedder) else runner.batch
+
+        def look(tx: Tx) -> Any:
+            after = next((one.embedded for one in tx.vectors.models() if one.id == model.id), 0)
+            return after, tx.vectors.waiting(after, page), tx.vectors.last_passage()
+
+        with self.backlog.watching() as ended:
+            after, waiting, last = await self.engine.read(look, self.call)
+            model.embedded = after
+            if waiting is None:
+                if last > after:
+                    await self.engine.write(lambda tx: tx.vectors.see_to(model.id, last), self.call)
+                model.embedded = max(after, last)
+                return False
+            leads = waiting.leads
+            stored: list[bytes] = []
+            if leads:
+                vectors = quantised(await runner.embed([lead.text for lead in leads]))
+                stored = [vector.tobytes() for vector in vectors]
+            model.embedded, kept = await self.engine.write(
+                lambda tx: tx.vectors.keep(model.id, waiting.upto, leads, stored), self.call
+            )
             rows = [
-                {"model": model.id, "passage": passage, "vector": vector.tobytes()}
-                for passage, vector in zip(waiting.passages, vectors, strict=True)
+                (lead.passage, stored[place], lead.space, lead.entity, lead.message)
+                for place in kept
+                for lead in (leads[place],)
+                if ended.isdisjoint(lead.members)
             ]
-            # Nobody waits for these, so they share the next commit; lost with a crash, they are made again.
-            self._engine.note("add_vector", rows)
-            matrix.add(waiting.passages, vectors)
-        self._engine.note("set_embedded", [{"model": model.id, "passage": waiting.upto}])
-        model.embedded = waiting.upto
+            index.drop([passage for place in kept for passage in leads[place].members[1:]])
+            await asyncio.get_running_loop().run_in_executor(None, index.add, rows)
+            index.drop([passage for row in rows if (passage := row[0]) in ended])
         return True
 
-    async def _run(self, work: Callable[..., A], *given: object) -> A:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
+    async def _compact(self) -> None:
+        for index in self.indexes():
+            if index.wasted:
+                await asyncio.get_running_loop().run_in_executor(None, index.compact)
+
+    def _missed(self) -> None:
+        """The store lacks vectors that it had (called from any thread): make them anew."""
+        self.backlog.from_any_thread(self._again)
+
+    def _again(self) -> None:
+        model = self.model
+        if model is not None and model.embedded:
+            log.warning("vectors that were stored are gone; they are made anew")
+            model.embedded = 0
+            self.aside(self._begin_anew(model))
+
+    async def _begin_anew(self, model: Model) -> None:
+        await self.engine.write(lambda tx: tx.vectors.see_to(model.id, 0), self.call)
+        self.backlog.woken.set()
+
+    # Opening
+
+    async def _open(self) -> None:
+        """Find out which model serves, and load what the store has of it."""
+        if self.engine.comparing:
+            log.warning("vectors: %s; NumPy compares them", self.engine.comparing)
+        models = await self.engine.read(lambda tx: tx.vectors.models(), self.call)
+        model = next((one for one in models if one.serves), None)
+        source = model.source if model is not None else self.kind
+        runner = self.runner if self.runner is not None and self.runner.source == source else self.made(source)
+        self.runner = runner
+        if model is None:
+            await runner.ready()
+            model = await self._noted(runner)
+        index = await self.loader.loaded(model)
+        if not len(index) and source != self.kind:  # nothing speaks for the old one
+            await runner.stop()
+            runner = self.runner = self.made(self.kind)
+            await runner.ready()
+            model = await self._noted(runner)
+            index = await self.loader.loaded(model)
+        self._usable = True
+        if source != self.kind and len(index):
+            self.mismatch = (
+                f"The stored vectors are of the model {model.name}, and the setting `embedder` names {self.kind}."
+            )
+            log.warning("%s `memoryctl reindex` changes to it.", self.mismatch)
+        self.runner, self.model, self.index = runner, model, index
+        if runner.running or isinstance(runner, HereEmbedder):
+            await runner.ready()
+            self._fits(runner, model)
+        await self._look_for_gaps(model, index)
+        log.info("meaning: model=%s dimension=%d vectors=%d", model.name, model.dimension, len(index))
+
+    async def _noted(self, runner: Runner) -> Model:
+        return await self.engine.write(
+            lambda tx: tx.vectors.add_model(
+                runner.name, runner.fingerprint, runner.dimension, runner.source, serves=True
+            ),
+            self.call,
+        )
+
+    def _fits(self, runner: Runner, model: Model) -> bool:
+        """Whether the runner is the model that made what is stored; said plainly where it is not."""
+        if runner.fingerprint == model.fingerprint:
+            return True
+        if self.index is not None and not len(self.index):
+            self.model = None  # nothing was stored yet: begin with the one that there is
+            self.aside(self._forget(model))
+            return False
+        self._usable = False
+        self.problem = (
+            f"The stored vectors are of another model than what `embedder` = {runner.source} is now "
+            f"(dimension {model.dimension}, now {runner.dimension})."
+        )
+        self.hint = "run `memoryctl reindex`"
+        log.error("%s", self.problem)
+        return False
+
+    async def _forget(self, model: Model) -> None:
+        await self.engine.write(lambda tx: tx.vectors.drop_some(model.id, 0, 1 << 40), self.call)
+        self.backlog.woken.set()
+
+    async def _look_for_gaps(self, model: Model, index: "Index") -> None:
+        """Make all vectors anew where many are lacking: the table may have been emptied by hand."""
+        messages, entities = await self.engine.read(lambda tx: tx.vectors.owed(model.embedded), self.call)
+        for owed, held in ((messages, len(index.of_messages)), (entities, index.of_entities.entities)):
+            if owed - held > TOLERATED * owed:
+                log.warning("%d of %d vectors are lacking; all are made anew", owed - held, owed)
+                model.embedded = 0
+                await self.engine.write(lambda tx: tx.vectors.see_to(model.id, 0), self.call)
+                return
+
+    def made(self, source: str) -> Runner:
+        """What runs the model that a setting `embedder` names."""
+        return runner_of(source, self.settings, self.backlog.busy)
+
+    # Reindexing
+
+    async def reindex(self, what: str) -> Reindexing:
+        """Begin to make everything derived anew, or say how far that is."""
+        return await self.job.begin(what)
+
+    def serve(self, runner: Runner, model: Model, index: "Index") -> None:
+        """Answer with another model from now on."""
+        before = self.runner
+        self.runner, self.model, self.index = runner, model, index
+        self._usable, self.mismatch, self.problem, self.hint = True, "", "", ""
+        if before is not None and before is not runner:
+            self.aside(before.stop())
+        self.backlog.woken.set()
+
+    # Told
+
+    @property
+    def working(self) -> bool:
+        """Whether there is work that a daemon should not leave undone, and that goes on."""
+        if self.job.told is not None and self.job.running:
+            return not self.job.told.problem
+        if self.problem or self.kind == NONE:
+            return False
+        if self.model is None:
+            return self.backlog.last > 0
+        return self._usable and bool(self.backlog.waiting(self.model.embedded))
+
+    @property
+    def usable(self) -> bool:
+        """Whether queries are embedded with the model that made what is stored."""
+        return self._usable and self.runner is not None and self.model is not None and self.index is not None

@@ -1,5 +1,6 @@
 """Entities: what changes them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import UNSET
@@ -18,7 +19,7 @@ from enhanced_memory.client.operations.entities import (
     Untag,
     UpdateEntity,
 )
-from enhanced_memory.client.values import EntityInput, Outcome, Ref
+from enhanced_memory.client.values import EntityInput, ObservationInput, Outcome, Ref
 from enhanced_memory.daemon.handlers.editing import (
     add,
     attributes,
@@ -67,6 +68,7 @@ def _create(tx: Tx, given: EntityInput, on_existing: str) -> Outcome:
     if known is None:
         one = tx.entities.create(_fresh(tx, given), given.scope)
         tx.relations.adopt(one.id, given.name)
+        _give(tx, one.id, one.state, given.vectors, given.observations)
         return Outcome(one.id, given.name, "created", one.version)
     if on_existing == "error":
         raise Conflict(
@@ -83,8 +85,21 @@ def _create(tx: Tx, given: EntityInput, on_existing: str) -> Outcome:
         for number, noted in enumerate(fresh):
             noted.id = known.state.next_id + number
         state.next_id = known.state.next_id + len(fresh)
-        return outcome(known, tx.entities.change(known, state), "replaced")
+        replaced = outcome(known, tx.entities.change(known, state), "replaced")
+        _give(tx, known.id, state, given.vectors, given.observations)
+        return replaced
     return _merge(tx, known, given)
+
+
+def _give(
+    tx: Tx, entity: int, state: State, whole: dict[str, list[float]], told: Sequence[str | ObservationInput]
+) -> None:
+    """Store the caller's own vectors of an entity and of its observations."""
+    given: dict[int, dict[str, list[float]]] = {0: whole} if whole else {}
+    parts = {noted.text: noted.id for noted in state.observations}
+    given |= {parts[one.text]: one.vectors for one in told if isinstance(one, ObservationInput) and one.vectors}
+    if given:
+        tx.vectors.give_entity(entity, given)
 
 
 def _merge(tx: Tx, known: Stored, given: EntityInput) -> Outcome:
@@ -94,7 +109,9 @@ def _merge(tx: Tx, known: Stored, given: EntityInput) -> Outcome:
     state.properties |= given.properties
     state.tags += [tag for tag in checked_tags(tx, given.tags) if tag not in state.tags]
     state.attributes |= attributes(given)
-    return put(tx, known, state)
+    merged = put(tx, known, state)
+    _give(tx, known.id, state, given.vectors, given.observations)
+    return merged
 
 
 def _fresh(tx: Tx, given: EntityInput) -> State:
@@ -119,6 +136,7 @@ def add_observations(tx: Tx, ask: AddObservations) -> Created:
         state = copy(known.state)
         add(tx, state, given.contents)
         outcomes.append(put(tx, known, state))
+        _give(tx, known.id, state, {}, given.contents)
     return Created(outcomes, tx.space_name, tx.call.conflicts)
 
 

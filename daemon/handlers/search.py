@@ -52,7 +52,7 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
     wants = Wanted(ask.session, ask.agent, ask.minimum_trust, ask.valid_at, ask.quarantined)
     query = ask.query.strip()
     upto = ask.offset + ask.limit
-    if not query:
+    if not query and tx.call.meaning is None:
         return _all(tx, ask, wants, conditions, values)
 
     before_the_cut = conditions if set(conditions) - _ALWAYS else []
@@ -84,7 +84,7 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         wanted, whole = wanted * 8, True
     arms = ["names", "words", *(["meaning"] if tx.call.meaning is not None and not ask.substring else [])]
     holding: set[int] = set()
-    if ask.substring or len(known) < upto:
+    if query and (ask.substring or len(known) < upto):
         ids, complete = containing(
             tx, tx.entities, ask.query, _SUBSTRING_BODIES[ask.substring], tx.view, *conditions, **values
         )
@@ -283,13 +283,15 @@ def meant(
     meaning = tx.call.meaning
     if meaning is None:
         return found, {}
-    near = {passage: cosine for passage, cosine in meaning.nearest(tx, count) if cosine >= ranking.NEAR}
     held = {one.passage for one in found}
+    near = {
+        passage: cosine
+        for passage, cosine in meaning.nearest(tx, count, messages, stream, beside=held)
+        if cosine >= ranking.NEAR
+    }
     others = [
         one
-        for one in tx.vectors.passages(near.keys() - held)
+        for one in tx.vectors.passages(near)
         if bool(one.message) is messages and (not stream or one.entity == stream)
     ]
-    return found + tx.words.seen(others, tx.view), near | meaning.cosines(
-        tx, [passage for passage in held if passage not in near]
-    )
+    return found + tx.words.seen(others, tx.view), near | meaning.cosines(tx, held)

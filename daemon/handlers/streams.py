@@ -38,7 +38,11 @@ def append_messages(tx: Tx, ask: AppendMessages) -> Appended:
         check_name(message.role, "A message's role", tx.settings.max_name_chars)
         check_data(message.metadata, "A message's metadata", tx.settings.max_text_chars)
     stream = _stream(tx, ask)
-    return Appended(tx.streams.append(stream, ask.messages), stream, tx.space_name)
+    ids = tx.streams.append(stream, ask.messages)
+    given = {number: message.vectors for number, message in zip(ids, ask.messages, strict=True) if message.vectors}
+    if given:
+        tx.vectors.give_messages(given)
+    return Appended(ids, stream, tx.space_name)
 
 
 def _stream(tx: Tx, ask: AppendMessages) -> int:

@@ -45,6 +45,8 @@ class Touched(msgspec.Struct):
     """The newest passage's id by then."""
     ended: list[int] = []
     """The passages that it ended."""
+    given: list[int] = []
+    """The passages that it gave vectors of a caller's own."""
 
 
 class Scrubbed(msgspec.Struct):
@@ -84,6 +86,11 @@ class Engine(Protocol):
     @property
     def waiting(self) -> int:
         """Changes that wait for the writer."""
+        ...
+
+    @property
+    def comparing(self) -> str:
+        """What keeps the store from comparing vectors itself, or nothing."""
         ...
 
     @property

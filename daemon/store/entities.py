@@ -199,8 +199,7 @@ class Entities(Lineage):
                 rows.many(f"end_{name}", ended)
         self._index(entity, tags[1] - tags[0], properties[1] - properties[0])
         texts = (derived.texts(before), derived.texts(after))
-        self._words.end(entity, {part: text for part, text in texts[0].items() if texts[1].get(part) != text})
-        self._words.add(entity, [(part, *text) for part, text in texts[1].items() if texts[0].get(part) != text])
+        self._words.change(entity, *texts)
 
     def _taken(self, name: str) -> Conflict:
         return Conflict(

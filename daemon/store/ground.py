@@ -29,6 +29,8 @@ class Rows(Protocol):
 
     memo: dict[Any, int]
     """Ids of what never changes once it is written; emptied when a transaction is undone."""
+    compares: bool
+    """Whether vectors can be compared by a query."""
 
     views: dict[str, View]
     """What was found out of spaces' views; emptied when a space changes. An engine that cannot know when one does keeps none."""
@@ -81,6 +83,8 @@ class Ground:
         """Whether all that is written is to be undone once the answer is known: what would happen, and nothing of it."""
         self.ended: list[int] = []
         """The passages that this change ends."""
+        self.given: list[int] = []
+        """The passages that this change gives vectors of a caller's own."""
         self._journal: list[dict[str, Any]] = []
         self._view: View | None = None
         self._space = 0

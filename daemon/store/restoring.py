@@ -297,8 +297,13 @@ class Restoring:
         if not one.ended_parts:
             return
         rows = self._ground.rows
-        for number, part, _ in rows.all("entity_passages", space=one.record.space, entity=one.record.id):
+        living = rows.all("entity_passages", space=one.record.space, entity=one.record.id)
+        # A vector may speak of what ends here and of what goes on: all of the entity's are made anew.
+        rows.many("drop_embedded", [{"id": row[0]} for row in living])
+        rows.run("see_to_again", passage=min((row[0] for row in living), default=1) - 1)
+        for number, part, _ in living:
             if part in one.ended_parts:
+                self._ground.ended.append(number)
                 ended, name, body = one.ended_parts[part]
                 rows.many("drop_words", [{"id": number}])
                 rows.run("end_passage", id=number, ended=ended)

@@ -8,6 +8,7 @@ from enhanced_memory.daemon.store.entities import Entities
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.log import Log
 from enhanced_memory.daemon.store.purging import Purging
+from enhanced_memory.daemon.store.rederived import Rederived
 from enhanced_memory.daemon.store.relations import Relations
 from enhanced_memory.daemon.store.snapshots import Snapshots
 from enhanced_memory.daemon.store.spaces import Spaces
@@ -40,6 +41,11 @@ class Tx(Ground):
     def purging(self) -> Purging:
         """A purge in the caller's space."""
         return Purging(self, self.entities, self.words)
+
+    @property
+    def rederived(self) -> Rederived:
+        """What is derived, to be made anew; made when asked for, which is rarely."""
+        return Rederived(self)
 
     @property
     def transfer(self) -> Transfer:

@@ -65,15 +65,56 @@ class Words:
         ground.rows.many("add_passage", passages)
         ground.rows.many("add_words", words)
 
-    def end(self, entity: int, texts: dict[int, tuple[str, str]] | None) -> None:
-        """End the passages of an entity in this space: those of the parts in `texts`, which go on in the index of the past."""
-        if not texts:
-            return
+    def change(self, entity: int, before: dict[int, tuple[str, str]], after: dict[int, tuple[str, str]]) -> None:
+        """End the passages of what an entity no longer says, and begin those of what is new.
+
+        What shares a vector with an ended passage begins anew: the vector speaks of what is gone.
+        """
+        ground = self._ground
+        gone = {part for part, text in before.items() if after.get(part) != text}
+        fresh = {part for part, text in after.items() if before.get(part) != text}
+        if gone:
+            rows = ground.rows.all("entity_passages", space=ground.space, entity=entity)
+            renewed = self._beside(rows, gone) & after.keys()
+            old = {part: passage for passage, part, _ in rows}
+            self._end([row for row in rows if row[1] in gone | renewed], before)
+            fresh |= renewed
+        else:
+            old = {}
+        first = ground.counters.passage + 1
+        parts = sorted(fresh)
+        self.add(entity, [(part, *after[part]) for part in parts])
+        # What a caller said that these mean stays said: of renewed observations, and of the entity as a whole.
+        ground.rows.many(
+            "copy_own_vectors",
+            [
+                {"from": old[part], "to": passage}
+                for passage, part in enumerate(parts, first)
+                if part in old and (not part or before.get(part) == after[part])
+            ],
+        )
+        ground.given += [passage for passage, part in enumerate(parts, first) if part in old]
+
+    def _beside(self, rows: list[tuple[Any, ...]], gone: set[int]) -> set[int]:
+        """The parts that share a vector with one of `gone`. Each of `rows` is `(passage, part, began)`."""
+        leading = {
+            row[0] for row in self._ground.rows.all("leads", ids=msgspec.json.encode([row[0] for row in rows]).decode())
+        }
+        sharing: dict[int, set[int]] = {}
+        lead = since = 0
+        for passage, part, began in sorted(rows):
+            if passage in leading:
+                lead, since = passage, began
+            elif began != since:
+                lead = 0  # what has no vector yet shares none
+            if lead:
+                sharing.setdefault(lead, set()).add(part)
+        return set[int]().union(*(parts for parts in sharing.values() if parts & gone)) - gone
+
+    def _end(self, found: list[tuple[Any, ...]], texts: dict[int, tuple[str, str]]) -> None:
+        """End passages, each `(passage, part, began)`; they go on in the index of the past."""
         ground = self._ground
         number = ground.number
-        found = [
-            row for row in ground.rows.all("entity_passages", space=ground.space, entity=entity) if row[1] in texts
-        ]
         ids = [{"id": row[0], "ended": number} for row in found]
         ground.rows.many("drop_words", ids)
         ground.rows.many("end_passage", ids)

@@ -180,7 +180,8 @@ CORE = (
     request_tool(
         search.SearchMessages,
         "Search messages",
-        "Search conversation messages by words, best first, in one stream or in all.",
+        "Search conversation messages by words and meaning, best first, in one stream or in all.",
+        hidden=("vector", "model"),
     ),
     request_tool(
         versions.MemoryHistory,
@@ -347,6 +348,13 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Backup",
             "Back up the store into a file that is checked; `to` is a folder or a new file.",
             repeatable=False,
+        ),
+        request_tool(
+            service.Reindex,
+            "Reindex",
+            "Reindex: make the words index and the vectors anew in the background; again: how far it is.",
+            repeatable=True,
+            always=("state",),
         ),
         request_tool(
             service.AccessLog, "Access log", "Access log: who asked for what and what came of it, newest first."

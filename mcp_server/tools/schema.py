@@ -17,6 +17,9 @@ _REFERENCE = "#/$defs/"
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 """Defaults that say no more than that the key is optional."""
 
+_FOR_PROGRAMS = ("vectors",)
+"""What no language model can say: it is taken, and not offered."""
+
 _JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 """msgspec speaks of Python's types where a client knows JSON's; `array`, `object` and `null` it calls the same."""
 
@@ -48,7 +51,11 @@ def _inlined(part: Any, parts: dict[str, Any], closed: bool) -> Any:
         return {key: _inlined(value, parts, closed) for key, value in found.items() if not (idle and key == "default")}
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": {name: _inlined(value, parts, closed) for name, value in found["properties"].items()},
+        "properties": {
+            name: _inlined(value, parts, closed)
+            for name, value in found["properties"].items()
+            if name not in _FOR_PROGRAMS
+        },
     }
     if found.get("required"):
         schema["required"] = found["required"]

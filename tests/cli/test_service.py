@@ -310,3 +310,26 @@ def test_a_backup_does_not_replace_a_file(ctl: Ctl, home: Path) -> None:
     ran = ctl("backup", "--to", str(home / "mine"))
     assert ran.code == 4
     assert (home / "mine").read_text() == "mine"
+
+
+def test_reindex_waits_for_its_end_and_says_so(ctl: Ctl) -> None:
+    ctl("add", "tea", "--type", "drink", "green leaves")
+    ran = ctl("reindex", "--json")
+    assert ran.code == 0
+    assert (ran.json["state"], ran.json["what"]) == ("done", "all")
+    assert ctl("reindex", "words").out.strip().endswith("was reindexed.")
+    assert "tea" in ctl("search", "green").out
+
+
+def test_reindex_may_be_left_to_the_background_and_the_status_tells_of_it(ctl: Ctl) -> None:
+    ctl("add", "tea", "--type", "drink")
+    ran = ctl("reindex", "meaning", "--no-wait", "--json")
+    assert ran.json["state"] in ("running", "done")
+    assert eventually(lambda: ctl("status", "--json").json["reindexing"]["state"] == "done")
+
+
+def test_reindex_to_a_model_that_is_not_there_says_what_is_missing(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENHANCED_MEMORY_EMBEDDER", "/nowhere/model")
+    ran = ctl("reindex", "meaning")
+    assert ran.code != 0
+    assert "/nowhere/model" in ran.err

@@ -356,6 +356,7 @@ async def test_every_tool_of_every_toolset_can_be_called(memory: AsyncMemory, mo
         ("undo", {"dry_run": False}),
         ("redo", {}),
         ("verify", {"quick": True}),
+        ("reindex", {}),
         ("backup", {"to": str(tmp_path / f"{mode}.db")}),
         ("access_log", {}),
         ("switch", {"space": f"{memory.space}-other-{mode}"}),

@@ -16,7 +16,7 @@ import pytest
 
 from enhanced_memory.client.errors import Error, StoreDamaged, StoreRefused
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon.store.sqlite import file
+from enhanced_memory.daemon.store.sqlite import comparing, file
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.rows import QUERIES
 
@@ -74,6 +74,8 @@ def test_every_table_that_can_be_is_strict(store: Path) -> None:
 def test_every_statement_of_the_queries_fits_the_schema(store: Path) -> None:
     """A query nobody runs in a test would otherwise fail a user first."""
     connection = file.open_store(store, "FULL")
+    assert comparing.load(connection) == ""
+    connection.execute(QUERIES["begin_words_next"])
     complete = {name: text for name, text in QUERIES.items() if re.match(r"SELECT|INSERT|UPDATE|DELETE|WITH", text)}
     assert len(complete) > 100
     for name, text in complete.items():
@@ -316,3 +318,17 @@ def test_a_file_that_cannot_be_written_is_told(home: Path) -> None:
         assert said.startswith("StoreRefused"), said
         assert "permissions" in said
         assert store.read_bytes() == before
+
+
+def test_the_second_words_index_is_made_as_the_first_is(store: Path) -> None:
+    """Only the name differs: it takes the first one's place."""
+    connection = file.open_store(store, "FULL")
+    connection.execute(QUERIES["begin_words_next"])
+    told = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE name IN ('words', 'words_next')"))
+    settings = [
+        list(connection.execute(f"SELECT k, v FROM {name}_config ORDER BY k")) for name in ("words", "words_next")
+    ]
+    connection.close()
+    one, other = (" ".join(told[name].split("(", 1)[1].split()) for name in ("words", "words_next"))
+    assert one == other
+    assert settings[0] == settings[1]

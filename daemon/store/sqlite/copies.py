@@ -258,8 +258,8 @@ def _indexes(connection: apsw.Connection, quick: bool) -> Iterator[str]:
         )
         yield from count(
             "vectors without their passage or model",
-            """SELECT count(*) FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = v.passage)
-                 OR NOT EXISTS (SELECT 1 FROM models m WHERE m.id = v.model)""",
+            """SELECT count(*) FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = v.key >> 6)
+                 OR NOT EXISTS (SELECT 1 FROM models m WHERE m.id = v.key & 63)""",
         )
         yield from count(
             "living passages whose words are not in the index",

@@ -21,7 +21,7 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
-from enhanced_memory.daemon.store.sqlite import copies, file, scrubbing, training
+from enhanced_memory.daemon.store.sqlite import comparing, copies, file, scrubbing, training
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.writer import Job, Later, Plain, Writer, settle
 from enhanced_memory.daemon.store.tx import Tx
@@ -42,6 +42,8 @@ class _Reader:
     def __init__(self, engine: "SqliteEngine") -> None:
         self.connection = file.connect(Path(engine.path), readonly=True)
         self.rows = SqliteRows(self.connection, engine.epoch)
+        self.refused = comparing.load(self.connection)
+        self.rows.compares = not self.refused
         self.codec = Codec(engine.dictionaries, engine.dictionary)
 
     def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
@@ -279,6 +281,11 @@ class SqliteEngine:
         """Whether the writer came round to its queue."""
         await self.alone(lambda _: None)
         return True
+
+    @property
+    def comparing(self) -> str:
+        """What keeps the store from comparing vectors itself, or nothing."""
+        return self._own.refused
 
     async def check(self, quick: bool) -> Health:
         """Check file, bodies and indexes on a connection of its own."""

@@ -846,9 +846,6 @@ UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space IN (SELECT v
 UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0
 WHERE m.stream = :entity AND (m.space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND p.ended = 0
 
--- name: purge_vectors
-DELETE FROM vectors WHERE model IN (SELECT id FROM models) AND passage = :id
-
 -- name: purge_merges
 DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity AND (branch = :space OR target = :space OR :everywhere)
 
@@ -1021,24 +1018,58 @@ SELECT key, value FROM meta WHERE key > 'import/' AND key < 'import0' AND key NO
 -- name: transfer_forget
 DELETE FROM meta WHERE key = :key OR (key > :key || '/' AND key < :key || '0')
 
--- Vectors
+-- Vectors: a key is the passage's id * 64 + the model's
 
--- name: model
-SELECT id, name, dimension, embedded FROM models WHERE fingerprint = :fingerprint
+-- name: models
+SELECT id, name, fingerprint, dimension, source, serves, embedded FROM models ORDER BY id
 
 -- name: add_model
-INSERT INTO models (name, fingerprint, dimension) VALUES (:name, :fingerprint, :dimension)
+INSERT INTO models (id, name, fingerprint, dimension, source, serves) VALUES (:id, :name, :fingerprint, :dimension, :source, :serves)
+
+-- name: set_source
+UPDATE models SET source = :source, name = :name WHERE id = :model
+
+-- name: serve_model
+UPDATE models SET serves = (id = :model) WHERE source <> ''
 
 -- name: set_embedded
 UPDATE models SET embedded = :passage WHERE id = :model
 
+-- name: drop_model
+DELETE FROM models WHERE id = :model AND NOT EXISTS (SELECT 1 FROM vectors WHERE key & 63 = :model)
+
+-- name: drop_vectors_between
+DELETE FROM vectors WHERE key BETWEEN :after << 6 AND :upto << 6 AND key & 63 = :model
+
+-- name: last_vector
+SELECT coalesce(max(key) >> 6, 0) FROM vectors
+
 -- name: add_vector
 -- A passage may have been purged while its vector was made.
-INSERT INTO vectors (model, passage, vector) SELECT :model, :passage, :vector WHERE EXISTS (SELECT 1 FROM passages WHERE id = :passage)
-ON CONFLICT (model, passage) DO UPDATE SET vector = excluded.vector
+INSERT INTO vectors (key, vector) SELECT :passage << 6 | :model, :vector WHERE EXISTS (SELECT 1 FROM passages WHERE id = :passage)
+ON CONFLICT (key) DO UPDATE SET vector = excluded.vector
+
+-- name: copy_own_vectors
+INSERT OR IGNORE INTO vectors (key, vector)
+SELECT :to << 6 | (v.key & 63), v.vector FROM vectors v JOIN models m ON m.id = v.key & 63
+WHERE v.key BETWEEN :from << 6 AND :from << 6 | 63 AND m.source = ''
+
+-- name: own_vectors
+SELECT v.key & 63, p.id, v.vector, p.space, p.entity, p.message FROM json_each(:ids) j JOIN passages p ON p.id = j.value
+JOIN vectors v ON v.key BETWEEN p.id << 6 AND p.id << 6 | 63 JOIN models m ON m.id = v.key & 63 WHERE m.source = '' AND p.ended = 0
+
+-- name: message_passages
+SELECT message, id FROM passages WHERE message IN (SELECT value FROM json_each(:ids)) AND message > 0 AND ended = 0
+
+-- name: leads
+SELECT DISTINCT v.key >> 6 FROM json_each(:ids) j JOIN vectors v ON v.key BETWEEN j.value << 6 AND j.value << 6 | 63
+JOIN models m ON m.id = v.key & 63 WHERE m.source <> ''
 
 -- name: passages_after
-SELECT id, space, entity, part, message FROM passages WHERE id > :after ORDER BY id LIMIT :limit
+SELECT id, space, entity, part, message, began FROM passages WHERE id > :after AND ended = 0 ORDER BY id LIMIT :limit
+
+-- name: passages_ended
+SELECT id, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: last_passage
 SELECT coalesce(max(id), 0) FROM passages
@@ -1050,16 +1081,79 @@ SELECT id, crc, body FROM entities WHERE space = :space AND id IN (SELECT value 
 SELECT id, speaker, crc, body FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: vectors_after
-SELECT v.passage, v.vector, p.ended FROM vectors v JOIN passages p ON p.id = v.passage
-WHERE v.model = :model AND v.passage > :after ORDER BY v.passage LIMIT :limit
+SELECT v.key >> 6, v.vector, p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.key >> 6
+WHERE v.key > :after << 6 | 63 AND v.key & 63 = :model AND p.ended = 0 ORDER BY v.key LIMIT :limit
 
 -- name: vectors_of
-SELECT passage, vector FROM vectors WHERE model = :model AND passage IN (SELECT value FROM json_each(:ids))
+SELECT j.value, v.vector FROM json_each(:ids) j JOIN vectors v ON v.key = j.value << 6 | :model
+
+-- The vector that speaks for a passage: its own, or that of the nearest one before it that began with it in the same entity.
+-- name: vectors_for
+SELECT p.id, l.id, v.vector FROM json_each(:ids) j JOIN passages p ON p.id = j.value
+JOIN vectors v ON v.key = (SELECT max(key) FROM vectors WHERE key BETWEEN (p.id - :reach) << 6 AND p.id << 6 | 63 AND key & 63 = :model)
+JOIN passages l ON l.id = v.key >> 6 AND l.space = p.space AND l.entity = p.entity AND l.message = p.message AND l.began = p.began
+
+-- name: lacking
+SELECT (SELECT count(*) FROM passages WHERE message > 0 AND ended = 0 AND id <= :upto),
+       (SELECT count(*) FROM (SELECT DISTINCT entity, space FROM passages WHERE message = 0 AND ended = 0 AND id <= :upto))
+
+-- name: drop_vector
+DELETE FROM vectors WHERE key = :passage << 6 | :model
+
+-- The words index once more, beside the one that serves: word for word as in schema.sql
+-- name: begin_words_next
+CREATE VIRTUAL TABLE words_next USING fts5 (
+    name, body, near, dates, content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2"
+);
+INSERT INTO words_next (words_next, rank) VALUES ('automerge', 0), ('crisismerge', 64);
+
+-- name: has_words_next
+SELECT 1 FROM sqlite_schema WHERE name = 'words_next'
+
+-- name: add_words_next
+INSERT OR REPLACE INTO words_next (rowid, name, body, near, dates) VALUES (:id, :name, :body, :near, :dates)
+
+-- name: drop_words_next
+DELETE FROM words_next WHERE rowid = :id
+
+-- name: swap_words
+DROP TABLE words;
+ALTER TABLE words_next RENAME TO words;
+
+-- name: spoken
+SELECT id, speaker, at, crc, body FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: neighbours
+SELECT m.id,
+       (SELECT max(b.id) FROM messages b WHERE b.stream = m.stream AND b.id < m.id AND b.space = m.space AND b.ended = 0),
+       (SELECT min(a.id) FROM messages a WHERE a.stream = m.stream AND a.id > m.id AND a.space = m.space AND a.ended = 0)
+FROM messages m WHERE m.id IN (SELECT value FROM json_each(:ids))
 
 -- name: passages_of
 SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: vectors_of_entities
-SELECT p.entity, v.vector FROM vectors v JOIN passages p ON p.id = v.passage
-WHERE v.model = :model AND p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space IN (SELECT value FROM json_each(:spaces))
+SELECT p.entity, v.vector FROM passages p JOIN vectors v ON v.key = p.id << 6 | :model
+WHERE p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space IN (SELECT value FROM json_each(:spaces))
 
+-- name: drop_embedded
+DELETE FROM vectors WHERE key BETWEEN :id << 6 AND :id << 6 | 63 AND key & 63 IN (SELECT id FROM models WHERE source <> '')
+
+-- name: see_to_again
+UPDATE models SET embedded = min(embedded, :passage) WHERE source <> ''
+
+-- name: purge_vectors
+DELETE FROM vectors WHERE key BETWEEN :id << 6 AND :id << 6 | 63
+
+-- name: past_vectors
+SELECT p.id, v.vector FROM passages p JOIN vectors v ON v.key = p.id << 6 | :model
+WHERE p.ended > :at AND p.began <= :at AND :messages IN (-1, p.message > 0) AND p.space = :space AND (:stream = 0 OR p.entity = :stream)
+
+-- name: past_nearest
+SELECT p.id, 1.0 - vec_distance_cosine(vec_int8(v.vector), vec_int8(:query)) AS near FROM passages p JOIN vectors v ON v.key = p.id << 6 | :model
+WHERE p.ended > :at AND p.began <= :at AND :messages IN (-1, p.message > 0) AND p.space = :space AND (:stream = 0 OR p.entity = :stream)
+ORDER BY near DESC LIMIT :limit
+
+-- name: nearest_among
+SELECT j.value, 1.0 - vec_distance_cosine(vec_int8(v.vector), vec_int8(:query)) AS near FROM json_each(:ids) j
+JOIN vectors v ON v.key = j.value << 6 | :model ORDER BY near DESC LIMIT :limit

@@ -40,6 +40,9 @@ _OF_SPACES = frozenset(
 )
 """Statements after which a view may be another one."""
 
+_BOTH = frozenset(("add_words", "drop_words"))
+"""What is done to the second words index too, while there is one."""
+
 _SLOT = re.compile(r"/\*(also|key|down)\*/")
 
 
@@ -64,6 +67,7 @@ class SqliteRows:
         self.spaces_changed = False
         self._seen = 0
         self.memo: dict[Any, int] = {}
+        self.compares = False
         self._execute: Any = connection.cursor().execute
         self._many: Any = connection.cursor().executemany
         self._built: dict[tuple[Any, ...], str] = {}
@@ -134,10 +138,17 @@ class SqliteRows:
 
     def settle(self) -> None:
         """Carry out what was put off: table by table, in each table in order."""
+        if not self.put_off:
+            return
         put_off, self.put_off = self.put_off, []
+        # While the index is filled a second time (`store/rederived.py`), what changes in the first changes in both.
+        twice = bool(self._execute(QUERIES["has_words_next"]).fetchall())
         put_off.sort(key=lambda one: _PUT_OFF[one[0]])
         for name, group in groupby(put_off, key=lambda one: one[0]):
-            self._many(QUERIES[name], chain.from_iterable(rows for _, rows in group))
+            rows = list(chain.from_iterable(rows for _, rows in group))
+            self._many(QUERIES[name], rows)
+            if twice and name in _BOTH:
+                self._many(QUERIES[name + "_next"], rows)
 
     def _settle_for(self, text: str) -> None:
         waits = self._waits.get(text)

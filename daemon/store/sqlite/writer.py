@@ -54,7 +54,7 @@ class Job:
     waiter: "Future[Any]"
     result: Any = None
     error: BaseException | None = None
-    touched: tuple[int, str, str, list[int], int, list[int]] | None = None
+    touched: tuple[int, str, str, list[int], int, list[int], list[int]] | None = None
 
 
 @dataclass(slots=True)
@@ -264,7 +264,9 @@ class Writer:
         tx.finish()
         self._unmerged += self.counters.passage - passages
         if tx.started:
-            job.touched = (tx.number, call.ask.op, tx.space_name, tx.touched, self.counters.passage, tx.ended)
+            job.touched = (
+                tx.number, call.ask.op, tx.space_name, tx.touched, self.counters.passage, tx.ended, tx.given,
+            )  # fmt: skip
         return False
 
     def _undo(self, counters: Counters) -> None:

@@ -1,0 +1,70 @@
+"""What a query means, and how near passages are to it. Made for one call, used on a reader's thread."""
+
+from collections.abc import Callable, Collection
+
+from enhanced_memory.daemon.embedding.index import Floats, Index, cosines, quantised
+from enhanced_memory.daemon.store import Tx
+
+__all__ = ["Asked"]
+
+
+class Asked:
+    """A query's vector beside the vectors of one model."""
+
+    def __init__(self, vector: Floats, index: Index, missed: Callable[[], None]) -> None:
+        self._vector = vector
+        self._index = index
+        self._stored = quantised(vector[None, :])[0].tobytes()
+        self._missed = missed
+        self._spoken: dict[int, tuple[int, bytes] | None] = {}
+
+    def nearest(
+        self, tx: Tx, count: int, messages: bool | None = None, stream: int = 0, beside: Collection[int] = ()
+    ) -> list[tuple[int, float]]:
+        """The nearest passages that the caller's view may see, and their cosines, nearest first.
+
+        Of entities or of `messages` alone where that is said, and of one `stream`. In a view of the past, what has ended since is
+        compared too, exactly. Of passages that share a vector the first is told, unless one of them is `beside`: found already.
+        """
+        view = tx.view
+        spaces = frozenset(layer.space for layer in view.layers)
+        found: list[tuple[int, float]] = []
+        for matrix, of_messages in ((self._index.of_entities, False), (self._index.of_messages, True)):
+            if messages in (None, of_messages):
+                passages, known = matrix.nearest(self._vector, count, spaces, stream)
+                if known is None:
+                    found += self._again(tx, passages, count)
+                else:
+                    found += zip(passages, known, strict=True)
+        if not view.now:
+            near = tx.vectors.past_nearest(self._index.model, self._stored, view, messages, stream, count)
+            if near is None:
+                past = tx.vectors.past(self._index.model, view, messages, stream)
+                near = list(zip(past, cosines(self._vector, list(past.values())), strict=True))
+            found += near
+        known_already = {lead for lead, _ in self._spoken_for(tx, beside).values()} if beside else set[int]()
+        best = sorted(found, key=lambda one: -one[1])[:count]
+        return [one for one in best if one[0] not in known_already]
+
+    def cosines(self, tx: Tx, passages: Collection[int]) -> dict[int, float]:
+        """How near given passages are, exactly, each by the vector that speaks for it; one without is left out."""
+        spoken = self._spoken_for(tx, passages)
+        found = cosines(self._vector, [vector for _, vector in spoken.values()])
+        return dict(zip(spoken, found, strict=True))
+
+    def _spoken_for(self, tx: Tx, passages: Collection[int]) -> dict[int, tuple[int, bytes]]:
+        """The vector that speaks for each passage, and the passage that has it; looked up once."""
+        unknown = [passage for passage in passages if passage not in self._spoken]
+        if unknown:
+            self._spoken |= dict.fromkeys(unknown) | tx.vectors.for_each(self._index.model, unknown)
+        return {passage: known for passage in passages if (known := self._spoken[passage]) is not None}
+
+    def _again(self, tx: Tx, passages: list[int], count: int) -> list[tuple[int, float]]:
+        """The nearest of candidates, by the vectors that the store holds."""
+        near = tx.vectors.nearest(self._index.model, self._stored, passages, count)
+        if near is None:
+            stored = tx.vectors.of(self._index.model, passages)
+            near = list(zip(stored, cosines(self._vector, list(stored.values())), strict=True))
+        if len(near) < min(count, len(passages)) // 2:
+            self._missed()
+        return near

@@ -1,0 +1,74 @@
+"""The model that ships, as the daemon's loop asks it: in this process, its batches on a thread of their own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from enhanced_memory.daemon.embedding import STATIC
+
+if TYPE_CHECKING:
+    from enhanced_memory.daemon.embedding.index import Floats
+    from enhanced_memory.daemon.embedding.static import StaticEmbedder
+
+__all__ = ["HereEmbedder"]
+
+
+class HereEmbedder:
+    """`StaticEmbedder` behind the seam that child processes have too."""
+
+    source = STATIC
+    batch = 64
+    """Some two milliseconds: whoever writes does not wait for more."""
+
+    def __init__(self, busy: Callable[[], bool] = bool) -> None:
+        self.name = STATIC
+        self.dimension = 0
+        self.fingerprint = ""
+        self.problem = ""
+        self.hint = ""
+        self._busy = busy
+        self._embedder: StaticEmbedder | None = None
+        self._pool = ThreadPoolExecutor(1, "embedder")
+
+    @property
+    def running(self) -> bool:
+        """Whether the model is loaded."""
+        return self._embedder is not None
+
+    async def ready(self) -> None:
+        """Load the model. `Broken` where its files are gone."""
+        if self._embedder is None:
+            embedder, self.fingerprint = await asyncio.get_running_loop().run_in_executor(self._pool, _loaded)
+            self.name, self.dimension, self._embedder = embedder.name, embedder.dimension, embedder
+
+    async def embed(self, texts: Sequence[str], query: bool = False) -> "Floats":
+        """One row for each text. A query is answered here and now; it takes less than to hand it to a thread."""
+        import numpy as np
+
+        await self.ready()
+        assert self._embedder is not None
+        if query:
+            return self._embedder.embed(texts)
+        found: list[Floats] = []
+        for begin in range(0, len(texts), self.batch):
+            part = texts[begin : begin + self.batch]
+            found.append(await asyncio.get_running_loop().run_in_executor(self._pool, self._embedder.embed, part))
+            if self._busy():
+                await asyncio.sleep(GIVE_WAY_S)
+        return np.concatenate(found) if found else np.zeros((0, self.dimension), np.float32)
+
+    async def stop(self) -> None:
+        """Wait for the batch that is being embedded."""
+        self._pool.shutdown(wait=True)
+
+
+GIVE_WAY_S = 0.004
+"""Between two batches, while somebody writes: Python runs one thread at a time."""
+
+
+def _loaded() -> "tuple[StaticEmbedder, str]":
+    from enhanced_memory.daemon.embedding.static import StaticEmbedder
+
+    embedder = StaticEmbedder()
+    return embedder, embedder.fingerprint

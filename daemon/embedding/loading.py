@@ -1,0 +1,138 @@
+"""Reading vectors into memory: of the model that serves, and of callers' own models once somebody asks by them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from enhanced_memory.client.errors import Error
+from enhanced_memory.client.request import Request
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.embedding import STATIC, Runner
+from enhanced_memory.daemon.embedding.child import ChildEmbedder
+from enhanced_memory.daemon.embedding.here import HereEmbedder
+from enhanced_memory.daemon.store import Engine, Tx
+from enhanced_memory.daemon.store.vectors import Model
+
+if TYPE_CHECKING:
+    from enhanced_memory.daemon.embedding.arms import Arm
+    from enhanced_memory.daemon.embedding.asked import Asked
+    from enhanced_memory.daemon.embedding.index import Index
+
+__all__ = ["Loader", "OwnModels", "beside", "runner_of"]
+
+log = logging.getLogger(__name__)
+
+PAGE = 20_000
+"""Vectors read at a time."""
+
+
+class Loader:
+    """Makes indexes of what the store has."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.call = Call(Peer(), Request())
+        self._arm: Arm | None = None
+
+    async def loaded(self, model: Model) -> "Index":
+        """An index of all that the store has of a model."""
+        index = self.empty(model)
+        await self.load(index)
+        return index
+
+    def empty(self, model: Model) -> "Index":
+        """An index of a model's vectors that holds none yet."""
+        from enhanced_memory.daemon.embedding.index import Index, Matrix
+
+        return Index(model.id, model.dimension, partial(Matrix, arm=self._chosen))
+
+    async def load(self, index: "Index") -> None:
+        """Read into an index what the store has of its model."""
+        after = 0
+        while True:
+            page = await self.engine.read(partial(_page, index.model, after), self.call)
+            await asyncio.get_running_loop().run_in_executor(None, index.add, page)
+            if len(page) < PAGE:
+                return
+            after = page[-1][0]
+
+    def _chosen(self) -> "Arm":
+        """What finds the nearest of many; tried once, when there are many."""
+        from enhanced_memory.daemon.embedding.arms import choose
+
+        if self._arm is None:
+            self._arm, problem = choose()
+            if problem:
+                log.warning("vectors: %s; NumPy finds them", problem)
+        return self._arm
+
+
+class OwnModels:
+    """The vectors that callers brought, by their models; in memory once they are asked for."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._held: dict[int, tuple[Index, asyncio.Task[None]]] = {}
+
+    @property
+    def held(self) -> "list[Index]":
+        """What is in memory."""
+        return [index for index, _ in self._held.values()]
+
+    @property
+    def loading(self) -> "list[asyncio.Task[None]]":
+        """What may still be on its way there."""
+        return [task for _, task in self._held.values()]
+
+    async def ask(self, name: str, vector: Sequence[float]) -> "Asked":
+        """What a caller's vector is near, among those of the same model. `Invalid` where it is none of that model's."""
+        model, stored = await self._loader.engine.read(lambda tx: tx.vectors.checked(name, vector), self._loader.call)
+        return beside(stored, await self._index(model))
+
+    async def follow(self, passages: list[int]) -> None:
+        """Take in what was stored for passages."""
+        rows = await self._loader.engine.read(lambda tx: tx.vectors.given(passages), self._loader.call)
+        for model, (index, _) in self._held.items():
+            index.add([row[1:] for row in rows if row[0] == model])
+
+    async def _index(self, model: Model) -> "Index":
+        held = self._held.get(model.id)
+        if held is None:
+            index = self._loader.empty(model)
+            held = self._held[model.id] = index, asyncio.get_running_loop().create_task(self._loader.load(index))
+        try:
+            await asyncio.shield(held[1])
+        except Error:
+            self._held.pop(model.id, None)
+            raise
+        return held[0]
+
+
+def runner_of(source: str, settings: Settings, busy: Callable[[], bool]) -> Runner:
+    """What runs the model that a setting `embedder` names."""
+    if source == STATIC:
+        return HereEmbedder(busy)
+    return ChildEmbedder(
+        source,
+        threads=settings.embedder_threads,
+        load_s=settings.embedder_load_s,
+        answer_s=settings.embedder_answer_s,
+        idle_s=settings.embedder_idle_s,
+    )
+
+
+def beside(stored: bytes, index: "Index") -> "Asked":
+    """A vector as it is kept, as a query of an index."""
+    import numpy as np
+
+    from enhanced_memory.daemon.embedding.asked import Asked
+
+    given = np.frombuffer(stored, np.int8).astype(np.float32)
+    return Asked((given / np.linalg.norm(given)).astype(np.float32), index, lambda: None)
+
+
+def _page(model: int, after: int, tx: Tx) -> list[tuple[int, bytes, int, int, bool]]:
+    return tx.vectors.page(model, after, PAGE)

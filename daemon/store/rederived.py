@@ -1,0 +1,103 @@
+"""What is derived, made anew: how far that is, and the words index filled a second time beside the one that serves."""
+
+from typing import Any
+
+import msgspec
+
+from enhanced_memory.daemon.store import derived
+from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.streams import Spoken, day, nearby
+from enhanced_memory.daemon.store.words import word_row
+
+__all__ = ["Mark", "Rederived"]
+
+_KEY = "reindex"
+
+
+class Mark(msgspec.Struct):
+    """A reindexing that is under way, as the store keeps it."""
+
+    what: str
+    reset: bool = False
+    """Whether the model's vectors were declared unseen already."""
+    words: int = 0
+    """Every passage up to this one has its words in the second index."""
+    words_done: bool = False
+
+
+class Rederived:
+    """Writes derived things once more."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def note(self, mark: Mark | None) -> None:
+        """Keep how far it is; None once it is done."""
+        self._ground.rows.run("set_meta", key=_KEY, value=msgspec.json.encode(mark))
+
+    def noted(self) -> Mark | None:
+        """What is under way."""
+        row = self._ground.rows.one("get_meta", key=_KEY)
+        return None if row is None else msgspec.json.decode(row[0], type=Mark | None)
+
+    def begin_words(self, mark: Mark) -> None:
+        """Make the second index, unless it is there. From now on it is written along with the first."""
+        if not self._ground.rows.one("has_words_next"):
+            mark.words = 0
+            self._ground.rows.run("begin_words_next")
+            self.note(mark)
+
+    def some_words(self, mark: Mark, count: int) -> bool:
+        """Write the words of the next passages; whether there may be more."""
+        ground = self._ground
+        rows = ground.rows.all("passages_after", after=mark.words, limit=count)
+        if not rows:
+            return False
+        words = [word_row(row[0], *texts) for row, texts in self._texts(rows)]
+        ground.rows.many("add_words_next", words)
+        mark.words = rows[-1][0]
+        self.note(mark)
+        return len(rows) == count
+
+    def end_words(self, mark: Mark) -> None:
+        """Let the second index take the place of the first."""
+        if self._ground.rows.one("has_words_next"):
+            self._ground.rows.run("swap_words")
+        mark.words_done = True
+        self.note(mark)
+
+    def _texts(self, rows: list[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], tuple[str, ...]]]:
+        """Name, body, near and dates of passages, each `(id, space, entity, part, message, began)`."""
+        ground = self._ground
+        found: list[tuple[tuple[Any, ...], tuple[str, ...]]] = []
+        messages = {row[4]: row for row in rows if row[4]}
+        said = self._spoken(messages)
+        beside = self._neighbours(messages)
+        others = self._spoken({one for pair in beside.values() for one in pair if one} - said.keys()) | said
+        for message, row in messages.items():
+            if message in said:
+                one = said[message]
+                before, after = (others.get(number) for number in beside.get(message, (0, 0)))
+                found.append((row, (one.speaker, one.content, nearby(one, before, after), day(one.at))))
+        for space in {row[1] for row in rows if not row[4]}:
+            here = [row for row in rows if row[1] == space and not row[4]]
+            ids = msgspec.json.encode(sorted({row[2] for row in here})).decode()
+            texts = {
+                entity: derived.texts(ground.codec.state(body, checksum))
+                for entity, checksum, body in ground.rows.all("heads", space=space, ids=ids)
+            }
+            found += [(row, texts[row[2]][row[3]]) for row in here if row[3] in texts.get(row[2], {})]
+        return found
+
+    def _spoken(self, ids: Any) -> dict[int, Spoken]:
+        rows = self._ground.rows.all("spoken", ids=msgspec.json.encode(sorted(ids)).decode())
+        codec = self._ground.codec
+        return {
+            number: Spoken(speaker, codec.line(body, checksum).content, at, number)
+            for number, speaker, at, checksum, body in rows
+        }
+
+    def _neighbours(self, ids: Any) -> dict[int, tuple[int, int]]:
+        """The messages just before and after each, 0 where there is none."""
+        rows = self._ground.rows.all("neighbours", ids=msgspec.json.encode(sorted(ids)).decode())
+        return {row[0]: (row[1] or 0, row[2] or 0) for row in rows}
