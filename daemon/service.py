@@ -90,7 +90,7 @@ class Service:
     async def _search(self, call: Call) -> Any:
         """Embed the query first: a transaction may not wait."""
         ask: Any = call.ask
-        call.meaning = await self.embedding.ask(ask.query[:QUERY_CHARS], past=ask.at is not None)
+        call.meaning = await self.embedding.ask(ask.query[:QUERY_CHARS], past=getattr(ask, "at", None) is not None)
         return await self._engine.read(lambda tx: HANDLERS[call.ask.op](tx, call.ask), call)
 
     async def _status(self, call: Call) -> Status:
