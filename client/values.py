@@ -355,7 +355,7 @@ Vectors = dict[
 
 
 class ObservationInput(msgspec.Struct, omit_defaults=True):
-    """An observation with what is known about it; plain text does where nothing is."""
+    """An observation with what is known about it; plain text does where nothing is. It is trusted no more than its `sources`."""
 
     text: str
     confidence: Confidence | None = None
@@ -363,7 +363,6 @@ class ObservationInput(msgspec.Struct, omit_defaults=True):
     valid_to: datetime | None = None
     origin: OriginInput | None = None
     sources: list["Source"] = []
-    """What it is derived from. It is trusted no more than the least trusted of them."""
     vectors: Vectors = {}
 
 
