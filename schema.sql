@@ -77,7 +77,7 @@ CREATE INDEX changes_at ON changes (at);        -- the number at a time
 CREATE TABLE journal (
     number      INTEGER NOT NULL,
     seq         INTEGER NOT NULL,
-    subject     TEXT    NOT NULL,               -- entity, relation, messages, space, merge, conflict, snapshot, change
+    subject     TEXT    NOT NULL,               -- entity, relation, messages, space, conflict, snapshot, change
     id          INTEGER NOT NULL,               -- for messages: the first of them; for a snapshot: the change that it names
     act         TEXT    NOT NULL,               -- create, update, delete, restore, purge, prune, append, undo …
     before      INTEGER NOT NULL DEFAULT 0,     -- version before, 0: none; for a pruning: the oldest that went
@@ -272,8 +272,8 @@ CREATE TABLE conflicts (
     entity      INTEGER NOT NULL,               -- the older one
     other       INTEGER NOT NULL,               -- the newer one
     part        INTEGER NOT NULL DEFAULT 0,     -- the observation of `entity` that it is about; 0: the whole
-    other_part  INTEGER NOT NULL DEFAULT 0,
-    type        TEXT    NOT NULL CHECK (type IN ('duplicate', 'update', 'contradiction')),
+    other_part  INTEGER NOT NULL DEFAULT 0,     -- of a merge: the branch
+    type        TEXT    NOT NULL CHECK (type IN ('duplicate', 'update', 'contradiction', 'merge')),
     confidence  REAL    NOT NULL,
     reason      TEXT    NOT NULL,
     action      TEXT    NOT NULL,               -- what is suggested: merge, update, branch, ignore

@@ -165,39 +165,31 @@ async def test_a_merge_gives_names_in_overlays_of_its_target_their_entity(
 # Purges
 
 
-async def test_a_purge_in_the_parent_leaves_an_overlays_own_copy_and_nothing_else(
+async def test_a_purge_in_the_parent_takes_the_copies_of_overlays_and_branches_too(
     default: Place, project: Place, world: World
 ) -> None:
-    """The copy is the overlay's: it goes with a purge there. Without one, the overlay saw the parent's, which is gone."""
-    for name in ("Ada", "Bob"):
-        await default.create(name, f"secretword {name}")
-    await project.add("Ada", "mine")
-    await project.relate("Ada", "likes", "Bob")
-    await default.do(PurgeEntities(["Ada", "Bob"], confirm=True))
-    assert await default.found("secretword") == []
-    assert await project.listed() == ["Ada"]
-    assert await project.says("Ada") == ["secretword Ada", "mine"]
-    assert [one.space for one in await project.history("Ada")] == ["project"]
-    assert await project.related() == set()
-    await world.sound()
-    await project.do(PurgeEntities(["Ada"], confirm=True))
-    assert await project.listed() == []
-    assert await world.rows("SELECT (SELECT count(*) FROM entities) + (SELECT count(*) FROM passages)") == [(0,)]
-    await world.sound()
-
-
-async def test_a_purge_in_the_parent_takes_the_entity_from_branches_that_did_not_change_it(
-    default: Place, world: World
-) -> None:
     await default.create("Ada", "secretword")
-    branch, other = await world.branch("b"), await world.branch("c")
-    await other.add("Ada", "copied")
+    seeing, changed = await world.branch("b"), await world.branch("c")
+    for place in (project, changed):
+        await place.add("Ada", "mine")
+    await project.create("Bob")
+    await project.relate("Ada", "likes", "Bob")
     await default.do(PurgeEntities(["Ada"], confirm=True))
-    assert await branch.listed() == []
-    assert await branch.found("secretword") == []
-    assert await other.says("Ada") == ["secretword", "copied"]
-    assert (await default.do(MergeBranch("c"))).open == 1
-    assert await default.entity("Ada") is None
+    for place in (default, project, seeing, changed):
+        assert await place.entity("Ada") is None
+        assert await place.found("secretword") == []
+        assert await place.related() == set()
+    assert await world.rows("SELECT count(*) FROM entities WHERE id = 1") == [(0,)]
+    assert (await default.do(MergeBranch("c"))).results == []
+    await world.sound()
+
+
+async def test_a_purge_in_an_overlay_leaves_the_parents(default: Place, project: Place, world: World) -> None:
+    await default.create("Ada", "a")
+    await project.add("Ada", "secretword")
+    await project.do(PurgeEntities(["Ada"], confirm=True))
+    assert await default.says("Ada") == ["a"]
+    assert await project.found("secretword") == []
     await world.sound()
 
 
