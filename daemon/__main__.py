@@ -32,6 +32,9 @@ def main(argv: list[str] | None = None) -> NoReturn:
     serve.add_argument("--socket", help="where to listen; default: the setting, or the socket handed over by systemd")
     serve.add_argument("--on-demand", action="store_true", help="leave after `idle_exit_s` without a connection")
     given = parser.parse_args(argv)
+    # Before numpy is loaded: a product of a matrix and one vector is no work for two threads. On a busy machine the second one
+    # waits for its turn by spinning, seven times the processor time of one alone (2.8 ms against 0.4 for 10,000 vectors).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         settings = Settings.load({"store": given.store, "socket": given.socket})
         _logging(settings)

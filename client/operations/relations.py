@@ -85,6 +85,7 @@ class FindRelated(Question[Neighbourhood]):
     types: list[str] = []
     direction: Direction = "both"
     limit: Limit = 100
+    at: At | None = None
 
 
 class Path(Value, frozen=True):
@@ -110,3 +111,4 @@ class FindPath(Question[Path]):
     max_depth: Annotated[int, Meta(ge=1, le=10)] = 6
     types: list[str] = []
     direction: Direction = "both"
+    at: At | None = None

@@ -143,7 +143,7 @@ class GetContext(Question[Context]):
 
     Each thing is told once, with where it comes from. The parts take the budget in that order, but none of the first three
     and `recent` more than its share (40, 20, all, 30 %) while another still wants it. What is quarantined or expired is left out.
-    Without a query the last message of the stream is what is looked for.
+    Without a query the last message of the stream is what is looked for. `at` as in `search_nodes`.
     """
 
     query: Annotated[str, Meta(max_length=100_000)] = ""
@@ -153,3 +153,4 @@ class GetContext(Question[Context]):
     recent: Annotated[int, Meta(ge=0, le=1000, description="messages of the stream at most")] = 20
     relevant: Annotated[int, Meta(ge=0, le=200, description="found things at most")] = 20
     minimum_trust: Trust | None = None
+    at: At | None = None

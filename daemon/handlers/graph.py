@@ -10,6 +10,7 @@ from enhanced_memory.client.operations.relations import (
     Neighbourhood,
     Path,
 )
+from enhanced_memory.daemon.handlers.moments import look_back
 from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.relations import Edge
@@ -26,6 +27,7 @@ _BACK: dict[Direction, Direction] = {"out": "in", "in": "out", "both": "both"}
 @FindRelated.handler
 def find_related(tx: Tx, ask: FindRelated) -> Neighbourhood:
     """Step by step outwards, each entity once, by its nearest distance."""
+    look_back(tx, ask.at)
     start = tx.entities.get(ask.entity).id
     distance = {start: 0}
     followed: dict[int, Edge] = {}
@@ -64,6 +66,7 @@ def find_related(tx: Tx, ask: FindRelated) -> Neighbourhood:
 @FindPath.handler
 def find_path(tx: Tx, ask: FindPath) -> Path:
     """Step by step from both ends, the smaller side first, until they meet."""
+    look_back(tx, ask.at)
     start, goal = tx.entities.get(ask.from_).id, tx.entities.get(ask.to).id
     # By which relation each was reached from its own end; None at that end itself.
     came: dict[int, Edge | None] = {start: None}

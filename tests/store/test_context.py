@@ -146,3 +146,12 @@ async def test_a_stream_or_entity_that_is_not_there_is_named(default: Place) -> 
     for ask in (GetContext(stream="nowhere"), GetContext(entities=["nobody"])):
         with pytest.raises(NotFound):
             await default.do(ask)
+
+
+async def test_a_context_of_then_knows_nothing_of_later(busy: Place, world: World) -> None:
+    before = await world.last_change()
+    await busy.create("Later", "an engine that came later", always_include=True)
+    await busy.say("talk", "said later about the engine")
+    texts = [item.text for item in (await busy.do(GetContext("engine", stream="talk", at=before))).items]
+    assert "the engine is broken" in texts
+    assert not [text for text in texts if "later" in text]

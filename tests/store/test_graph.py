@@ -92,6 +92,8 @@ async def test_the_past_and_a_branch_have_their_own_graph(chain: Place, world: W
     await chain.relate("a", "knows", "e")
     assert await way(chain, "a", "e") == ["a", "e"]
     assert await way(chain, "a", "e", as_of=before) == ["a", "b", "c", "d", "e"]
+    assert await way(chain, "a", "e", at=before) == ["a", "b", "c", "d", "e"]
+    assert await around(chain, depth=2, at=before) == {"b": 1, "f": 1, "c": 2}
     assert await around(chain, depth=2, as_of=before) == {"b": 1, "f": 1, "c": 2}
     assert await way(branch, "a", "e") == ["a", "b", "c", "d", "e"]
     await branch.do(DeleteRelations([RelationInput("c", "d", "owns")]))
