@@ -251,7 +251,9 @@ def compare(a: Statement, b: Statement, meaning: Meaning = LEXICAL) -> Verdict |
     if not a.words or not b.words:
         return None
     found = _align(a, b, meaning)
-    if b.changed and not a.changed:
+    # Of two sentences that say all the same, one may only seem to tell of a change: `release` is a verb without its article.
+    differs = bool(found.left or found.right or found.opposed) or a.denied != b.denied
+    if differs and b.changed and not a.changed:
         return _updated(a, b, found, meaning)
     verdict = _excluded(a, b, found, meaning)
     if verdict is not None:

@@ -284,6 +284,7 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
         request_tool(relations.FindPath, "Find path", "Path: the shortest way between two entities over relations."),
     ),
     "versions": (
+        *CONFLICTS,
         request_tool(
             versions.MemoryCommit,
             "Memory commit",

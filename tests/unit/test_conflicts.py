@@ -80,6 +80,7 @@ def test_a_document_is_compared_by_its_beginning_and_known_again_whole() -> None
 @pytest.mark.parametrize(
     ("older", "newer"),
     [
+        ("The release needs the approval of the owner", "Release needs approval of owner"),
         ("Has a peanut allergy", "Is allergic to peanuts"),
         ("The deadline is 15 May", "Deadline: 15 May"),
         ("Has two kids", "Has 2 children"),
