@@ -62,7 +62,7 @@ async def test_what_was_stored_is_found_after_the_daemon_was_stopped(
 async def test_the_process_serves_both_protocol_eras(environment: Environment, command: list[str], mode: Any) -> None:
     space = environment | {"ENHANCED_MEMORY_SPACE": f"era-{mode}"}
     async with Client(StdioTransport(command[0], command[1:], env=space), mode=mode) as client:
-        assert len(await client.list_tools()) == 13
+        assert len(await client.list_tools()) == len(CORE.tools)
         await client.call_tool("create_entities", {"entities": [ENTITY]})
         found = (await client.call_tool("search_nodes", {"query": "lighthouse"})).structured_content
     assert found is not None
