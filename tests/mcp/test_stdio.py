@@ -15,6 +15,7 @@ from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp.types import CallToolResult
 
 from enhanced_memory.client import Memory, Settings
+from enhanced_memory.mcp_server.profiles import CORE
 
 Environment = dict[str, str]
 
@@ -44,7 +45,7 @@ async def test_what_was_stored_is_found_after_the_daemon_was_stopped(
         hello = await session.initialize()
         assert hello.server_info.name == "enhanced-memory"
         assert hello.instructions is not None
-        assert len((await session.list_tools()).tools) == 13
+        assert len((await session.list_tools()).tools) == len(CORE.tools)
         made = data(await session.call_tool("create_entities", {"entities": [ENTITY]}))
         assert made["entities"][0]["name"] == "Keeper"
         before = data(await session.call_tool("search_nodes", {"query": "lighthouse"}))
@@ -61,7 +62,7 @@ async def test_what_was_stored_is_found_after_the_daemon_was_stopped(
 async def test_the_process_serves_both_protocol_eras(environment: Environment, command: list[str], mode: Any) -> None:
     space = environment | {"ENHANCED_MEMORY_SPACE": f"era-{mode}"}
     async with Client(StdioTransport(command[0], command[1:], env=space), mode=mode) as client:
-        assert len(await client.list_tools()) == 13
+        assert len(await client.list_tools()) == len(CORE.tools)
         await client.call_tool("create_entities", {"entities": [ENTITY]})
         found = (await client.call_tool("search_nodes", {"query": "lighthouse"})).structured_content
     assert found is not None
@@ -76,7 +77,7 @@ async def test_without_a_daemon_the_server_starts_and_a_call_says_what_to_do_unt
     launched = StdioServerParameters(command=command[0], args=command[1:], env=alone)
     async with stdio_client(launched) as (read, write), ClientSession(read, write) as session:
         await session.initialize()
-        assert len((await session.list_tools()).tools) == 13
+        assert len((await session.list_tools()).tools) == len(CORE.tools)
         refused = await session.call_tool("read_graph")
         assert isinstance(refused, CallToolResult)
         assert refused.is_error
