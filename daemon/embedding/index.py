@@ -342,6 +342,10 @@ def _weighed(query: Floats, signs: Bits, large: Bits, count: int) -> npt.NDArray
     def along(bits: "npt.NDArray[np.uint8]") -> Floats:
         return np.unpackbits(bits, axis=1).astype(np.float32) @ padded
 
+    if len(signs) > BY_SIGNS >= count:
+        # Signs alone tell well enough which of many are worth more than a glance.
+        kept = np.argpartition(-along(positive), BY_SIGNS - 1)[:BY_SIGNS]
+        return kept[_weighed(query, signs[kept], large[kept], count)]
     scores = SMALL_WORTH * (2 * along(positive) - padded.sum())
     scores += (LARGE_WORTH - SMALL_WORTH) * (2 * along(positive & big) - along(big))
     many = np.bitwise_count(large).sum(axis=1)
