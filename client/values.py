@@ -15,16 +15,12 @@ __all__ = [
     "Action",
     "At",
     "BackupMade",
-    "ConflictFound",
-    "ConflictStatus",
-    "ConflictType",
     "Entity",
     "EntityInput",
     "Filter",
     "Graph",
     "Hit",
     "Limit",
-    "MemoryConflict",
     "Message",
     "MessageHit",
     "MessageInput",
@@ -36,7 +32,6 @@ __all__ = [
     "Ref",
     "Relation",
     "RelationInput",
-    "Resolution",
     "Scalar",
     "Source",
     "Space",
@@ -253,54 +248,6 @@ class MessageHit(Value, frozen=True):
     snippet: str = ""
     explained: dict[str, float] = {}
     """Where asked for: the score of each arm for it (`words` is BM25, `meaning` a cosine), and what each prior adds."""
-
-
-ConflictType = Literal["duplicate", "update", "contradiction", "merge"]
-"""`merge`: a branch and the space that it was merged into changed one entity, each otherwise; `merge_branch` with a strategy settles it."""
-Resolution = Literal["merge", "update", "branch", "ignore"]
-ConflictStatus = Literal["pending", "merged", "updated", "branched", "ignored"]
-
-
-class ConflictFound(Value, frozen=True):
-    """What given data conflicts with. Nothing of it is recorded."""
-
-    entity: str
-    """The name that the data has."""
-    existing_entity: str
-    existing_id: int
-    conflict_type: ConflictType
-    confidence: float
-    """0 to 1. Of shared observations: their share."""
-    reason: str
-    suggested_action: Resolution
-    existing_says: str | None = None
-    """The observation that it is about; none where it is about the whole."""
-    new_says: str | None = None
-
-
-class MemoryConflict(Value, frozen=True):
-    """Two entities that duplicate, update or contradict each other; or one entity, where two of its observations do."""
-
-    id: int
-    type: ConflictType
-    entity_id: int
-    """The older one."""
-    entity: str
-    conflicting_entity_id: int
-    conflicting_entity: str
-    confidence: float
-    reason: str
-    suggested_action: Resolution
-    status: ConflictStatus = "pending"
-    entity_says: str | None = None
-    """What it says by now; none where the conflict is about the whole, or where the observation is gone."""
-    conflicting_says: str | None = None
-    detected_at: datetime | None = None
-    resolved_at: datetime | None = None
-    notes: str = ""
-    gone: list[int] = []
-    """Which of the two are deleted by now."""
-    space: str = "default"
 
 
 class Space(Value, frozen=True):

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 
+from enhanced_memory.client.conflict_values import ConflictFound
 from enhanced_memory.client.request import Request
-from enhanced_memory.client.values import ConflictFound, Origin, Trust
+from enhanced_memory.client.values import Origin, Trust
 
 __all__ = ["Call", "Meant", "Peer"]
 

@@ -9,11 +9,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from enhanced_memory.client.conflict_values import ConflictFound
 from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, Detected, Scan, ScanConflicts
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.client.values import ConflictFound, EntityInput, Ref
+from enhanced_memory.client.values import EntityInput, Ref
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.conflicts.candidates import candidates, probes
 from enhanced_memory.daemon.conflicts.comparing import LEXICAL, Meaning

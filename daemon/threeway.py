@@ -12,7 +12,20 @@ import msgspec
 
 from enhanced_memory.daemon.store.bodies import Noted, State
 
-__all__ = ["ABSENT", "Clash", "Settled", "Strategy", "Union", "alike", "plain", "same", "settle", "united"]
+__all__ = [
+    "ABSENT",
+    "Clash",
+    "Settled",
+    "Strategy",
+    "Union",
+    "alike",
+    "joined",
+    "plain",
+    "said_of",
+    "same",
+    "settle",
+    "united",
+]
 
 Strategy = Literal["report", "ours", "theirs", "union"]
 Settled = Literal["", "ours", "theirs", "union"]
@@ -247,3 +260,13 @@ def plain(one: State) -> dict[str, Any]:
     if one.tags:
         told["tags"] = one.tags
     return told
+
+
+def joined(ours: object, theirs: object) -> object:
+    """What is left where one side removed a relation; nothing where both gave it other values."""
+    return theirs if ours is ABSENT else ours if theirs is ABSENT else ABSENT
+
+
+def said_of(mine: object, other: object) -> str:
+    """How two sides of a relation differ, in words."""
+    return "removed on one side, changed on the other" if None in (mine, other) else "both changed it, each otherwise"

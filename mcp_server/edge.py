@@ -1,7 +1,6 @@
 """All that touches the inside of FastMCP and of the MCP SDK. Whatever a new release of theirs may break is here.
 
-A declared tool becomes a FastMCP tool whose arguments FastMCP does not judge and whose answer it does not reshape; and
-one FastMCP server serves many connections that it did not open.
+One FastMCP server serves many connections that it did not open.
 """
 
 import asyncio
@@ -14,11 +13,7 @@ from uuid import uuid4
 
 import mcp.types as t
 from fastmcp import FastMCP
-from fastmcp.exceptions import ToolError
 from fastmcp.server.context import set_transport
-from fastmcp.server.dependencies import get_context
-from fastmcp.tools import Tool as FastMCPTool
-from fastmcp.tools import ToolResult
 from mcp.server.runner import serve_dual_era_loop
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 from mcp.shared.exceptions import MCPError
@@ -26,75 +21,16 @@ from mcp.shared.message import SessionMessage
 from mcp_types.version import LATEST_MODERN_VERSION as MODERN
 from pydantic import ValidationError
 
-from enhanced_memory.client.aio import AsyncMemory
 from enhanced_memory.mcp_server.arrival import Arrivals, launched
 from enhanced_memory.mcp_server.channel import Channel
-from enhanced_memory.mcp_server.direct import Direct, Plain, answered
+from enhanced_memory.mcp_server.direct import Direct, Plain
 from enhanced_memory.mcp_server.hello import SPACE
 from enhanced_memory.mcp_server.owed import Owed, id_of
 from enhanced_memory.mcp_server.profiles import Profile
-from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.session import SESSION, Session, current, request_key
 from enhanced_memory.mcp_server.subscriptions import Feeds
-from enhanced_memory.mcp_server.tools.declaration import Call, Tool
 
-__all__ = ["MODERN", "MemoryOf", "Outcome", "Served", "exposed"]
-
-MemoryOf = Callable[[], AsyncMemory]
-"""Whose memory a call is for: asked at each call, so that a host may answer by connection."""
-
-
-def exposed(tool: Tool, memory_of: MemoryOf, *, exact: bool = False, sandbox: Sandbox | None = None) -> FastMCPTool:
-    """`tool` as FastMCP serves it."""
-    return _Exposed(
-        name=tool.name,
-        title=tool.title,
-        description=tool.description,
-        parameters=tool.parameters(exact=exact),
-        output_schema=tool.output() if exact else None,
-        annotations=t.ToolAnnotations(
-            read_only_hint=tool.reads,
-            destructive_hint=tool.destroys,
-            idempotent_hint=tool.repeatable,
-            open_world_hint=False,
-        ),
-        declared=tool,
-        memory_of=memory_of,
-        sandbox=sandbox,
-        exact=exact,
-    )
-
-
-class _Exposed(FastMCPTool):
-    # FastMCP's tools are pydantic models; these four are no part of what it shows.
-    declared: Any
-    memory_of: Any
-    sandbox: Any
-    exact: bool = False
-
-    def to_mcp_tool(self, **overrides: Any) -> t.Tool:
-        shown = super().to_mcp_tool(**overrides)
-        shown.meta = None  # else each tool carries FastMCP's own tags
-        return shown
-
-    async def run(self, arguments: dict[str, Any]) -> ToolResult:
-        """The declared tool's answer; every error is a result that says what to do, none reaches the protocol."""
-        text, structured = await answered(
-            self.declared,
-            lambda: Call(
-                self.memory_of(), self.declared.name, key=request_key.get(), progress=_progress, sandbox=self.sandbox
-            ),
-            arguments,
-            exact=self.exact,
-        )
-        if structured is None:
-            raise ToolError(text)
-        return ToolResult(content=[t.TextContent(type="text", text=text)], structured_content=structured)
-
-
-async def _progress(done: int, total: int, says: str) -> None:
-    """Tell whoever asked how far the call is, if they want to know."""
-    await get_context().report_progress(done, total, says)
+__all__ = ["MODERN", "Outcome", "Served"]
 
 
 class Outcome(Enum):

@@ -19,7 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from enhanced_memory.client.aio import AsyncMemory
 from enhanced_memory.client.errors import Error
-from enhanced_memory.mcp_server.edge import MemoryOf
+from enhanced_memory.mcp_server.exposing import MemoryOf
 from enhanced_memory.mcp_server.tools.declaration import Choice, Tool
 
 __all__ = ["Asking", "can_ask", "chosen", "decision"]

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastmcp import FastMCP
 from pydantic import Field
 
-from enhanced_memory.mcp_server.edge import MemoryOf
+from enhanced_memory.mcp_server.exposing import MemoryOf
 from enhanced_memory.mcp_server.fencing import fenced, visible
 from enhanced_memory.mcp_server.tools.declaration import Call
 from enhanced_memory.mcp_server.tools.paging import searched

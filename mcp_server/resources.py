@@ -14,7 +14,7 @@ from enhanced_memory.client.operations.entities import ListEntities
 from enhanced_memory.client.operations.search import SearchNodes
 from enhanced_memory.client.operations.service import GetMemoryStatus
 from enhanced_memory.client.operations.streams import RecentMessages
-from enhanced_memory.mcp_server.edge import MemoryOf
+from enhanced_memory.mcp_server.exposing import MemoryOf
 from enhanced_memory.mcp_server.fencing import json_text
 from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.tools import contract, exact, reading, shapes

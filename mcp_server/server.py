@@ -14,8 +14,8 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from enhanced_memory.client.errors import Error
 from enhanced_memory.mcp_server.arrival import Arrivals, launched
-from enhanced_memory.mcp_server.edge import MemoryOf, exposed
 from enhanced_memory.mcp_server.elicitation import Asking
+from enhanced_memory.mcp_server.exposing import MemoryOf, exposed
 from enhanced_memory.mcp_server.profiles import CORE, Profile
 from enhanced_memory.mcp_server.prompts import add_prompts
 from enhanced_memory.mcp_server.resources import INTERNAL, add_graph, add_resources

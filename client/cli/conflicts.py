@@ -7,8 +7,8 @@ from enhanced_memory.client.cli.declare import BY_NAME, Answer, Call, argument, 
 from enhanced_memory.client.cli.exits import OK, PROBLEM, Usage
 from enhanced_memory.client.cli.output import Paper, moment
 from enhanced_memory.client.cli.progress import progress
+from enhanced_memory.client.conflict_values import MemoryConflict
 from enhanced_memory.client.operations.conflicts import ConflictPage, Detected, Resolved, Scan
-from enhanced_memory.client.values import MemoryConflict
 
 DOES = ("list", "detect", "resolve")
 RESOLUTIONS = ("merge", "update", "branch", "ignore")

@@ -4,20 +4,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from enhanced_memory.client.request import Change, Question
-from enhanced_memory.client.values import (
-    Confidence,
+from enhanced_memory.client.conflict_values import (
     ConflictFound,
     ConflictStatus,
     ConflictType,
-    EntityInput,
-    Limit,
     MemoryConflict,
-    Outcome,
-    Ref,
     Resolution,
-    Value,
 )
+from enhanced_memory.client.request import Change, Question
+from enhanced_memory.client.values import Confidence, EntityInput, Limit, Outcome, Ref, Value
 
 Threshold = Annotated[
     float, Meta(ge=0, le=1, description="share of observations above which two entities are duplicates")

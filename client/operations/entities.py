@@ -6,11 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from enhanced_memory.client.conflict_values import ConflictFound
 from enhanced_memory.client.request import Change, Question
 from enhanced_memory.client.values import (
     At,
     Confidence,
-    ConflictFound,
     Entity,
     EntityInput,
     Filter,

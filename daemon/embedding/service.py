@@ -17,6 +17,7 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.embedding import STATIC, Runner
 from enhanced_memory.daemon.embedding.backlog import Backlog
+from enhanced_memory.daemon.embedding.beside import Beside
 from enhanced_memory.daemon.embedding.here import HereEmbedder
 from enhanced_memory.daemon.embedding.loading import Loader, OwnModels, beside, runner_of
 from enhanced_memory.daemon.embedding.reindex import Job
@@ -32,12 +33,6 @@ __all__ = ["Embedding"]
 log = logging.getLogger(__name__)
 
 NONE = "none"
-WAIT_S = 1.5
-"""How long a query waits for what it means before words answer alone: a model that is loaded takes milliseconds."""
-
-WAITERS = 8
-"""Queries that may wait for a model at a time."""
-
 AGAIN_S = 30.0
 """After a fault that is not the model's own, such as a full disk."""
 
@@ -65,9 +60,8 @@ class Embedding:
         self.mismatch = ""
         self._usable = False
         """Whether the runner's vectors may stand beside those that are stored."""
-        self._waiters = 0
         self._task: asyncio.Task[None] | None = None
-        self._beside: set[asyncio.Task[Any]] = set()
+        self._beside = Beside()
 
     # Beginning and end
 
@@ -80,7 +74,7 @@ class Embedding:
 
     async def stop(self) -> None:
         """Stop; what is left waits for the next start."""
-        for task in [self._task, *self._beside, *self.own.loading]:
+        for task in [self._task, *self._beside.tasks, *self.own.loading]:
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Error):
@@ -104,7 +98,7 @@ class Embedding:
         if isinstance(runner, HereEmbedder) and runner.running:
             vector = await runner.embed([query], query=True)
         else:
-            told = await self._patiently(self._vectors(runner, model, [query]))
+            told = await self._beside.soon(self._vectors(runner, model, [query]), self._well)
             if told is None:
                 return None, self._alone()
             vector = told
@@ -119,7 +113,7 @@ class Embedding:
         runner, index, model = self.runner, self.index, self.model
         if runner is None or index is None or model is None or not self._usable or not len(index) or not texts:
             return [None] * len(texts)
-        vectors = await self._patiently(self._vectors(runner, model, list(texts)))
+        vectors = await self._beside.soon(self._vectors(runner, model, list(texts)), self._well)
         if vectors is None:
             return [None] * len(texts)
         from enhanced_memory.daemon.embedding.asked import Asked
@@ -151,24 +145,8 @@ class Embedding:
             raise Unavailable(self.problem, self.hint)
         return await runner.embed(texts, query=True)
 
-    async def _patiently(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """What `work` gives, or None where it fails or takes longer than a query waits. It goes on by itself then."""
-        if self._waiters >= WAITERS:
-            work.close()
-            return None
-        self._waiters += 1
-        task = asyncio.get_running_loop().create_task(work)
-        self._beside.add(task)
-
-        def done(ended: "asyncio.Task[Any]") -> None:
-            self._waiters -= 1
-            self._beside.discard(ended)
-            if not ended.cancelled() and ended.exception() is None:
-                self.problem = self.hint = ""
-
-        task.add_done_callback(done)
-        await asyncio.wait({task}, timeout=WAIT_S)
-        return None if not task.done() or task.exception() is not None else task.result()
+    def _well(self) -> None:
+        self.problem = self.hint = ""
 
     def _alone(self) -> str:
         """Why words answer alone."""
@@ -200,15 +178,7 @@ class Embedding:
 
     def aside(self, work: Coroutine[Any, Any, Any]) -> None:
         """Let `work` go on beside everything else; it ends with the service."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._beside.add(task)
-
-        def done(ended: "asyncio.Task[Any]") -> None:
-            self._beside.discard(ended)
-            if not ended.cancelled() and (failed := ended.exception()) is not None:
-                log.warning("meaning: %s", failed)
-
-        task.add_done_callback(done)
+        self._beside.begin(work)
 
     # Keeping up
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from enhanced_memory.client.conflict_values import ConflictStatus, MemoryConflict, Resolution
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 from enhanced_memory.client.operations.conflicts import ConflictPage, ListConflicts, ResolveConflict, Resolved
-from enhanced_memory.client.values import ConflictStatus, MemoryConflict, Outcome, Resolution
+from enhanced_memory.client.values import Outcome
 from enhanced_memory.daemon.handlers.editing import copy, outcome, put, set_attribute
 from enhanced_memory.daemon.handlers.filters import as_json
 from enhanced_memory.daemon.store import Tx

@@ -5,8 +5,6 @@ by their ends and type, messages by what they say. What exists is added to; what
 said before, is left out and counted. Who said an observation, and when, is kept; it is trusted as what is imported is.
 """
 
-import hashlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, cast
@@ -14,8 +12,9 @@ from typing import Any, cast
 import msgspec
 
 from enhanced_memory.client.errors import Conflict, Invalid, Refused
-from enhanced_memory.client.values import MessageInput, Origin, Outcome
+from enhanced_memory.client.values import Origin, Outcome
 from enhanced_memory.daemon.handlers.editing import checked_tags, copy, put
+from enhanced_memory.daemon.handlers.merged_lines import append_missing
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import Noted, State
 from enhanced_memory.daemon.store.imports import ImportJob, Report
@@ -35,7 +34,6 @@ from enhanced_memory.daemon.store.records import (
 )
 from enhanced_memory.daemon.store.relations import End
 from enhanced_memory.daemon.text import check_data, check_name, check_text
-from enhanced_memory.daemon.times import moment
 
 __all__ = ["Merging"]
 
@@ -348,68 +346,9 @@ class Merging:
                 self._report.count("messages_of_deleted_left_out", len(here))
             else:
                 with self._tx.inside(known[0]):
-                    self._append(target, here)
-
-    def _append(self, stream: int, run: Run) -> None:
-        """Append the messages that the stream does not have yet. Equal ones of one import are as many as they were."""
-        tx, job = self._tx, self._job
-        fresh: list[MessageRecord] = []
-        for place, one in run:
-            try:
-                self._check_message(one)
-            except Refused as problem:
-                self._report.problem(place, problem.message)
-                continue
-            if one.ended:
-                self._report.count("ended_messages_left_out")
-            elif job.get("message", one.id) is not None:
-                self._report.count("unchanged")
-            else:
-                fresh.append(one)
-        times = msgspec.json.encode(sorted({one.at for one in fresh})).decode()
-        had: Counter[tuple[str, str, int, bytes]] = Counter()
-        rows = (
-            tx.rows.all("transfer_messages_at", stream=stream, space=tx.space, before=job.start, times=times)
-            if fresh
-            else []
-        )
-        for role, kind, at, checksum, body in rows:
-            had[role, kind, at, _digest(tx.codec.line(body, checksum).content)] += 1
-        appended: list[tuple[int, MessageInput]] = []
-        for one in fresh:
-            key = (one.role, one.kind, one.at, _digest(one.content))
-            if had[key]:
-                had[key] -= 1
-                job.put("message", one.id, 0)
-                self._report.count("unchanged")
-            else:
-                appended.append((one.id, MessageInput(
-                    one.content, one.role, one.kind, one.speaker, moment(one.at), one.tick, one.importance, one.tokens, one.provider, one.metadata
-                )))  # fmt: skip
-        if appended:
-            for (number, _), here in zip(
-                appended, tx.streams.append(stream, [given for _, given in appended]), strict=True
-            ):
-                job.put("message", number, here)
-        self._report.count("messages", len(appended))
-
-    def _check_message(self, one: MessageRecord) -> None:
-        settings = self._tx.settings
-        check_text(one.content, "The message", settings.max_text_chars)
-        for text, what in (
-            (one.role, "The role"),
-            (one.kind, "The kind"),
-            (one.speaker, "The speaker"),
-            (one.provider, "The provider"),
-        ):
-            check_text(text, what, settings.max_name_chars)
-        check_data(one.metadata, "The message's metadata", settings.max_text_chars)
+                    append_missing(self._tx, self._job, self._report, target, here)
 
 
 def _alone(one: EntityRecord) -> bool:
     """Whether the entity's name is its own matter: others may have it too."""
     return one.scope == f"#{one.id}"
-
-
-def _digest(content: str) -> bytes:
-    return hashlib.sha256(content.encode()).digest()

@@ -1,23 +1,36 @@
 """A branch merged into the space it was begun from: three-way, entity by entity, then relations, then messages.
 
-Whatever is in conflict stays as it is in the space and keeps its base, so that the next merge asks about it again; all else is
-noted as taken in up to this change.
+Whatever is in conflict stays as it is and keeps its base, so that the next merge asks about it again.
 """
 
 from enhanced_memory.client.operations.branches import MergeBranch, MergeConflict, Merged
 from enhanced_memory.client.values import MessageInput, Outcome
 from enhanced_memory.daemon.handlers.comparing import Bound, Key, edges_in, key_of, shown_part, told_name
 from enhanced_memory.daemon.handlers.editing import copy, outcome
+from enhanced_memory.daemon.handlers.left_open import still_open
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
 from enhanced_memory.daemon.store.branches import Line, Noted
-from enhanced_memory.daemon.store.conflicts import Proposal
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.relations import Edge, End
 from enhanced_memory.daemon.store.views import NOW, View
-from enhanced_memory.daemon.threeway import ABSENT, Clash, Settled, Strategy, alike, plain, settle, united
+from enhanced_memory.daemon.threeway import (
+    ABSENT,
+    Clash,
+    Settled,
+    Strategy,
+    alike,
+    joined,
+    plain,
+    said_of,
+    settle,
+    united,
+)
 
 ALL = Noted("all", 0, "")
+COUNTED = (
+    "created", "updated", "deleted", "restored", "relations_added", "relations_removed", "relations_waiting", "messages"
+)  # fmt: skip
 
 
 @MergeBranch.handler
@@ -55,21 +68,7 @@ class _Merge:
         """What stays in conflict, by the entity here."""
         self._renames: list[tuple[int, Stored, State, int]] = []
         self.results: list[Outcome] = []
-        self.counts = dict.fromkeys(
-            (
-                "created",
-                "updated",
-                "deleted",
-                "restored",
-                "relations_added",
-                "relations_removed",
-                "relations_waiting",
-                "messages",
-            ),
-            0,
-        )
-
-    # Entities
+        self.counts = dict.fromkeys(COUNTED, 0)
 
     def entities(self) -> None:
         """Deletions first, for they free names; then changes, then what is new here."""
@@ -156,7 +155,7 @@ class _Merge:
 
     def _clash(self, entity: int, ours: Stored, clash: Clash, number: int) -> None:
         base, mine, other = (shown_part(clash.part, side) for side in (clash.base, clash.ours, clash.theirs))
-        says = _says(mine, other)
+        says = said_of(mine, other)
         part = told_name(clash.part)
         conflict = MergeConflict(entity, ours.state.name, part, says, base, mine, other, clash.settled)
         self._conflict(conflict, clash.part, number, ours)
@@ -269,8 +268,6 @@ class _Merge:
         if ours is not None:
             self._open.setdefault(ours.id, []).append(conflict.part)
 
-    # Relations
-
     def relations(self) -> None:
         """What the branch made or removed, by ends and type; ends that are not taken in hold their relations back."""
         tx, line = self._tx, self._line
@@ -309,7 +306,7 @@ class _Merge:
             ABSENT if edge is None else {"strength": edge.strength, "metadata": edge.metadata}
             for edge in (base, ours, theirs)
         )
-        value = settle(clashes, "relation", before, mine, other, self._strategy, _joined(mine, other))
+        value = settle(clashes, "relation", before, mine, other, self._strategy, joined(mine, other))
         if value is mine and not clashes:
             return
         if held or (value is not ABSENT and not self._ends_there(key)):
@@ -342,16 +339,12 @@ class _Merge:
         ]
         edge = {"from": names[0], "to": names[1], "type": key[2]}
         base, mine, other = (None if side is ABSENT else edge | side for side in (clash.base, clash.ours, clash.theirs))
-        says = _says(mine, other)
-        left = Noted("relation", number, "")
-        conflict = MergeConflict(key[0].id, names[0], "relation", says, base, mine, other, clash.settled)
-        self._conflicts.append(conflict)
+        says = said_of(mine, other)
+        self._conflicts.append(MergeConflict(key[0].id, names[0], "relation", says, base, mine, other, clash.settled))
         if not clash.settled:
-            self._after[left] = at
+            self._after[Noted("relation", number, "")] = at
             if key[0].id:
                 self._open.setdefault(key[0].id, []).append(f"relation {key[2]}")
-
-    # Messages
 
     def messages(self) -> None:
         """Append what the branch said, stream by stream, in its order."""
@@ -361,9 +354,8 @@ class _Merge:
         streams: dict[int, list[int]] = {}
         for row in rows:
             streams.setdefault(row[2], []).append(row[0])
-        waited = {
-            one.id: base for one, base in self._before.items() if one.subject == "entity" and one.part == "messages"
-        }
+        before = self._before.items()
+        waited = {one.id: base for one, base in before if one.subject == "entity" and one.part == "messages"}
         for stream, at in waited.items():
             streams[stream] = [row[0] for row in tx.branches.message_rows(line.own, at, stream)]
         for stream, ids in streams.items():
@@ -385,8 +377,6 @@ class _Merge:
             ])  # fmt: skip
             self.counts["messages"] += len(ids)
 
-    # The end
-
     def note(self) -> None:
         """Note how far the branch is taken in, and what is not."""
         if self._news:
@@ -395,21 +385,7 @@ class _Merge:
             self._after[ALL] = self._at
         if self._tx.branches.keep(self._line, self._before, self._after):
             self._tx.note("space", self._line.branch, "merge", before=self._at, after=self._after.get(ALL, 0))
-        self._record()
-
-    def _record(self) -> None:
-        """Record what is in conflict, entity by entity, and settle what is so no more."""
-        tx, branch = self._tx, self._line.branch
-        asked = {self._same.get(one.id, one.id) for one in self._before if one.subject == "entity"} | self._open.keys()
-        kept = [one for one in tx.conflicts.among(asked) if one.type == "merge" and one.other_part == branch]
-        pending = {one.entity: one for one in kept if one.status == "pending" and one.space == tx.space}
-        for entity, parts in self._open.items():
-            if entity not in pending:
-                reason = f"{', '.join(sorted(parts))} changed in branch {self._line.name!r} and here, each otherwise"
-                tx.conflicts.record(Proposal(entity, entity, 0, branch, "merge", 1.0, reason, "merge"))
-        for entity, one in pending.items():
-            if entity not in self._open:
-                tx.conflicts.settle(one, "merged", f"settled by a merge ({self._strategy})")
+        still_open(self._tx, self._line, self._strategy, self._before, self._same, self._open)
 
     def told(self, ask: MergeBranch) -> Merged:
         """The answer."""
@@ -419,12 +395,3 @@ class _Merge:
             self._line.name, self._line.into, ask.dry_run, self.results[: ask.limit], conflicts=ordered[: ask.limit],
             open=still, settled=len(ordered) - still, **self.counts,
         )  # fmt: skip
-
-
-def _joined(ours: object, theirs: object) -> object:
-    """What is left where one side removed a relation; nothing where both gave it other values."""
-    return theirs if ours is ABSENT else ours if theirs is ABSENT else ABSENT
-
-
-def _says(mine: object, other: object) -> str:
-    return "removed on one side, changed on the other" if None in (mine, other) else "both changed it, each otherwise"

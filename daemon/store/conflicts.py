@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from enhanced_memory.client.conflict_values import ConflictStatus, ConflictType, Resolution
 from enhanced_memory.client.errors import NotFound
-from enhanced_memory.client.values import ConflictStatus, ConflictType, Resolution
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.views import NOW
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from enhanced_memory.client import AsyncMemory, Memory
+from enhanced_memory.client.conflict_values import ConflictFound
 from enhanced_memory.client.errors import Invalid, NotFound, TooLarge
 from enhanced_memory.client.operations.conflicts import Scan
 from enhanced_memory.client.operations.entities import ObservationsInput
 from enhanced_memory.client.settings import PREFIX
-from enhanced_memory.client.values import ConflictFound, EntityInput
+from enhanced_memory.client.values import EntityInput
 
 
 def person(name: str, *observations: str) -> EntityInput:

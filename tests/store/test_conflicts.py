@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enhanced_memory.client.conflict_values import MemoryConflict
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound, TooLarge
 from enhanced_memory.client.operations.conflicts import ListConflicts, ResolveConflict
 from enhanced_memory.client.operations.entities import (
@@ -17,7 +18,7 @@ from enhanced_memory.client.operations.entities import (
     RestoreEntities,
     UpdateEntity,
 )
-from enhanced_memory.client.values import MemoryConflict, ObservationInput, OriginInput
+from enhanced_memory.client.values import ObservationInput, OriginInput
 from enhanced_memory.daemon.store.conflicts import Proposal
 
 if TYPE_CHECKING:
