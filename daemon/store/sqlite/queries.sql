@@ -1045,9 +1045,7 @@ DELETE FROM vectors WHERE key BETWEEN :after << 6 AND :upto << 6 AND key & 63 = 
 SELECT coalesce(max(key) >> 6, 0) FROM vectors
 
 -- name: add_vector
--- A passage may have been purged while its vector was made.
-INSERT INTO vectors (key, vector) SELECT :passage << 6 | :model, :vector WHERE EXISTS (SELECT 1 FROM passages WHERE id = :passage)
-ON CONFLICT (key) DO UPDATE SET vector = excluded.vector
+INSERT INTO vectors (key, vector) VALUES (:passage << 6 | :model, :vector) ON CONFLICT (key) DO UPDATE SET vector = excluded.vector
 
 -- name: copy_own_vectors
 INSERT OR IGNORE INTO vectors (key, vector)
