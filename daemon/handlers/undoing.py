@@ -5,7 +5,9 @@ Changes are taken back newest first, on states in memory; so what a later one of
 what others did since stays, unless it is of the same thing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -66,6 +68,8 @@ class Undoing:
         self._things: dict[int, _Thing] = {}
         self._bonds: dict[int, _Bond] = {}
         self._lines: list[_Lines] = []
+        self._beside: list[Callable[[], None]] = []
+        """What else is to be done: merges are forgotten or taken in again, conflicts are what they were."""
         self._refused: dict[tuple[str, int], Obstacle] = {}
         self._touched_by: dict[tuple[str, int], int] = {}
         """The oldest change that is taken back, of each thing."""
@@ -86,10 +90,23 @@ class Undoing:
                     bonds[entry.id] = None
                 elif entry.subject == "messages":
                     self._said(number, entry)
+                else:
+                    self._noted(number, entry)
             for entity, (first, last) in ends.items():
                 self._entity(number, entity, first, last)
             for relation in bonds:
                 self._relation(number, relation)
+
+    def _noted(self, number: int, entry: JournalRow) -> None:
+        tx = self._tx
+        if entry.subject == "conflict":
+            self._beside.append(partial(tx.conflicts.take_back, entry.id, number))
+        elif entry.subject == "space" and entry.act == "merge":
+            self._beside.append(partial(tx.branches.forget, number))
+        elif entry.subject == "change" and entry.act == "undo":
+            for undone in tx.log.entries([entry.id]):
+                if undone.subject == "space" and undone.act == "merge":
+                    self._beside.append(partial(tx.branches.take_in_again, undone.id, undone.after))
 
     def _refuse(self, change: int, subject: str, thing: int, name: str, reason: str) -> None:
         self._refused.setdefault((subject, thing), Obstacle(change, subject, thing, name, reason))
@@ -277,6 +294,8 @@ class Undoing:
         for lines in self._lines:
             if lines.again:
                 tx.streams.append_again(lines.stream, lines.ids)
+        for work in self._beside:
+            work()
 
     def _write(self, row: Held) -> None:
         """Write a relation's row anew, if its ends are there and nobody has made the same meanwhile."""

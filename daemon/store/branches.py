@@ -235,6 +235,14 @@ class Branches:
         self._ground.rows.run("unmerge_begun", number=number)
         self._ground.rows.run("unmerge_ended", number=number)
 
+    def take_in_again(self, branch: int, upto: int) -> None:
+        """Note anew that the caller's space has taken a branch in up to change `upto`: a merge that was undone is redone."""
+        rows, number = self._ground.rows, self._ground.number
+        which = {"branch": branch, "target": self._ground.space, "subject": "all", "id": 0, "part": ""}
+        rows.run("drop_merge_begun", **which, number=number)
+        rows.run("end_merge", **which, number=number)
+        rows.run("add_merge", **which, began=number, base=upto)
+
     def readers(self, names: Iterable[str], limit: int = 5) -> list[str]:
         """Spaces in use that read through to one of `names`."""
         rows = self._ground.rows

@@ -77,11 +77,25 @@ class Conflicts:
         if one.space == ground.space:
             ground.rows.run("drop_conflict_begun", row=one.row, number=ground.number)
             ground.rows.run("end_conflict", row=one.row, number=ground.number)
-        proposal = Proposal(
-            one.entity, one.other, one.part, one.other_part, one.type, one.confidence, one.reason, one.action
-        )
-        self._write(one.id, proposal, status, notes, one.found)
+        self._write(one.id, _proposed(one), status, notes, one.found)
         ground.note("conflict", one.id, "resolve", before=1, after=2)
+
+    def take_back(self, number: int, change: int) -> None:
+        """Make a conflict again what it was before `change`, unless it has become something else since."""
+        ground = self._ground
+        space, rows = ground.space, ground.rows
+        now = rows.one("conflict", space=space, id=number, at=NOW)
+        before = rows.one("conflict", space=space, id=number, at=change - 1)
+        if now is not None and Kept(*now).began != change:
+            return
+        if now is not None:
+            rows.run("end_conflict", row=Kept(*now).row, number=ground.number)
+        elif before is None:
+            return
+        if before is not None:
+            was = Kept(*before)
+            self._write(number, _proposed(was), was.status, was.notes, was.found)
+        ground.note("conflict", number, "undo", before=1, after=int(before is not None))
 
     def page(self, *also: str, limit: int, before: int | None = None, **values: Any) -> list[Kept]:
         """Conflicts below the id `before`, newest first. `also` names conditions that they must meet."""
@@ -111,3 +125,7 @@ class Conflicts:
             "add_conflict", space=ground.space, id=number, status=status, notes=notes, found=found, began=ground.number,
             **msgspec.structs.asdict(one),
         )  # fmt: skip
+
+
+def _proposed(one: Kept) -> Proposal:
+    return Proposal(one.entity, one.other, one.part, one.other_part, one.type, one.confidence, one.reason, one.action)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
+from enhanced_memory.client.operations.branches import MergeBranch
+from enhanced_memory.client.operations.conflicts import ListConflicts, ResolveConflict
 from enhanced_memory.client.operations.entities import (
     AddObservations,
     Confirm,
@@ -25,6 +27,7 @@ from enhanced_memory.client.operations.journal import Journal, Redo, Undo
 from enhanced_memory.client.operations.relations import CreateRelations, DeleteRelations
 from enhanced_memory.client.operations.versions import MemoryCommit
 from enhanced_memory.client.values import EntityInput, RelationInput
+from enhanced_memory.daemon.store.conflicts import Proposal
 
 if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, World
@@ -352,3 +355,47 @@ async def test_a_branchs_journal_ends_where_it_began_but_for_its_own(default: Pl
         if one.deeds[0].subject == "entity"
     ]
     assert ops == [("branch", "Cleo"), ("default", "Ada")]
+
+
+# Merges and conflicts
+
+
+async def test_a_merge_that_was_undone_is_offered_again_and_one_redone_is_not(default: Place, world: World) -> None:
+    await default.create("Ada", "a")
+    await default.say("talk", "here")
+    branch = await world.branch("b")
+    await branch.add("Ada", "b")
+    await branch.say("talk", "there")
+    merged = await default.do(MergeBranch("b"))
+    assert (merged.updated, merged.messages) == (1, 1)
+    number = await world.last_change()
+    await default.do(Undo(number, dry_run=False))
+    assert (await default.says("Ada"), await default.heard("talk")) == (["a"], ["here"])
+    offered = await default.do(MergeBranch("b", dry_run=True))
+    assert (offered.updated, offered.messages) == (1, 1)
+    await default.do(Redo(number, dry_run=False))
+    assert (await default.says("Ada"), await default.heard("talk")) == (["a", "b"], ["here", "there"])
+    again = await default.do(MergeBranch("b"))
+    assert (again.updated, again.messages) == (0, 0)
+    await world.sound()
+
+
+async def test_a_resolution_that_was_undone_leaves_its_conflict_pending(default: Place, world: World) -> None:
+    await default.create("Ada", "Is vegan", type="person")
+    await default.create("Eve", "Is vegan", type="person")
+    proposal = Proposal(1, 2, 0, 0, "duplicate", 1.0, "the same", "merge")
+    conflict = await default.write(lambda tx: tx.conflicts.record(proposal))
+
+    async def status() -> list[str]:
+        return [one.status for one in (await default.do(ListConflicts("any"))).conflicts]
+
+    await default.do(ResolveConflict(conflict, "merge"))
+    resolved = await world.last_change()
+    assert await status() == ["merged"]
+    await default.do(Undo(resolved, dry_run=False))
+    assert await status() == ["pending"]
+    assert await default.listed() == ["Ada", "Eve"]
+    await default.do(Redo(resolved, dry_run=False))
+    assert await status() == ["merged"]
+    assert await default.listed() == ["Ada"]
+    await world.sound()

@@ -847,7 +847,8 @@ UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.
 WHERE m.stream = :entity AND (m.space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND p.ended = 0
 
 -- name: purge_merges
-DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity AND (branch = :space OR target = :space OR :everywhere)
+DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity
+  AND (branch IN (SELECT value FROM json_each(:spaces)) OR target IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: purge_passages
 DELETE FROM passages WHERE id IN (SELECT value FROM json_each(:passages))
