@@ -26,7 +26,7 @@ def _setting(default: Any, says: str) -> Any:
 
 
 PERSONAL = (
-    "space", "agent", "session", "autostart", "connect_timeout_s", "timeout_s", "retry_changes",
+    "space", "agent", "session", "autostart", "timeout_s", "retry_changes",
     "reply_bytes", "confirm_deletes", "mirror",
 )  # fmt: skip
 """Settings of one client, which are nothing to a daemon that it starts."""

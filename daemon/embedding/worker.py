@@ -54,12 +54,12 @@ class _Model:
 
     def __init__(self, named: str) -> None:
         """`Broken` where it cannot be had, and why."""
+        folder = _folder(named)
         if find_spec("sentence_transformers") is None:
             raise Broken(
                 "sentence-transformers is not installed.",
                 "pip install 'enhanced-memory[semantic]', or set `embedder` to static",
             )
-        folder = _folder(named)
         backend = "onnx" if (folder / ONNX).is_file() and find_spec("onnxruntime") and find_spec("optimum") else "torch"
         hint = f"check the folder {folder}, or set `embedder` to another model or to static"
         try:
@@ -110,6 +110,8 @@ def _folder(named: str) -> Path:
         return path
     if path.exists() or named.startswith(("/", "~", ".")):
         raise Broken(f"There is no folder {path}.", "set `embedder` to a model's folder, a hub's name, static or none")
+    if find_spec("huggingface_hub") is None:
+        return path  # whatever is lacking is told with the library that would bring it
     try:
         hub: Any = import_module("huggingface_hub")
         return Path(hub.snapshot_download(named))

@@ -22,9 +22,15 @@ from enhanced_memory.mcp_server.sandbox.pipe import unpack as unpacked
 __all__ = ["Crew", "Gone", "Worker"]
 
 START_S = 20.0
+TRIES = 3
+"""Zygotes that may die on the way to one worker."""
 MAKE_S = 5.0
 HEARD_BYTES = 4096
 CHUNK = 1 << 16
+
+
+class Died(Exception):
+    """The zygote has ended."""
 
 
 class Gone(Exception):
@@ -109,6 +115,12 @@ class Crew:
 
     async def start(self) -> None:
         """Start the zygote, if there is none. `SandboxBroken` where it does not come up."""
+        try:
+            await self._start()
+        except Died:
+            raise SandboxBroken("The sandbox could not be started.", "`memory-mcp check` says more") from None
+
+    async def _start(self) -> None:
         if self._control is not None:
             assert self._ready is not None
             await asyncio.shield(self._ready)
@@ -140,10 +152,18 @@ class Crew:
 
     async def make(self, layers: Sequence[str], memory_bytes: int, cpu_s: int) -> Worker:
         """A worker behind `layers`. `SandboxBroken` where none can be made."""
-        await self.start()
+        for _ in range(TRIES):
+            try:
+                return await self._made(layers, memory_bytes, cpu_s)
+            except (Died, OSError):
+                continue  # killed meanwhile: the next one is no worse for it
+        raise SandboxBroken("The process that makes workers has ended.")
+
+    async def _made(self, layers: Sequence[str], memory_bytes: int, cpu_s: int) -> Worker:
+        await self._start()
         control = self._control
         if control is None:
-            raise SandboxBroken("The process that makes workers has ended.")
+            raise Died
         self._number += 1
         number = self._number
         made: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
@@ -155,8 +175,6 @@ class Crew:
                 return await made
         except TimeoutError:
             raise SandboxBroken("The sandbox made no worker in time.") from None
-        except OSError:
-            raise SandboxBroken("The process that makes workers has ended.") from None
         finally:
             self._asked.pop(number, None)
 
@@ -216,9 +234,7 @@ class Crew:
         asyncio.get_running_loop().remove_reader(control)
         control.close()
         if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(
-                SandboxBroken("The sandbox could not be started.", "`memory-mcp check` says more")
-            )
+            self._ready.set_exception(Died())
         for worker in self._living.values():
             worker.kill()
             if not worker.ended.done():
@@ -226,4 +242,4 @@ class Crew:
         self._living.clear()
         for asked in self._asked.values():
             if not asked.done():
-                asked.set_exception(SandboxBroken("The process that makes workers has ended."))
+                asked.set_exception(Died())

@@ -20,7 +20,8 @@ __all__ = ["Run"]
 
 FRAMES = 20_000
 """Pieces of output that one run may send."""
-LAST_WORD_S = 0.25
+LAST_WORD_S = 2.0
+"""How long a worker that has closed its channel may take to be dead."""
 SLACK_BYTES = 64 * 1024
 
 

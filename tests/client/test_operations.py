@@ -157,6 +157,7 @@ def service(call: Call, home: Path) -> None:
     record = {"type": "entity", "name": "brought", "entityType": "t", "observations": ["in"]}
     assert call("import_data", [record], format="official").counts["created"] == 1
     assert call("subscribe").change == call("unsubscribe").change
+    assert call("reindex", "words").what == "words"
 
 
 def conflicts(call: Call, home: Path) -> None:
@@ -170,6 +171,12 @@ def conflicts(call: Call, home: Path) -> None:
     done = call("resolve_conflict", one.id, "merge", notes="the same")
     assert (done.conflict.status, done.conflict.gone) == ("merged", [2])
     assert call("list_conflicts").conflicts == []
+
+
+def skills(call: Call, home: Path) -> None:
+    assert call("save_skill", "double", "result = context['n'] * 2", parameters={"n": 1}).action == "created"
+    [one] = call("list_skills").skills
+    assert (one.name, one.parameters) == ("double", {"n": 1})
 
 
 def time(call: Call, home: Path) -> None:
@@ -192,7 +199,7 @@ def time(call: Call, home: Path) -> None:
     assert call("delete_snapshot", "then").change == taken.change
 
 
-CHAPTERS = [time, entities, relations, spaces, branches, streams, search, conflicts, service]
+CHAPTERS = [time, skills, entities, relations, spaces, branches, streams, search, conflicts, service]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.__name__)

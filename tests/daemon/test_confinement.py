@@ -69,6 +69,11 @@ BEYOND_ARGUMENTS: dict[str, dict[str, Any]] = {
     "diff_branch": {"branch": "x"},
     "merge_branch": {"branch": "x"},
     "discard_branch": {"branch": "x"},
+    "memory_commit": {"name": "x"},
+    "delete_snapshot": {"name": "x"},
+    "memory_diff": {"entity": "Ada"},
+    "memory_revert": {"entity": "Ada", "to": 1},
+    "graph_at": {"at": 1},
 }
 
 
