@@ -46,9 +46,9 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def owner(store: Path) -> int | None:
     """The process that owns a store, by its lock file."""
     try:
-        pid = int((store.parent / (store.name + ".lock")).read_text().strip() or 0)
+        pid = int((store.parent / (store.name + ".lock")).read_text().split()[0])
         os.kill(pid, 0)
-    except (OSError, ValueError):
+    except (OSError, ValueError, IndexError):
         return None
     return pid if pid not in (0, os.getpid()) else None
 

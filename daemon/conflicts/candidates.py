@@ -41,9 +41,9 @@ def candidates(tx: Tx, told: Told, meant: Sequence[Meant | None]) -> list[Stored
     """The entities of the caller's view that `told` may conflict with, at most `CLOSELY`; those of its name first."""
     named = tx.entities.named_in_any_scope(told.name)
     votes: Counter[int] = Counter()
-    votes.update({one.entity for one in tx.words.holding_all(told.name[:WORDS_OF], "name", HITS, tx.view)})
+    votes.update({one.entity for one in tx.words.holding_all(_beginning(told.name), "name", HITS, tx.view)})
     for text in _longest(told):
-        votes.update({one.entity for one in tx.words.holding_all(text[:WORDS_OF], "body", HITS, tx.view)})
+        votes.update({one.entity for one in tx.words.holding_all(_beginning(text), "body", HITS, tx.view)})
     near: dict[int, float] = {}
     for one in meant:
         if one is not None:
@@ -56,6 +56,11 @@ def candidates(tx: Tx, told: Told, meant: Sequence[Meant | None]) -> list[Stored
     known = tx.entities.many(order[: 3 * CLOSELY], "not_expired")
     wanted = told.type.casefold()
     return [known[one] for one in order if one in known and known[one].state.type.casefold() == wanted][:CLOSELY]
+
+
+def _beginning(text: str) -> str:
+    """The first whole words of a text: half a word is in no passage."""
+    return text if len(text) <= WORDS_OF else (text[:WORDS_OF].rpartition(" ")[0] or text[:WORDS_OF])
 
 
 def _longest(told: Told) -> list[str]:
