@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enhanced_memory.daemon.store.terms import (
+    _SEAM,
     MAX_TERMS,
     STOP_WORDS,
+    _seamed,
     indexable,
     match_all,
     match_any,
@@ -106,3 +108,8 @@ def test_whatever_is_typed_is_a_query_that_the_index_takes(query: str) -> None:
 
 INDEX = apsw.Connection(":memory:")
 INDEX.execute("CREATE VIRTUAL TABLE words USING fts5 (name, body, tokenize = 'porter unicode61 remove_diacritics 2')")
+
+
+@given(st.text(st.sampled_from("abZQ09 _-é文ß"), max_size=8))
+def test_the_quick_look_for_seams_sees_what_the_pattern_sees(text: str) -> None:
+    assert _seamed(text) == bool(_SEAM.search(text))
