@@ -1,6 +1,7 @@
 """What many clients get through: 64 that pipeline, 50 ordinary Python ones, and a kill among them."""
 
 import json
+import time
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -8,7 +9,7 @@ from time import perf_counter
 import psutil
 from corpus import invented
 from floors import InProcess
-from home import Home, Program
+from home import Home, Program, until
 from measure import Figure, Size, at_least, at_most, law, percentile, spread, told
 
 __all__ = ["measure"]
@@ -52,8 +53,10 @@ def pipelining(size: Size) -> list[Figure]:
         cpu: dict[str, float] = {}
         took: list[float] = []
         for number in range(rounds):
+            _settled(daemons)
             rates["store"].append(total / store.grouped(theirs[WARM + number * total :][:total]))
             for name, swarm in swarms.items():
+                _settled(daemons)
                 before = sum(daemons[name].cpu_times()[:2])
                 swarm.go()
                 heard = swarm.heard()
@@ -107,6 +110,20 @@ def pipelining(size: Size) -> list[Figure]:
             f"with a key {each_took['keyed']}, with a commit for each {each_took['single']}",
         ),
     ]
+
+
+def _settled(daemons: dict[str, psutil.Process], wait_s: float = 15.0) -> bool:
+    """Wait until no daemon has anything left to do, vectors and merging among it: it would be done in another one's round."""
+
+    def used() -> float:
+        return sum(sum(daemon.cpu_times()[:2]) for daemon in daemons.values())
+
+    def still() -> bool:
+        before = used()
+        time.sleep(0.25)
+        return used() - before < 0.02
+
+    return until(still, wait_s)
 
 
 def crowded(size: Size) -> list[Figure]:
