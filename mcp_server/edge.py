@@ -13,7 +13,11 @@ from uuid import uuid4
 
 import mcp.types as t
 from fastmcp import FastMCP
+from fastmcp.exceptions import ToolError
 from fastmcp.server.context import set_transport
+from fastmcp.server.dependencies import get_context
+from fastmcp.tools import Tool as FastMCPTool
+from fastmcp.tools import ToolResult
 from mcp.server.runner import serve_dual_era_loop
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 from mcp.shared.exceptions import MCPError
@@ -23,14 +27,50 @@ from pydantic import ValidationError
 
 from enhanced_memory.mcp_server.arrival import Arrivals, launched
 from enhanced_memory.mcp_server.channel import Channel
-from enhanced_memory.mcp_server.direct import Direct, Plain
+from enhanced_memory.mcp_server.direct import Direct, Plain, answered
 from enhanced_memory.mcp_server.hello import SPACE
 from enhanced_memory.mcp_server.owed import Owed, id_of
 from enhanced_memory.mcp_server.profiles import Profile
 from enhanced_memory.mcp_server.session import SESSION, Session, current, request_key
 from enhanced_memory.mcp_server.subscriptions import Feeds
+from enhanced_memory.mcp_server.tools.declaration import Call
 
-__all__ = ["MODERN", "Outcome", "Served"]
+__all__ = ["MODERN", "Exposed", "Outcome", "Served"]
+
+
+class Exposed(FastMCPTool):
+    """A declared tool as FastMCP serves it: it judges no argument and reshapes no answer."""
+
+    # FastMCP's tools are pydantic models; these four are no part of what it shows.
+    declared: Any
+    memory_of: Any
+    sandbox: Any
+    exact: bool = False
+
+    def to_mcp_tool(self, **overrides: Any) -> t.Tool:
+        """What is listed of it."""
+        shown = super().to_mcp_tool(**overrides)
+        shown.meta = None  # else each tool carries FastMCP's own tags
+        return shown
+
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:
+        """The declared tool's answer; every error is a result that says what to do, none reaches the protocol."""
+        text, structured = await answered(
+            self.declared,
+            lambda: Call(
+                self.memory_of(), self.declared.name, key=request_key.get(), progress=_progress, sandbox=self.sandbox
+            ),
+            arguments,
+            exact=self.exact,
+        )
+        if structured is None:
+            raise ToolError(text)
+        return ToolResult(content=[t.TextContent(type="text", text=text)], structured_content=structured)
+
+
+async def _progress(done: int, total: int, says: str) -> None:
+    """Tell whoever asked how far the call is, if they want to know."""
+    await get_context().report_progress(done, total, says)
 
 
 class Outcome(Enum):

@@ -1,19 +1,14 @@
-"""Declared tools as FastMCP serves them: it judges no argument and reshapes no answer."""
+"""How a declared tool is offered: its words, its schema, what is said of it, and whose memory it is for."""
 
 from collections.abc import Callable
-from typing import Any
 
 import mcp.types as t
-from fastmcp.exceptions import ToolError
-from fastmcp.server.dependencies import get_context
 from fastmcp.tools import Tool as FastMCPTool
-from fastmcp.tools import ToolResult
 
 from enhanced_memory.client.aio import AsyncMemory
-from enhanced_memory.mcp_server.direct import answered
+from enhanced_memory.mcp_server.edge import Exposed
 from enhanced_memory.mcp_server.sandbox.broker import Sandbox
-from enhanced_memory.mcp_server.session import request_key
-from enhanced_memory.mcp_server.tools.declaration import Call, Tool
+from enhanced_memory.mcp_server.tools.declaration import Tool
 
 __all__ = ["MemoryOf", "exposed"]
 
@@ -23,7 +18,7 @@ MemoryOf = Callable[[], AsyncMemory]
 
 def exposed(tool: Tool, memory_of: MemoryOf, *, exact: bool = False, sandbox: Sandbox | None = None) -> FastMCPTool:
     """`tool` as FastMCP serves it."""
-    return _Exposed(
+    return Exposed(
         name=tool.name,
         title=tool.title,
         description=tool.description,
@@ -40,35 +35,3 @@ def exposed(tool: Tool, memory_of: MemoryOf, *, exact: bool = False, sandbox: Sa
         sandbox=sandbox,
         exact=exact,
     )
-
-
-class _Exposed(FastMCPTool):
-    # FastMCP's tools are pydantic models; these four are no part of what it shows.
-    declared: Any
-    memory_of: Any
-    sandbox: Any
-    exact: bool = False
-
-    def to_mcp_tool(self, **overrides: Any) -> t.Tool:
-        shown = super().to_mcp_tool(**overrides)
-        shown.meta = None  # else each tool carries FastMCP's own tags
-        return shown
-
-    async def run(self, arguments: dict[str, Any]) -> ToolResult:
-        """The declared tool's answer; every error is a result that says what to do, none reaches the protocol."""
-        text, structured = await answered(
-            self.declared,
-            lambda: Call(
-                self.memory_of(), self.declared.name, key=request_key.get(), progress=_progress, sandbox=self.sandbox
-            ),
-            arguments,
-            exact=self.exact,
-        )
-        if structured is None:
-            raise ToolError(text)
-        return ToolResult(content=[t.TextContent(type="text", text=text)], structured_content=structured)
-
-
-async def _progress(done: int, total: int, says: str) -> None:
-    """Tell whoever asked how far the call is, if they want to know."""
-    await get_context().report_progress(done, total, says)
