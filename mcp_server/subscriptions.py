@@ -74,8 +74,7 @@ class Feeds:
         for watcher in self._watching.get(session, ()):
             if watcher.feed is not None and watcher.feed.space != space_of(session):
                 self._part(watcher)
-                self._join(session, watcher)
-                watcher.mark()
+                self._join(session, watcher).arrived(watcher)
 
     def left(self, session: Session) -> None:
         """The session has ended."""
@@ -154,6 +153,7 @@ class _Feed:
             folder=folder,
         )
         self._heard = asyncio.Event()
+        self._awaited = False
         self._task = asyncio.get_running_loop().create_task(self._listen())
 
     async def ready(self) -> None:
@@ -162,13 +162,21 @@ class _Feed:
             async with asyncio.timeout(READY_S):
                 await self._heard.wait()
 
+    def arrived(self, watcher: _Watcher) -> None:
+        """Tell one who came from another space that all may be different, but not before changes here are heard of: what
+        changed between the two would never be told."""
+        if self._heard.is_set():
+            watcher.mark()
+        else:
+            self._awaited = True
+
     async def _listen(self) -> None:
         late = False
         while True:
             try:
                 await self._memory.subscribe()
                 self._heard.set()
-                if late:
+                if late or self._awaited:
                     self._mark()
                 async for _ in self._memory.events():
                     self._mark()
