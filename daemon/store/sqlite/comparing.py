@@ -6,7 +6,8 @@ Tried on known vectors before anything is left to them. Where they cannot be loa
 """
 
 import os
-from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -29,10 +30,13 @@ def load(connection: apsw.Connection) -> str:
     if os.environ.get(PREVENT):
         return f"{PREVENT} is set"
     try:
-        sqlite_vec: Any = import_module("sqlite_vec")
+        # Not imported: the package would bring NumPy and the standard library's SQLite along, 16 MB that an empty store needs not.
+        package = find_spec("sqlite_vec")
+        if package is None or package.origin is None:
+            return "sqlite-vec is not installed"
         connection.enable_load_extension(True)
         try:
-            connection.load_extension(sqlite_vec.loadable_path())
+            connection.load_extension(str(Path(package.origin).with_name("vec0")))
         finally:
             connection.enable_load_extension(False)
         execute: Any = connection.execute
