@@ -66,9 +66,9 @@ class Conflicts:
     def get(self, number: int) -> Kept:
         """A conflict of the caller's view. `NotFound` where there is none."""
         for _, layer in self._ground.view:
-            rows = self._ground.rows.all("conflict", space=layer.space, id=number, at=layer.at)
-            if rows:
-                return Kept(*rows[0])
+            found = self._held(number, layer.space, layer.at)
+            if found is not None:
+                return found
         raise NotFound(f"There is no conflict {number} in space {self._ground.space_name!r}.", "see `list_conflicts`")
 
     def settle(self, one: Kept, status: ConflictStatus, notes: str) -> None:
@@ -83,18 +83,15 @@ class Conflicts:
     def take_back(self, number: int, change: int) -> None:
         """Make a conflict again what it was before `change`, unless it has become something else since."""
         ground = self._ground
-        space, rows = ground.space, ground.rows
-        now = rows.one("conflict", space=space, id=number, at=NOW)
-        before = rows.one("conflict", space=space, id=number, at=change - 1)
-        if now is not None and Kept(*now).began != change:
+        now, before = (self._held(number, ground.space, at) for at in (NOW, change - 1))
+        if now is not None and now.began != change:
             return
         if now is not None:
-            rows.run("end_conflict", row=Kept(*now).row, number=ground.number)
+            ground.rows.run("end_conflict", row=now.row, number=ground.number)
         elif before is None:
             return
         if before is not None:
-            was = Kept(*before)
-            self._write(number, _proposed(was), was.status, was.notes, was.found)
+            self._write(number, _proposed(before), before.status, before.notes, before.found)
         ground.note("conflict", number, "undo", before=1, after=int(before is not None))
 
     def page(self, *also: str, limit: int, before: int | None = None, **values: Any) -> list[Kept]:
@@ -118,6 +115,11 @@ class Conflicts:
                 "conflicts_between", ids=ids, space=layer.space, at=layer.at, nearer=view.nearer(depth)
             )
         ]
+
+    def _held(self, number: int, space: int, at: int) -> Kept | None:
+        """A conflict as a space held it after change `at`."""
+        row = self._ground.rows.one("conflict", space=space, id=number, at=at)
+        return Kept(*row) if row is not None else None
 
     def _write(self, number: int, one: Proposal, status: ConflictStatus, notes: str, found: int) -> None:
         ground = self._ground
