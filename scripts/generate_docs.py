@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Writes the parts of the documentation that follow from the code, between their markers.
 
 `python scripts/generate_docs.py` writes them anew; `--check` writes nothing and exits with 1 where a page is stale.
