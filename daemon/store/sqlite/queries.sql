@@ -574,7 +574,7 @@ SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type,
 FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
 
 -- name: relations_between
-SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, NULL, r.ended, r.deleted
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, (SELECT c.at FROM changes c WHERE c.number = r.began), r.ended, r.deleted
 FROM (SELECT * FROM relations WHERE from_id = :entity AND from_id > 0 AND space = :space
       UNION ALL SELECT * FROM relations WHERE to_id = :entity AND to_id > 0 AND space = :space AND from_id <> :entity) r
 WHERE (r.began > :after AND r.began <= :upto) OR (r.ended > :after AND r.ended <= :upto)
