@@ -97,6 +97,7 @@ class Purging:
         rows.many("drop_words", found)
         rows.many("drop_words_past", found)
         ground.ended += passages
+        rows.run("blank_access", entity=entity)
         ground.note("entity", entity, "purge", before=gone.crcs[-1][1] if gone.crcs else 0)
         which["passages"] = _json(passages)
         gone.rows["notes"] = rows.count("purge_notes", **which)
