@@ -11,7 +11,7 @@ from enhanced_memory.client.errors import Error, Refused, StoreRefused
 from enhanced_memory.client.launch import inherited
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import VERSION
-from enhanced_memory.daemon.kinds import lifetimes
+from enhanced_memory.daemon.lifetimes import lifetimes
 from enhanced_memory.daemon.server import DRAIN_S, Server, listen, refuse
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.file import leaving

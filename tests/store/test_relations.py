@@ -17,6 +17,7 @@ from enhanced_memory.client.operations.entities import (
     RestoreEntities,
 )
 from enhanced_memory.client.operations.relations import CreateRelations, DeleteRelations, ReadGraph
+from enhanced_memory.client.operations.versions import MemoryHistory
 from enhanced_memory.client.values import EntityInput, RelationInput
 
 if TYPE_CHECKING:
@@ -235,3 +236,11 @@ async def test_opening_brings_the_relations_that_touch(default: Place, pair: tup
         ("c", "a"),
     }
     assert (await default.do(OpenNodes(["a"], relations=False))).relations == []
+
+
+async def test_a_history_says_when_its_relations_were_made(default: Place, pair: tuple[int, int]) -> None:
+    await default.relate("a", "likes", "b")
+    (made,) = (await default.do(OpenNodes(["a"]))).relations
+    await default.do(DeleteRelations([RelationInput("a", "b", "likes")]))
+    for page in (await default.do(MemoryHistory("a")), await default.do(MemoryHistory("a"))):
+        assert {event.relation.created_at for event in page.relations} == {made.created_at}

@@ -7,7 +7,8 @@ import pytest
 from enhanced_memory.client.errors import Invalid
 from enhanced_memory.daemon.ageing import DAY_MS, SHARES, Standing, importance, keeping, relevance
 from enhanced_memory.daemon.curation.steadiness import BELIEVED_AFTER_S, Steadiness
-from enhanced_memory.daemon.kinds import KINDS, lifetimes
+from enhanced_memory.daemon.kinds import KINDS
+from enhanced_memory.daemon.lifetimes import lifetimes
 
 NOW = 1_800_000_000_000
 

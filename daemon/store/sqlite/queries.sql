@@ -586,7 +586,7 @@ SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type,
 FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
 
 -- name: relations_between
-SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, NULL, r.ended, r.deleted
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, (SELECT c.at FROM changes c WHERE c.number = r.began), r.ended, r.deleted
 FROM (SELECT * FROM relations WHERE from_id = :entity AND from_id > 0 AND space = :space
       UNION ALL SELECT * FROM relations WHERE to_id = :entity AND to_id > 0 AND space = :space AND from_id <> :entity) r
 WHERE (r.began > :after AND r.began <= :upto) OR (r.ended > :after AND r.ended <= :upto)
@@ -750,11 +750,18 @@ DELETE FROM answers WHERE (uid, key) IN (SELECT uid, key FROM answers WHERE at <
 -- name: add_access
 INSERT INTO access (at, op, origin, space, pid, us, error, number) VALUES (:at, :op, :origin, :space, :pid, :us, :error, :number)
 
+-- name: note_access
+INSERT INTO access (at, op, origin, space, pid, us, error, entity, address, request, says)
+VALUES (:at, :op, :origin, :space, :pid, 0, :error, :entity, :address, :request, :says)
+
+-- name: blank_access
+UPDATE access SET request = '', says = '' WHERE entity = :entity
+
 -- name: expire_access
 DELETE FROM access WHERE id IN (SELECT id FROM access WHERE at < :before LIMIT 2000)
 
 -- name: access
-SELECT a.id, a.at, a.op, a.space, a.pid, a.us, a.error, a.number, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
+SELECT a.id, a.at, a.op, a.space, a.pid, a.us, a.error, a.number, a.entity, a.address, a.request, a.says, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
 FROM access a JOIN origins o ON o.id = a.origin WHERE 1 /*also*/ ORDER BY a.id DESC LIMIT :limit
 
 -- name: access_before
@@ -771,6 +778,8 @@ AND a.error <> ''
 AND a.error = ''
 -- name: access_since
 AND a.at >= :since
+-- name: access_entity
+AND a.entity = :entity AND a.entity > 0
 
 -- Batches come in order, so that the newest is the last use, also where a clock was ahead for a while.
 -- name: add_use
