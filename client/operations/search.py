@@ -62,7 +62,7 @@ class SearchNodes(Question[SearchResult]):
     vector: Vector | None = None
     """What is sought, as a vector of `model`: instead of what `query` means, which may then be empty."""
     model: Annotated[str, Meta(max_length=200)] = ""
-    """The name under which vectors of the same model were stored with memories; empty: the daemon's own model."""
+    """The name under which vectors of the same model were stored with memories (`not_found`: none were); empty: the daemon's own model."""
 
 
 class MessageSearch(Value, frozen=True):

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from enhanced_memory.client import AsyncMemory, Memory
-from enhanced_memory.client.errors import Conflict, Invalid
+from enhanced_memory.client.errors import Conflict, Error, Invalid, NotFound
 from enhanced_memory.client.operations.service import Reindexing, Status
 from enhanced_memory.client.settings import PREFIX
 from enhanced_memory.client.values import EntityInput, MessageInput, ObservationInput
@@ -280,8 +280,9 @@ def test_a_search_by_what_is_no_vector_of_the_model_is_refused(
     memory.create_entities([EntityInput("Alice", "person", vectors={"mine": [1.0, 0.0]})])
     caught_up(memory, 1)
     for search in (memory.search_nodes, memory.search_messages):
-        with pytest.raises(Invalid, match=says):
+        with pytest.raises(Error, match=says) as refused:
             search("x", vector=vector, model=model)
+        assert isinstance(refused.value, NotFound if model == "another" else Invalid)
     assert names(memory, "alice") == ["Alice"]
 
 
