@@ -3,6 +3,7 @@
 from enhanced_memory.client.operations import (
     branches,
     conflicts,
+    curation,
     entities,
     relations,
     search,
@@ -81,6 +82,9 @@ class Operations:
     list_conflicts = method(conflicts.ListConflicts)
     resolve_conflict = method(conflicts.ResolveConflict)
 
+    promote_to_tier = method(curation.PromoteToTier)
+    expire = method(curation.Expire)
+
     save_skill = method(skills.SaveSkill)
     list_skills = method(skills.ListSkills)
 
@@ -91,6 +95,7 @@ class Operations:
     reindex = method(service.Reindex)
     verify = method(service.Verify)
     access_log = method(service.AccessLog)
+    note_access = method(service.NoteAccess)
     export_data = method(service.ExportData)
     import_data = method(service.ImportData)
     subscribe = method(service.Subscribe)

@@ -8,9 +8,11 @@ from collections.abc import Collection
 from enhanced_memory.client.operations import Operations
 from enhanced_memory.client.request import HANDLERS, method
 from enhanced_memory.daemon.handlers import (
+    accesses,
     branches,
     conflicts,
     context,
+    curation,
     entities,
     graph,
     journal,
@@ -28,10 +30,12 @@ from enhanced_memory.daemon.handlers import (
 )
 
 __all__ = [
+    "accesses",
     "branches",
     "complete",
     "conflicts",
     "context",
+    "curation",
     "entities",
     "graph",
     "journal",
