@@ -4,6 +4,7 @@ import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from enhanced_memory.client.errors import Error
@@ -108,7 +109,7 @@ class Accesses:
             agent = access.agents[place] if place < len(access.agents) else ""
             row = AccessInput(
                 operation, entity, session=_short(access.session), agent=_short(access.agent or agent),
-                error=problem.code if problem else "", says=_short(problem.message, 4000) if problem else "", request=plain,
+                at=datetime.now(UTC), error=problem.code if problem else "", says=_short(problem.message, 4000) if problem else "", request=plain,
             )  # fmt: skip
             self.add(row)
 

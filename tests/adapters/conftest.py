@@ -28,6 +28,9 @@ def shared() -> Iterator[Settings]:
         "log_file": str(folder / "memory-db.log"),
         "backup_folder": str(folder / "backups"),
         "synchronous": "NORMAL",
+        # A machine that does much else starts a daemon slowly, and no law here is about how fast.
+        "connect_timeout_s": 120.0,
+        "timeout_s": 120.0,
     }
     settings = Settings.load(given, environment={"HOME": str(folder)})
     with Memory(settings) as memory:

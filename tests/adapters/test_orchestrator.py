@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,14 @@ GONE = datetime(2020, 1, 1, tzinfo=UTC)
 def orchestrator(memory: Memory) -> Iterator[MemoryOrchestrator]:
     with MemoryOrchestrator(memory) as made:
         yield made
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came to hold"
+        time.sleep(0.01)
 
 
 # The acceptance list
@@ -101,12 +110,14 @@ def test_what_was_deleted_or_has_expired_is_in_no_result(orchestrator: MemoryOrc
     orchestrator.create_memory({"text": "lasting tea"}, "context", memory_id="lasting")
     orchestrator.create_memory({"text": "soft tea"}, "context", memory_id="soft")
     orchestrator.create_memory({"text": "inactive tea"}, "context", memory_id="inactive")
-    orchestrator.create_memory({"text": "expired tea"}, "context", memory_id="expired", expires_at=GONE)
+    end = datetime.now(UTC) + timedelta(seconds=3)
+    orchestrator.create_memory({"text": "expired tea"}, "context", memory_id="expired", expires_at=end)
     orchestrator.create_memory({"text": "later tea"}, "context", memory_id="later", expires_at=SOON)
     assert orchestrator.delete_memory("soft")
     assert not orchestrator.delete_memory("soft")
     orchestrator.update_memory("inactive", is_active=False)
     expected = ["lasting", "later"]
+    until(lambda: datetime.now(UTC) > end)
     assert sorted(one["memory_id"] for one in orchestrator.search("tea")) == expected
     assert sorted(one["memory_id"] for one in orchestrator.list_memories()) == expected
     assert [
@@ -297,9 +308,10 @@ def test_an_agent_has_one_state_in_a_session_and_one_outside_of_any(orchestrator
 
 
 def test_a_state_that_has_expired_is_not_told(orchestrator: MemoryOrchestrator) -> None:
-    orchestrator.save_agent_state("planner", {"step": 1}, expires_at=GONE)
+    end = datetime.now(UTC) + timedelta(seconds=3)
+    orchestrator.save_agent_state("planner", {"step": 1}, expires_at=end)
     orchestrator.save_agent_state("waiter", {"step": 1}, expires_at=SOON)
-    assert orchestrator.get_agent_state("planner") is None
+    until(lambda: orchestrator.get_agent_state("planner") is None)
     assert [one["agent_id"] for one in orchestrator.list_agent_states()] == ["waiter"]
     orchestrator.save_agent_state("planner", {"step": 2})
     assert (orchestrator.get_agent_state("planner") or {})["state_data"] == {"step": 2}
@@ -370,6 +382,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "no id at all": {"memory_id": " "},
     "a tag that is blank": {"tags": [" "]},
     "an embedding of nothing": {"embeddings": {"own": []}},
+    "a time that is over": {"expires_at": GONE},
 }
 
 
