@@ -14,7 +14,7 @@ import msgspec
 
 from enhanced_memory.client.errors import Broken, Conflict, Error, Invalid, StoreDamaged, StoreFull
 from enhanced_memory.daemon.store import Health
-from enhanced_memory.daemon.store.bodies import Codec, undelta
+from enhanced_memory.daemon.store.bodies import Codec, crc, undelta
 from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
@@ -147,13 +147,39 @@ def _bodies(connection: apsw.Connection, codec: Codec, health: Health) -> None:
             codec.state(body, checksum)
         except Error as problem:
             _found(health, f"entity {entity} in space {space}: {problem.message}")
-    for number, checksum, body in each(connection, "SELECT id, crc, body FROM messages"):
+    for number, checksum, body in each(connection, "SELECT id, crc, body FROM messages WHERE block = 0"):
         messages += 1
         try:
             codec.line(body, checksum)
         except Error as problem:
             _found(health, f"message {number}: {problem.message}")
+    messages += _blocks(connection, codec, health)
     health.checked |= {"entities": entities, "messages": messages}
+
+
+def _blocks(connection: apsw.Connection, codec: Codec, health: Health) -> int:
+    """Look for every archived message in its block; how many there are."""
+    messages = 0
+    opened, held = 0, dict[int, bytes]()
+    rows = each(
+        connection,
+        """SELECT m.id, m.crc, m.block, b.crc, b.body FROM messages m LEFT JOIN blocks b ON b.id = m.block
+           WHERE m.block > 0 ORDER BY m.stream, m.id""",
+    )
+    for number, checksum, block, block_checksum, body in rows:
+        messages += 1
+        try:
+            if block != opened:
+                opened, held = block, {}
+                if body is None:
+                    raise StoreDamaged("Its block is not there.")
+                held = {crc(raw): raw for raw in codec.unbundle(body, block_checksum)}
+            if checksum not in held:
+                raise StoreDamaged("It is not in its block.")
+            codec.said(held[checksum])
+        except Error as problem:
+            _found(health, f"message {number}: {problem.message}")
+    return messages
 
 
 def _versions(connection: apsw.Connection, codec: Codec, health: Health) -> None:
