@@ -23,12 +23,18 @@ from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.sqlite import comparing, copies, file, scrubbing, training
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
+from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.sqlite.writer import Job, Later, Plain, Writer, settle
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["SqliteEngine"]
 
 A = TypeVar("A")
+
+ADD_DICTIONARY = "INSERT INTO dictionaries (id, at, bytes) VALUES (?, ?, ?)"
+
+_IDLE_ROWS = 100
+"""Bodies that are packed anew in one idle moment: some milliseconds of work."""
 
 
 def now_ms() -> int:
@@ -90,6 +96,8 @@ class SqliteEngine:
         self._writer = Writer(
             connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished, self.epoch
         )
+        if list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (REPACK_DUE,))):
+            self._writer.repacking = self._older()
         self._writer.start()
         self._own = _Reader(self)
         self._threads = [
@@ -199,17 +207,28 @@ class SqliteEngine:
                 number = max(self.dictionaries) + 1
 
                 def keep(connection: apsw.Connection) -> None:
-                    connection.execute(
-                        "INSERT INTO dictionaries (id, at, bytes) VALUES (?, ?, ?)", (number, self.clock(), found.words)
-                    )
-                    self.dictionaries[number] = found.words
-                    self.dictionary = number
-                    self._writer.codec.use(number)
+                    # What came before it, a burst of first entities above all, follows in idle moments.
+                    with connection:
+                        connection.execute(ADD_DICTIONARY, (number, self.clock(), found.words))
+                        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (REPACK_DUE, number))
+                    self._pack_with(number, found.words)
+                    self._writer.repacking = self._older()
 
                 self._loop.call_soon_threadsafe(self._keep_dictionary, keep)
 
         self._trainer = threading.Thread(target=make, name="trainer", daemon=True)
         self._trainer.start()
+
+    def _pack_with(self, number: int, words: bytes) -> None:
+        """Pack with a dictionary from now on. It is in the file already: what is packed with it must be readable for ever."""
+        self.dictionaries[number] = words
+        self.dictionary = number
+        self._writer.codec.use(number)
+
+    def _older(self) -> Repacking:
+        """What packs anew, a little at a time, bodies that were packed with other dictionaries than the present one."""
+        older = self.dictionaries.keys() - self._dropped - {self.dictionary}
+        return Repacking(older, Codec(self.dictionaries, self.dictionary), _IDLE_ROWS)
 
     def _keep_dictionary(self, keep: Callable[[apsw.Connection], None]) -> None:
         with suppress(Unavailable):  # the store is closing: the next daemon trains anew
@@ -248,14 +267,12 @@ class SqliteEngine:
 
             def use(connection: apsw.Connection) -> None:
                 if found is None or number > 255:
-                    self.dictionary = BUILT_IN
+                    self._pack_with(BUILT_IN, self.dictionaries[BUILT_IN])
                 else:
-                    connection.execute(
-                        "INSERT INTO dictionaries (id, at, bytes) VALUES (?, ?, ?)", (number, self.clock(), found.words)
-                    )
-                    self.dictionaries[number] = found.words
-                    self.dictionary = number
-                self._writer.codec.use(self.dictionary)
+                    connection.execute(ADD_DICTIONARY, (number, self.clock(), found.words))
+                    self._pack_with(number, found.words)
+                # It packs with a dictionary that goes. The next daemon goes on with what is left.
+                self._writer.repacking = None
 
             await self.alone(use)
         repacking = scrubbing.Repacking(going, Codec(self.dictionaries, self.dictionary))

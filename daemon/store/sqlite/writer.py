@@ -25,6 +25,7 @@ from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, translated
+from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["Job", "Later", "Plain", "Writer", "settle"]
@@ -92,6 +93,8 @@ class Writer:
     """Commits begun, and commits done: while both are the same number as before, nothing has changed in between."""
     state: str = "ready"
     problem: str = ""
+    repacking: Repacking | None = None
+    """Bodies that wait to be packed with a better dictionary than theirs. Set on the writer's thread alone, or before it starts."""
     _queue: "queue.SimpleQueue[Job | Later | Plain | None]" = field(
         default_factory=queue.SimpleQueue["Job | Later | Plain | None"]
     )
@@ -290,7 +293,7 @@ class Writer:
 
     @property
     def _chores(self) -> bool:
-        return bool(self._noted) or self._unmerged > MERGE_AFTER or self._checkpoint_due
+        return bool(self._noted) or self._unmerged > MERGE_AFTER or self.repacking is not None or self._checkpoint_due
 
     def _chore(self) -> None:
         """One small piece of work that can wait."""
@@ -300,6 +303,8 @@ class Writer:
                     self._write_noted()
                 elif self._unmerged > MERGE_AFTER:
                     self._merge()
+                elif self.repacking is not None:
+                    self._repack(self.repacking)
                 elif self._checkpoint_due:
                     # With few pages in the log there is nothing to gain; a reader in the way is no reason to wait.
                     self._checkpoint_due = False
@@ -309,6 +314,7 @@ class Writer:
             log.warning("a chore failed: %s", problem)
             self._noted.clear()
             self._unmerged = 0
+            self.repacking = None
 
     def _fold(self) -> None:
         """Fold the log into the file and empty it. With a reader in the way, some other time will do."""
@@ -323,6 +329,12 @@ class Writer:
         # FTS5 says so: fewer than two rows changed means that nothing was left to merge.
         if self.connection.total_changes() - before < 2:
             self._unmerged = 0
+
+    def _repack(self, repacking: Repacking) -> None:
+        if not repacking.step(self.connection):
+            self.connection.execute("DELETE FROM meta WHERE key = ?", (REPACK_DUE,))
+            self.repacking = None
+        self._checkpoint_due = True
 
     def _write_noted(self) -> None:
         before = replace(self.counters)
