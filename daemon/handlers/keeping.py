@@ -99,9 +99,9 @@ def _sum_up(tx: Tx, stream: int, said: dict[str, Any], after: int) -> None:
     upto = said.get("archived_upto", 0)
     if upto <= after:
         return
-    lines = tx.streams.read(
-        stream, "after_message", "upto_message", down=True, limit=SUMMED, after=after, upto=upto
-    )[::-1]
+    lines = tx.streams.read(stream, "after_message", "upto_message", down=True, limit=SUMMED, after=after, upto=upto)[
+        ::-1
+    ]
     text = gist_of(lines, said.get("running_summary", "")).text
     if text:
         said["running_summary"] = text

@@ -19,7 +19,7 @@ from enhanced_memory.client.values import Filter, Ref
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.editing import copy
 from enhanced_memory.daemon.handlers.filters import as_json, property_filters
-from enhanced_memory.daemon.handlers.keeping import archive_upto, keep_summary, kept, summed_up
+from enhanced_memory.daemon.handlers.keeping import keep_summary, kept, summed_up
 from enhanced_memory.daemon.handlers.removal import delete_entities
 from enhanced_memory.daemon.kinds import accept, kind_of
 from enhanced_memory.daemon.store import Tx

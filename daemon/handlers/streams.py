@@ -104,9 +104,7 @@ def _admit(tx: Tx, stream: Stored, messages: list[MessageInput]) -> None:
     tick = tx.archive.newest_tick(stream.id) if kind.ticks_rise else None
     for message in messages:
         if kind.roles and message.role not in kind.roles:
-            raise Invalid(
-                f"A {stream.state.type} has no role {message.role[:100]!r}.", f"use {', '.join(kind.roles)}"
-            )
+            raise Invalid(f"A {stream.state.type} has no role {message.role[:100]!r}.", f"use {', '.join(kind.roles)}")
         if taken and message.kind not in taken:
             raise Invalid(
                 f"The stream {name} takes no messages of kind {message.kind[:100]!r}.",
