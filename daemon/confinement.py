@@ -20,7 +20,7 @@ WITHIN = frozenset((
     "start_session", "end_session", "archive_session", "delete_session", "list_sessions",
     "search_nodes", "search_messages", "get_context", "memory_history",
     "save_skill", "list_skills", "detect_conflicts", "list_conflicts", "resolve_conflict",
-    "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch",
+    "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch", "note_access",
 ))
 """These know nothing but the connection's space, or (the last line) tell a confined caller of its own spaces only."""
 

@@ -11,7 +11,7 @@ from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.values import EntityInput
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, Noted, State, built_in
 from enhanced_memory.daemon.store.sqlite import writer
-from enhanced_memory.daemon.store.sqlite.training import STAGES
+from enhanced_memory.daemon.store.training import STAGES
 
 if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, Reopen, World

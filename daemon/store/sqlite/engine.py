@@ -20,11 +20,13 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
+from enhanced_memory.daemon.store.jobs import Job, Later, settle
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
-from enhanced_memory.daemon.store.sqlite import comparing, copies, file, scrubbing, training
+from enhanced_memory.daemon.store.sqlite import comparing, copies, file, scrubbing
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
-from enhanced_memory.daemon.store.sqlite.writer import Job, Later, Plain, Writer, settle
+from enhanced_memory.daemon.store.sqlite.writer import Plain, Writer
+from enhanced_memory.daemon.store.training import SAMPLES, STAGES, trained
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["SqliteEngine"]
@@ -70,6 +72,8 @@ class _Reader:
 
 class SqliteEngine:
     """Keeps memories in one SQLite file that it alone writes. Made by `open`, on the running loop."""
+
+    near = True
 
     def __init__(
         self, settings: Settings, clock: Callable[[], int], loop: asyncio.AbstractEventLoop, owned: file.Owned
@@ -185,7 +189,7 @@ class SqliteEngine:
                 for listen in self.listeners:
                     listen(Touched(*job.touched))
             settle(job.waiter, job.result, job.error)
-        if self._stage < len(training.STAGES) and self._writer.counters.entity >= training.STAGES[self._stage]:
+        if self._stage < len(STAGES) and self._writer.counters.entity >= STAGES[self._stage]:
             self._train()
 
     async def alone(self, work: Callable[[apsw.Connection], A]) -> A:
@@ -198,11 +202,11 @@ class SqliteEngine:
         """Make a dictionary from the store's own bodies, away from loop and writer, and pack with it from then on."""
         if self._trainer is not None and self._trainer.is_alive():
             return
-        while self._stage < len(training.STAGES) and self._writer.counters.entity >= training.STAGES[self._stage]:
+        while self._stage < len(STAGES) and self._writer.counters.entity >= STAGES[self._stage]:
             self._stage += 1  # a store that is taken in whole passes several at once
 
         def make() -> None:
-            found = training.trained(Path(self.path), Codec(self.dictionaries, self.dictionary))
+            found = trained(self._newest, Codec(self.dictionaries, self.dictionary))
             if found is not None:
                 number = max(self.dictionaries) + 1
 
@@ -218,6 +222,15 @@ class SqliteEngine:
 
         self._trainer = threading.Thread(target=make, name="trainer", daemon=True)
         self._trainer.start()
+
+    def _newest(self) -> list[tuple[int, bytes]]:
+        """The newest bodies, with their checksums."""
+        with translated():
+            connection = file.connect(Path(self.path), readonly=True)
+            try:
+                return list(each(connection, "SELECT crc, body FROM entities ORDER BY row DESC LIMIT ?", (SAMPLES,)))  # pyright: ignore[reportReturnType]
+            finally:
+                connection.close()
 
     def _pack_with(self, number: int, words: bytes) -> None:
         """Pack with a dictionary from now on. It is in the file already: what is packed with it must be readable for ever."""
@@ -241,15 +254,15 @@ class SqliteEngine:
         if self._trainer is not None:
             await self._loop.run_in_executor(None, self._trainer.join)
             await self.alone(lambda _: None)  # what it hands over comes before us
-        trained = {
+        known = {
             number: words
             for number, words in self.dictionaries.items()
             if number != BUILT_IN and number not in self._dropped
         }
         going = (
-            list(trained)
+            list(known)
             if texts is None
-            else await self._loop.run_in_executor(None, scrubbing.held_by, texts, trained, self.dictionaries[BUILT_IN])
+            else await self._loop.run_in_executor(None, scrubbing.held_by, texts, known, self.dictionaries[BUILT_IN])
         )
         if going:
             await self._replace(going)
@@ -261,7 +274,7 @@ class SqliteEngine:
     async def _replace(self, going: list[int]) -> None:
         """Pack with another dictionary from now on, then anew what was packed with those that go, in steps between which others write."""
         codec = Codec(self.dictionaries, BUILT_IN)
-        found = await self._loop.run_in_executor(None, training.trained, Path(self.path), codec)
+        found = await self._loop.run_in_executor(None, trained, self._newest, codec)
         if self.dictionary in going:
             number = max(self.dictionaries) + 1
 

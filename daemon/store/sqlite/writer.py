@@ -24,11 +24,12 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
+from enhanced_memory.daemon.store.jobs import Job, Later, settle
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.tx import Tx
 
-__all__ = ["Job", "Later", "Plain", "Writer", "settle"]
+__all__ = ["Plain", "Writer"]
 
 log = logging.getLogger(__name__)
 
@@ -44,27 +45,6 @@ LARGE_WAL_PAGES = 1000
 
 class _HalfDone(Exception):
     """A job failed after it had written: the group is to be carried out anew, with a savepoint for each."""
-
-
-@dataclass(slots=True)
-class Job:
-    """A request's work, and who waits for it."""
-
-    work: Callable[[Tx], Any]
-    call: Call
-    waiter: "Future[Any]"
-    result: Any = None
-    error: BaseException | None = None
-    touched: tuple[int, str, str, list[int], int, list[int], list[int]] | None = None
-
-
-@dataclass(slots=True)
-class Later:
-    """Rows that nobody waits for."""
-
-    name: str
-    rows: list[dict[str, Any]]
-    prepare: Callable[[Tx, dict[str, Any]], dict[str, Any]] | None = None
 
 
 @dataclass(slots=True)
@@ -364,13 +344,3 @@ def _told(problem: BaseException) -> BaseException:
             raise problem
     except BaseException as told:
         return told
-
-
-def settle(waiter: "Future[Any]", result: Any, error: BaseException | None) -> None:
-    """Give whoever waits the answer; nobody may be waiting any more."""
-    if waiter.done():
-        return
-    if error is not None:
-        waiter.set_exception(error)
-    else:
-        waiter.set_result(result)
