@@ -144,10 +144,12 @@ class Archived(Value, frozen=True):
 class ArchiveMessages(Change[Archived]):
     """Archive now what streams do not keep any more: of one stream, or of all that say what they keep.
 
-    Appending does so by itself, some hundred messages at a time; this is for streams that only time makes older.
+    Appending does so by itself, some hundred messages at a time; this is for streams that only time makes older. Of one
+    stream, `everything` archives all that it has.
     """
 
     stream: Ref | None = None
+    everything: bool = False
     message: str = ""
 
 

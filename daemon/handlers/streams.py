@@ -25,7 +25,7 @@ from enhanced_memory.client.values import Filter, Message, MessageInput
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.editing import copy
 from enhanced_memory.daemon.handlers.filters import message_conditions, property_filters
-from enhanced_memory.daemon.handlers.keeping import keep, keep_summary, kept, summed_up
+from enhanced_memory.daemon.handlers.keeping import archive_upto, keep, keep_summary, kept, summed_up
 from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
@@ -228,6 +228,12 @@ def set_retention(tx: Tx, ask: SetRetention) -> Retained:
 @ArchiveMessages.handler
 def archive_messages(tx: Tx, ask: ArchiveMessages) -> Archived:
     """One stream, or every one that says what it keeps, a few at a time."""
+    if ask.everything:
+        if ask.stream is None:
+            raise Invalid("Everything is archived of one stream at a time.", "name it")
+        known = tx.entities.get(ask.stream)
+        count = archive_upto(tx, known, tx.archive.last(known.id))[1]
+        return Archived(int(count > 0), count, tx.space_name)
     if ask.stream is not None:
         chosen = [tx.entities.get(ask.stream)]
     else:
