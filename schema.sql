@@ -12,7 +12,7 @@
 -- first byte is the dictionary's id, 0 for none.
 
 PRAGMA application_id = 1162692973;     -- 'EMem'
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- What the file is: its id, when it was made, high-water marks.
 CREATE TABLE meta (

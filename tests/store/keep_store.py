@@ -68,8 +68,8 @@ QUESTIONS: list[tuple[str, str, dict[str, Any]]] = [
 SEARCHES = ["analytical engine", "brass wheels", "lighthouse", "Grüße aus München", "雪が降る"]
 """What they find is noted by name: the order may become a better one."""
 
-PASSING = frozenset(("access_count", "last_accessed", "score", "seconds"))
-"""Parts of answers that asking itself changes."""
+PASSING = frozenset(("access_count", "compressed_size", "last_accessed", "relevance_score", "score", "seconds"))
+"""Parts of answers that asking itself, time alone or packing anew changes."""
 
 
 def asked(memory: Memory, questions: list[tuple[str, str, dict[str, Any]]] = QUESTIONS) -> list[dict[str, Any]]:
