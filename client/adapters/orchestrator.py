@@ -232,6 +232,14 @@ class MemoryOrchestrator(Profiles):
             noted.agents = [row.get("source_agent") or "" for row in rows]
         return [one.name for one in made.results]
 
+    def known_memories(self, memory_ids: Sequence[str]) -> set[str]:
+        """Which of these ids are taken."""
+        found: set[str] = set()
+        for begin in range(0, len(memory_ids), PAGE):
+            some = list(memory_ids[begin : begin + PAGE])
+            found |= {one.name for one in self.memory.open_nodes(list(some), scope=ENTRY, relations=False).entities}
+        return found
+
     def get_memory(self, memory_id: str, *, agent_id: str = "") -> dict[str, Any] | None:
         """The memory's row; None where there is none, or where it was deleted or has expired."""
         with self.accesses.noted("read", agent=agent_id, request={"memory_id": memory_id}) as noted:

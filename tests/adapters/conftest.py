@@ -1,60 +1,62 @@
-"""A daemon for a whole module: laws about adapters hold in any store, so they share one, each test in a space of its own."""
-
-from __future__ import annotations
+"""One daemon for all tests of a module: adapters are asked from the outside, and each test has a space of its own."""
 
 import itertools
 import os
 import shutil
-import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from enhanced_memory.client import Memory, Settings
+from enhanced_memory.client.settings import PREFIX
+
+from ..conftest import end_daemon
 
 _numbers = itertools.count(1)
 
+NAMES = ("store", "socket", "log_file", "backup_folder")
+
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Settings]:
-    """The settings of a daemon that runs as long as this module's tests."""
+def shared() -> Iterator[dict[str, str]]:
+    """The settings of the module's daemon."""
     folder = Path(tempfile.mkdtemp(prefix="em-", dir="/tmp"))
-    given = {
-        "store": str(folder / "memory.db"),
-        "socket": str(folder / "db.sock"),
-        "log_file": str(folder / "memory-db.log"),
-        "backup_folder": str(folder / "backups"),
-        "synchronous": "NORMAL",
-        # A machine that does much else starts a daemon slowly, and no law here is about how fast.
-        "connect_timeout_s": 120.0,
-        "timeout_s": 120.0,
-    }
-    settings = Settings.load(given, environment={"HOME": str(folder)})
-    with Memory(settings) as memory:
-        pid = memory.welcome.pid
-    yield settings
-    os.kill(pid, signal.SIGTERM)
-    until = time.monotonic() + 20
-    while (folder / "db.sock").exists() or _runs(pid):
-        assert time.monotonic() < until, f"the daemon {pid} did not leave"
-        time.sleep(0.005)
+    paths = ("memory.db", "run/db.sock", "log", "backups")
+    yield {name: str(folder / path) for name, path in zip(NAMES, paths, strict=True)}
+    end_daemon(folder / "memory.db")
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+@pytest.fixture
+def there(shared: dict[str, str], home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """The module's daemon and a space of the test's own, found by the environment as users' programs find theirs: the space."""
+    space = f"{request.node.name[:80]} {os.urandom(3).hex()}"
+    for name, value in (shared | {"space": space}).items():
+        monkeypatch.setenv(PREFIX + name.upper(), value)
+    return space
 
 
 @pytest.fixture
-def memory(shared: Settings) -> Iterator[Memory]:
-    """A client in a space of this test's own."""
-    with Memory(shared, on_ignored=_unknown) as client:
+def apart(there: str) -> Iterator[Memory]:
+    """A client in that space."""
+    with Memory(Settings.load()) as memory:
+        yield memory
+
+
+@pytest.fixture(scope="module")
+def served(shared: dict[str, str]) -> Settings:
+    """The module's daemon as settings that need no environment."""
+    # A machine that does much else starts a daemon slowly, and no law here is about how fast.
+    slow = {"connect_timeout_s": 120.0, "timeout_s": 120.0, "synchronous": "NORMAL"}
+    return Settings.load(shared | slow, environment={"HOME": str(Path(shared["store"]).parent)})
+
+
+@pytest.fixture
+def memory(served: Settings) -> Iterator[Memory]:
+    """A client in a space of this test's own, which nothing else is said to by the environment."""
+    with Memory(served, on_ignored=_unknown) as client:
         space = f"test {next(_numbers)}"
         client.create_space(space)
         client.switch(space)

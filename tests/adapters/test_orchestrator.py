@@ -360,7 +360,7 @@ def test_rows_outlive_a_purge_under_the_memory_s_number(orchestrator: MemoryOrch
         orchestrator.access_log("m")
 
 
-def test_what_waits_is_written_at_the_end(memory: Memory, shared: Settings) -> None:
+def test_what_waits_is_written_at_the_end(memory: Memory, served: Settings) -> None:
     with MemoryOrchestrator(memory) as one:
         one.create_memory({"text": "x"}, "context", memory_id="m")
         one.get_memory("m")

@@ -137,7 +137,7 @@ def test_an_update_changes_what_it_names_and_a_delete_takes_it_away(provider: Me
     assert provider.retrieve_by_query({"embedding": RECORD["embedding"]}, "personas") == []
 
 
-def test_updates_of_many_at_once_lose_none(provider: MemoryProvider, shared: Settings) -> None:
+def test_updates_of_many_at_once_lose_none(provider: MemoryProvider, served: Settings) -> None:
     number = provider.store({"n": 0}, "personas")
 
     def add(key: str) -> None:
