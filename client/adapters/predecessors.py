@@ -36,7 +36,7 @@ class Report:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
     """Rows of each target that were written."""
     unchanged: int = 0
-    """Sessions and memories that were there already and stay as they are."""
+    """Sessions, memories and states that were there already and stay as they are."""
     expired: int = 0
     """Memories whose time was over, and which were left out for it."""
     without_target: dict[str, int] = field(default_factory=dict[str, int])
@@ -115,7 +115,12 @@ class Intake:
 
     def state(self, agent: str, state: Any) -> None:
         """Keep an agent's state outside of any session."""
-        self._orchestrator.save_agent_state(agent, _document(state, "value") or {})
+        said = _document(state, "value") or {}
+        known = self._orchestrator.get_agent_state(agent)
+        if known is not None and known["state_data"] == said:
+            self.report.unchanged += 1
+            return
+        self._orchestrator.save_agent_state(agent, said)
         self.report.counts["agent_states"] += 1
 
     @property
