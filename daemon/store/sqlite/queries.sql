@@ -521,7 +521,7 @@ SELECT id, part, began FROM passages WHERE entity = :entity AND space = :space A
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY w.rank LIMIT :limit)
 
@@ -529,7 +529,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
@@ -537,7 +537,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
@@ -545,7 +545,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
-    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY w.rank LIMIT :limit)
 
@@ -567,6 +567,9 @@ GROUP BY p.entity
 
 -- name: passage_span
 SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0) FROM passages)
+
+-- name: passage_from
+SELECT began FROM passages WHERE id >= :id ORDER BY id LIMIT 1
 
 -- For each expression: in how many of the oldest and how many of the newest passages that have it, up to where, and down to where.
 -- name: term_spans
