@@ -910,6 +910,31 @@ WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
 GROUP BY e.tier
 
+-- name: count_by_age
+SELECT CASE WHEN f.at > :now - 86400000 THEN 'day' WHEN f.at > :now - 7 * 86400000 THEN 'week' WHEN f.at > :now - 30 * 86400000 THEN 'month'
+            WHEN f.at > :now - 365 * 86400000 THEN 'year' ELSE 'older' END, count(*)
+FROM entities e JOIN changes f ON f.number = e.first
+WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY 1
+
+-- name: count_expiring
+SELECT CASE WHEN e.expires_at <= :now THEN 'expired' WHEN e.expires_at <= :now + 86400000 THEN 'day'
+            WHEN e.expires_at <= :now + 7 * 86400000 THEN 'week' ELSE 'month' END, count(*)
+FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now + 30 * 86400000 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY 1
+
+-- name: count_by_space
+SELECT s.name, count(e.id) FROM spaces s LEFT JOIN entities e ON e.space = s.id AND e.deleted = 0 WHERE s.ended = 0 GROUP BY s.id ORDER BY s.id
+
+-- name: tended_settled
+SELECT count(*) FROM entities e JOIN changes c ON c.number = e.began JOIN changes f ON f.number = e.first LEFT JOIN uses u ON u.entity = e.id
+WHERE e.space = :space AND e.deleted = 0 AND e.quarantined = 0 AND e.tier = :tier AND (e.expires_at IS NULL OR e.expires_at > :now)
+  AND e.type NOT IN (SELECT value FROM json_each(:types)) AND f.at < :made AND c.at <= :quiet AND c.op <> 'undo'
+  AND coalesce(u.count, 0) < :reads AND coalesce(u.last, 0) <= :quiet
+
 -- name: add_backup
 INSERT INTO backups (at, path, bytes, sha256, number) VALUES (:at, :path, :bytes, :sha256, :number)
 
