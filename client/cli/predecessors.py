@@ -62,8 +62,8 @@ def _of_document(data: bytes) -> Iterator[tuple[int, int, Any]]:
         raise Invalid(f"The file is no JSON: {problem}.", "give a list of records, or a record a line") from None
     records: list[Any] = cast("list[Any]", document) if isinstance(document, list) else [document]
     if isinstance(document, dict):
-        held = [value for value in cast("dict[str, Any]", document).values() if isinstance(value, list)]
-        if len(cast("dict[str, Any]", document)) == 1 and held:
+        (*held,) = cast("dict[str, Any]", document).values()
+        if len(held) == 1 and isinstance(held[0], list):
             records = cast("list[Any]", held[0])
     for place, record in enumerate(records, 1):
         yield place, len(data) // len(records), record
