@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from enhanced_memory.client.adapters.langgraph_store import EnhancedStore
 from enhanced_memory.client.aio import AsyncMemory
-from enhanced_memory.client.operations.entities import DeleteEntities, OpenNodes
+from enhanced_memory.client.operations.entities import CreateEntities, DeleteEntities, OpenNodes
 from enhanced_memory.client.operations.streams import AppendMessages, MessagesBy
 from enhanced_memory.client.sync import Memory
-from enhanced_memory.client.values import Message, MessageInput
+from enhanced_memory.client.values import EntityInput, Message, MessageInput
 
 try:
     from langchain_core.chat_history import BaseChatMessageHistory
@@ -27,8 +27,8 @@ except ImportError as missing:
 __all__ = ["EnhancedChatMessageHistory", "EnhancedKeyValueStore", "EnhancedStore"]
 
 PAGE = 1000
-ROLES = {"human": "user", "ai": "assistant"}
-"""The roles of messages by LangChain's types; others are called alike."""
+ROLES = {"human": "user", "ai": "assistant"} | {role: role for role in ("system", "tool", "developer", "function")}
+"""The roles of messages by LangChain's types, and roles that a session has as they are. Whoever has another one speaks as a user."""
 WHOLE = "langchain"
 """Under this key of its metadata a message stands as LangChain had it."""
 
@@ -37,7 +37,7 @@ class EnhancedChatMessageHistory(BaseChatMessageHistory):
     """The messages of one session, each a message of the daemon's stream of that name: searched, windowed and kept as all others.
 
     What LangChain knows of a message beyond its words (tool calls, ids, parts that are no text) comes back as it was. Messages
-    that others appended to the stream come as well. `clear` deletes the session softly: `restore_entities` brings it back.
+    that others appended to the stream come as well. `clear` deletes the session softly and begins another of its name.
     """
 
     def __init__(self, session_id: str, memory: Memory | None = None, **settings: Any) -> None:
@@ -87,12 +87,14 @@ class EnhancedChatMessageHistory(BaseChatMessageHistory):
         stream = self._stream(self.memory.send(self._opening()))
         if stream is not None:
             self.memory.send(DeleteEntities([stream]))
+            self.memory.send(self._anew())
 
     async def aclear(self) -> None:
         """Begin anew; what was said is deleted softly."""
         stream = self._stream(await self._client().send(self._opening()))
         if stream is not None:
             await self._client().send(DeleteEntities([stream]))
+            await self._client().send(self._anew())
 
     def close(self) -> None:
         """End the connection, unless it was given."""
@@ -113,6 +115,10 @@ class EnhancedChatMessageHistory(BaseChatMessageHistory):
     def _opening(self) -> OpenNodes:
         return OpenNodes([self.session_id], scope="session", relations=False)
 
+    def _anew(self) -> CreateEntities:
+        # Whoever else deletes a session means it: appending to it is an error then.
+        return CreateEntities([EntityInput(self.session_id, "session")])
+
     def _stream(self, graph: Any) -> int | None:
         return graph.entities[0].id if graph.entities else None
 
@@ -127,8 +133,8 @@ def _given(message: BaseMessage) -> MessageInput:
     usage: Any = getattr(message, "usage_metadata", None) or {}
     return MessageInput(
         _text(message),
-        role=ROLES.get(kind, kind),
-        speaker=message.name or "",
+        role=ROLES.get(kind, "user"),
+        speaker=message.name or ("" if kind in ROLES else kind),
         tokens=usage.get("output_tokens") if message.type == "ai" else None,
         metadata={WHOLE: whole},
     )
@@ -145,8 +151,7 @@ def _text(message: BaseMessage) -> str:
 def _told(message: Message) -> BaseMessage:
     whole = message.metadata.get(WHOLE)
     if whole is None:  # somebody else's
-        kinds = {role: kind for kind, role in ROLES.items()} | {"system": "system"}
-        kind = kinds.get(message.role, "chat")
+        kind = {"user": "human", "assistant": "ai", "system": "system"}.get(message.role, "chat")
         data = {"content": message.content, "type": kind, "name": message.speaker or None}
         whole = {"type": kind, "data": data | ({"role": message.role} if kind == "chat" else {})}
     return messages_from_dict([whole])[0]

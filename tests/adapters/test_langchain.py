@@ -175,10 +175,11 @@ def test_what_is_said_is_a_message_of_the_daemon_like_any_other(memory: Memory) 
         ("tool", ""),
     ]
     assert [one.content for one in kept][4:6] == ["It is sunny.", "hm"]
+    assert (kept[5].role, kept[5].speaker) == ("user", "narrator")
     assert kept[2].tokens == 7
     assert memory.search_messages("weather", stream="talk").hits[0].message.content == SAID[1].content
     memory.append_messages(
-        "talk", [MessageInput("from elsewhere", role="assistant"), MessageInput("so it is", role="chorus")]
+        "talk", [MessageInput("from elsewhere", role="assistant"), MessageInput("so it is", role="developer")]
     )
     told = history.messages[-2:]
     assert [(type(one), one.content) for one in told] == [(AIMessage, "from elsewhere"), (ChatMessage, "so it is")]
