@@ -86,6 +86,16 @@ class Settings:
         7.0, "Days within which a repeated change with a key is answered instead of applied again."
     )
     backup_folder: str = _setting("~/memory_backups", "Where backups go unless told otherwise.")
+    backup_second_folder: str = _setting(
+        "", "Where each backup in `backup_folder` is copied to as well, on another disk say; empty: nowhere."
+    )
+    backup_keep_days: float = _setting(
+        7.0, "Days after which a backup may be let go, the newest good one never; 0: no limit."
+    )
+    backup_keep_count: int = _setting(0, "Backups beyond which the oldest are let go; 0: no limit.")
+    backup_every_h: float = _setting(
+        0.0, "Hours after which a running daemon makes a backup by itself, where neither timer nor cron does; 0: never."
+    )
     reply_bytes: int = _setting(
         0,
         "Bytes of text in one answer of an MCP tool, beyond which it is cut and says so; 0: 4 MB in the profile `compat`, 64 KB in others.",

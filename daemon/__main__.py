@@ -7,10 +7,10 @@ import os
 import sys
 from typing import NoReturn
 
-from enhanced_memory.client.errors import Error, Refused, StoreRefused
+from enhanced_memory.client.errors import Error, Refused, StoreHeld
 from enhanced_memory.client.launch import inherited
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon import VERSION
+from enhanced_memory.daemon import VERSION, commands
 from enhanced_memory.daemon.server import DRAIN_S, Server, listen, refuse
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.file import leaving
@@ -31,11 +31,14 @@ def main(argv: list[str] | None = None) -> NoReturn:
     serve.add_argument("--store", help="the SQLite file; default: the setting")
     serve.add_argument("--socket", help="where to listen; default: the setting, or the socket handed over by systemd")
     serve.add_argument("--on-demand", action="store_true", help="leave after `idle_exit_s` without a connection")
+    commands.declare(verbs)
     given = parser.parse_args(argv)
     # Before numpy is loaded: a product of a matrix and one vector is no work for two threads. On a busy machine the second one
     # waits for its turn by spinning, seven times the processor time of one alone (2.8 ms against 0.4 for 10,000 vectors).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        if given.verb != "serve":
+            sys.exit(commands.run(given))
         settings = Settings.load({"store": given.store, "socket": given.socket})
         _logging(settings)
         asyncio.run(_serve(settings, given.on_demand))
@@ -67,10 +70,10 @@ async def _open(settings: Settings) -> SqliteEngine:
     while True:
         try:
             return await SqliteEngine.open(settings)
-        except StoreRefused as problem:
+        except StoreHeld:
             # One that answers what it took may take all of its time; any other one is not about to leave.
             wait_s = DRAIN_S + 5 if leaving(settings.store_path) else settings.connect_timeout_s / 2
-            if not problem.message.startswith("Another daemon") or loop.time() > began + wait_s:
+            if loop.time() > began + wait_s:
                 raise
             await asyncio.sleep(0.02)
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from enhanced_memory.client.errors import Busy, Denied, Error, StoreRefused
+from enhanced_memory.client.errors import Busy, Denied, Error, StoreHeld
 from enhanced_memory.client.launch import BACKLOG, alone_at, bound, dial
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.wire import pack
@@ -96,6 +96,7 @@ class Server:
         gc.set_threshold(20_000, 20, 50)
         await self._mirrors.start()
         self._finishing = loop.create_task(self._service.finish_purge())
+        self._backing_up = loop.create_task(self._service.backups.keep_making())
         tell("READY=1\nSTATUS=ready")
         log.info("serving store=%s socket=%s pid=%d", self._engine.path, path, os.getpid())
         try:
@@ -111,6 +112,7 @@ class Server:
             await self._service.detection.stop()
             await self._service.embedding.stop()
             await self._finishing
+            self._backing_up.cancel()
             flush(self._context)
             await self._mirrors.close()
             await self._engine.close()
@@ -225,7 +227,7 @@ def listen(path: Path) -> socket.socket:
             if there is None:
                 return bound(path)
             there.close()
-    raise StoreRefused(f"Another daemon listens at {path}.", "use that one, or end it with `memoryctl stop`")
+    raise StoreHeld(f"Another daemon listens at {path}.")
 
 
 async def refuse(listener: socket.socket, problem: Error, owns_socket: bool) -> None:

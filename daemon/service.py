@@ -31,6 +31,7 @@ from enhanced_memory.client.operations.service import (
 from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
+from enhanced_memory.daemon.backing_up import Backups
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.detection import Detection
 from enhanced_memory.daemon.dispatch import Attendant, keyed
@@ -58,6 +59,7 @@ class Service:
         self._metrics = metrics
         self._settings = settings
         self.embedding = Embedding(engine, settings)
+        self.backups = Backups(engine, settings)
         self.detection = Detection(engine, self.embedding, settings)
         self.connections = 0
         self.mirrors = Mirrors(engine)
@@ -142,10 +144,7 @@ class Service:
 
     async def _backup(self, call: Call) -> BackupMade:
         ask: Any = call.ask
-        copy = await self._engine.backup(ask.to or self._settings.backup_folder)
-        return BackupMade(
-            copy.path, copy.bytes, copy.sha256, copy.entities, copy.messages, copy.change, round(copy.seconds, 3)
-        )
+        return await self.backups.make(ask.to, ask.prune)
 
     async def _purge(self, call: Call) -> Receipt:
         """Remove the rows in one transaction; then clear what is left of them in files, and say what could not be."""
@@ -170,7 +169,11 @@ class Service:
             if path not in written
         ]
         beside = Path(self._engine.path)
-        copies = [str(path) for path in beside.parent.glob(f"{beside.name}.before-schema-*")]
+        copies = [
+            str(path)
+            for end in ("before-schema-*", "replaced-*")
+            for path in beside.parent.glob(f"{beside.name}.{end}")
+        ]
         files = [path for path in dict.fromkeys([*kept, *imported]) if os.path.exists(path)]
         return msgspec.structs.replace(
             receipt,

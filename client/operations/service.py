@@ -153,9 +153,15 @@ class GetMemoryStatus(Question[Status]):
 
 
 class Backup(Question[BackupMade]):
-    """Write a copy of the store while it is in use, open it, check it, and say what it holds. `to` is a folder or a file name that does not exist yet."""
+    """Write a copy of the store while it is in use, open it, check it, and say what it holds.
+
+    `to` is a folder (the copy is packed and named by its time), or a file name that does not exist yet (packed if it ends with
+    `.zst`). `prune` then deletes this store's backups in that folder which the settings let go. A copy into the second folder
+    or a deletion that fails is told as `problem`; the backup is made all the same.
+    """
 
     to: str
+    prune: bool = False
 
 
 class Verified(Value, frozen=True):

@@ -69,6 +69,7 @@ class Copy(Protocol):
     messages: int
     change: int
     seconds: float
+    store_bytes: int
 
 
 class Engine(Protocol):

@@ -21,7 +21,7 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
-from enhanced_memory.daemon.store.sqlite import comparing, copies, file, scrubbing, training
+from enhanced_memory.daemon.store.sqlite import backup, checking, comparing, file, scrubbing, training
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.writer import Job, Later, Plain, Writer, settle
 from enhanced_memory.daemon.store.tx import Tx
@@ -289,12 +289,12 @@ class SqliteEngine:
 
     async def check(self, quick: bool) -> Health:
         """Check file, bodies and indexes on a connection of its own."""
-        return await self._loop.run_in_executor(None, copies.check, Path(self.path), self.dictionaries, quick)
+        return await self._loop.run_in_executor(None, checking.check, Path(self.path), self.dictionaries, quick)
 
-    async def backup(self, to: str) -> copies.Copy:
+    async def backup(self, to: str) -> backup.Copy:
         """Write a copy, open and check it, and note it in the store."""
         made = await self._loop.run_in_executor(
-            None, copies.backup, Path(self.path), Path(to), self.dictionaries, self.settings.store_path
+            None, backup.backup, Path(self.path), Path(to), self.dictionaries, self.settings.store_path
         )
         self.note(
             "add_backup",
