@@ -12,7 +12,7 @@
 -- first byte is the dictionary's id, 0 for none.
 
 PRAGMA application_id = 1162692973;     -- 'EMem'
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- What the file is: its id, when it was made, high-water marks.
 CREATE TABLE meta (
@@ -306,7 +306,7 @@ CREATE TABLE answers (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX answers_at ON answers (at);
 
--- Who asked for what. Never what was remembered.
+-- Who asked for what, and what callers noted of accesses of their own. Never what was remembered. A row outlives what it is about.
 CREATE TABLE access (
     id          INTEGER PRIMARY KEY,
     at          INTEGER NOT NULL,
@@ -316,9 +316,14 @@ CREATE TABLE access (
     pid         INTEGER NOT NULL,
     us          INTEGER NOT NULL,               -- microseconds it took
     error       TEXT    NOT NULL DEFAULT '',    -- the error's code; '' where all went well
-    number      INTEGER NOT NULL DEFAULT 0      -- the change it made, 0: none
+    number      INTEGER NOT NULL DEFAULT 0,     -- the change it made, 0: none
+    entity      INTEGER NOT NULL DEFAULT 0,     -- noted by a caller: what it was about, 0: no single one
+    address     TEXT    NOT NULL DEFAULT '',    -- noted by a caller: where its own caller is
+    request     TEXT    NOT NULL DEFAULT '',    -- noted by a caller: what was asked as JSON, without any text that was
+    says        TEXT    NOT NULL DEFAULT ''     -- noted by a caller: what went wrong, without what was quoted
 ) STRICT;
 CREATE INDEX access_at ON access (at);
+CREATE INDEX access_entity ON access (entity, id) WHERE entity > 0;
 
 -- Compression dictionaries by the id that bodies name. Never removed while a body needs them.
 CREATE TABLE dictionaries (

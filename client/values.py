@@ -298,6 +298,14 @@ class AccessRow(Value, frozen=True):
     space: str = "default"
     error: str = ""
     change: int | None = None
+    entity: int | None = None
+    """Noted by a caller: what it was about, whether that is still there or not."""
+    address: str = ""
+    """Noted by a caller: where its own caller is."""
+    request: dict[str, Any] = {}
+    """Noted by a caller: what was asked, with the length of every text in its place."""
+    says: str = ""
+    """Noted by a caller: what went wrong, without what was quoted in it."""
 
 
 # What callers hand in

@@ -59,13 +59,13 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
-    from enhanced_memory.daemon.store.sqlite import checking
+    from enhanced_memory.daemon.store.sqlite import verifying
 
     os.nice(_GENTLE)
     path = Path(given.file).absolute() if given.file else settings.store_path
     if not path.is_file():
         raise StoreRefused(f"{path} is not a file.", "name the store's file")
-    health = checking.check(path, {BUILT_IN: built_in()}, given.quick)
+    health = verifying.check(path, {BUILT_IN: built_in()}, given.quick)
     return health, 1 if health.problems else 0
 
 

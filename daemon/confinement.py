@@ -19,7 +19,7 @@ WITHIN = frozenset((
     "append_messages", "recent_messages", "messages_by", "get_window",
     "search_nodes", "search_messages", "get_context", "memory_history",
     "save_skill", "list_skills", "detect_conflicts", "list_conflicts", "resolve_conflict",
-    "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch",
+    "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch", "note_access",
 ))
 """These know nothing but the connection's space, or (the last line) tell a confined caller of its own spaces only."""
 

@@ -1,11 +1,13 @@
 """What the daemon knows about types of entities: a row each. Types that are not here are welcome and use the default row."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from enhanced_memory.client.values import Tier
+from enhanced_memory.daemon.properties import Property, check_properties
 
-__all__ = ["DEFAULT", "KINDS", "Kind", "kind_of"]
+__all__ = ["DEFAULT", "KINDS", "Kind", "accept", "kind_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +24,149 @@ class Kind:
     expires_after_s: float | None = None
     versions: int | None = None
     """How many versions are kept; None: all."""
+    holds: Mapping[str, Property] = field(default_factory=dict[str, Property])
+    """What its properties hold; those that are not named may hold anything."""
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What a new entity has where it does not say."""
+        return {key: one.default for key, one in self.holds.items() if one.default is not None}
+
+
+TEXT = Property("text")
+NAME = Property("text", chars=100)
+SHORT = Property("text", chars=50)
+WHOLE = Property("whole")
+LIST = Property("list")
+MAP = Property("map")
+TIME = Property("time")
+ON = Property("boolean", True)
+OFF = Property("boolean", False)
 
 DEFAULT = Kind()
 
 KINDS: dict[str, Kind] = {
-    "session": Kind(text=("title", "summary"), scope="type"),
-    "character": Kind(text=("description", "background", "persona"), scope="own"),
-    "prop": Kind(text=("description", "category"), scope="own"),
-    "agent_config": Kind(text=("display_name",), scope="type"),
-    "preference": Kind(scope="type"),
-    "user_profile": Kind(scope="type"),
-    "agent_state": Kind(text=(), scope="type", versions=20),
+    "session": Kind(
+        text=("title", "summary"),
+        scope="type",
+        holds={
+            "session_type": Property("text", "conversation", chars=32),
+            "user": Property("text", chars=200),
+            "title": Property("text", chars=1000),
+            "metadata": MAP,
+            "summary": TEXT,
+            "summary_upto": Property("whole", at_least=0),
+            "ended_at": TIME,
+            "archived_at": TIME,
+            "retention": MAP,
+        },
+    ),
+    "character": Kind(
+        text=("description", "background", "persona"),
+        scope="own",
+        holds={
+            "character_name": NAME,
+            "current_tick": WHOLE,
+            "last_decision_time": Property("number"),
+            "description": TEXT,
+            "background": TEXT,
+            "persona": TEXT,
+            "personality_traits": LIST,
+            "current_mood": SHORT,
+            "current_location": Property("text", chars=200),
+            "relationships": MAP,
+            "inventory": LIST,
+            "stats": MAP,
+            "last_seen": TIME,
+            "is_active": ON,
+            "metadata": MAP,
+            "conversation": WHOLE,
+            "retention": MAP,
+        },
+    ),
+    "prop": Kind(
+        text=("description", "category"),
+        scope="own",
+        holds={
+            "category": SHORT,
+            "subcategory": SHORT,
+            "description": TEXT,
+            "image_path": Property("text", chars=500),
+            "rarity": Property("text", "common", chars=20),
+            "properties": MAP,
+            "usage_count": Property("whole", 0, at_least=0),
+            "last_used": TIME,
+            "is_favorite": OFF,
+        },
+    ),
+    "agent_config": Kind(
+        text=("display_name",),
+        scope="type",
+        holds={
+            "display_name": Property("text", chars=200),
+            "system_prompt": TEXT,
+            "enabled": ON,
+            "llm_provider": SHORT,
+            "temperature": Property("number", 0.7, at_least=0),
+            "max_tokens": Property("whole", 2048, at_least=1),
+            "capabilities": LIST,
+            "metadata": MAP,
+        },
+    ),
+    "preference": Kind(
+        scope="type",
+        holds={
+            "category": Property("text", "general", chars=50),
+            "description": Property("text", chars=500),
+        },
+    ),
+    "user_profile": Kind(
+        scope="type",
+        holds={"profile_data": Property("data"), "preferences": Property("data"), "is_active": ON},
+    ),
+    "agent_state": Kind(
+        text=(),
+        scope="type",
+        versions=20,
+        holds={
+            "agent": Property("text", chars=200),
+            "session": Property("text", chars=200),
+            "state_data": Property("data"),
+        },
+    ),
     "persona": Kind(scope="type"),
     "tool": Kind(scope="type", tier="procedural"),
     "workflow": Kind(scope="type", tier="procedural"),
     "skill": Kind(text=("description",), scope="type", tier="procedural"),
-    "summary": Kind(scope="own", tier="semantic"),
-    "memory_entry": Kind(scope="type"),
+    "summary": Kind(
+        scope="own",
+        tier="semantic",
+        holds={
+            "session": WHOLE,
+            "key_events": LIST,
+            "character_developments": MAP,
+            "plot_points": LIST,
+            "first": WHOLE,
+            "last": WHOLE,
+        },
+    ),
+    "memory_entry": Kind(
+        scope="type",
+        holds={
+            "memory_type": Property("text", chars=32),
+            "session": Property("text", chars=200),
+            "source_agent": Property("text", chars=200),
+            "content": Property("data"),
+        },
+    ),
 }
 
 
 def kind_of(type_name: str) -> Kind:
     """The row for entities of `type_name`."""
     return KINDS.get(type_name, DEFAULT)
+
+
+def accept(type_name: str, given: Mapping[str, Any]) -> None:
+    """Refuse properties that entities of a type cannot have: `Invalid`, `TooLarge`."""
+    check_properties(type_name, kind_of(type_name).holds, given)

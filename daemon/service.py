@@ -88,7 +88,10 @@ class Service:
         return Pong(moment(self._engine.clock()))  # whether the store works is for `get_memory_status` to say
 
     async def _hello(self, call: Call) -> Welcome:
-        welcome: Welcome = self._engine.point(lambda tx: HANDLERS[Hello.op](tx, call.ask), call)
+        def work(tx: Tx) -> Welcome:
+            return HANDLERS[Hello.op](tx, call.ask)
+
+        welcome = self._engine.point(work, call) if self._engine.near else await self._engine.read(work, call)
         return msgspec.structs.replace(
             welcome, pid=os.getpid(), store=self._engine.path, store_id=self._engine.store_id
         )

@@ -35,6 +35,7 @@ from enhanced_memory.client.request import Change, Request, answer_type, method
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import ROOT
 from enhanced_memory.daemon.kinds import DEFAULT, KINDS, Kind
+from enhanced_memory.daemon.properties import Property
 from enhanced_memory.mcp_server.profiles import CORE
 
 MARKED = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -311,8 +312,26 @@ def kinds() -> str:
         "expires",
         "versions kept",
     )
-    return "\n".join(
-        grid(heads, [*(row(f"`{name}`", kind) for name, kind in KINDS.items()), row("any other type", DEFAULT)])
+    rows = [*(row(f"`{name}`", kind) for name, kind in KINDS.items()), row("any other type", DEFAULT)]
+    return "\n".join([*grid(heads, rows), "", *held()])
+
+
+def held() -> list[str]:
+    """What the properties of kinds hold."""
+
+    def bounds(one: Property) -> str:
+        said = [f"at least {one.at_least:g}"] if one.at_least is not None else []
+        said += [f"at most {one.at_most:g}"] if one.at_most is not None else []
+        said += [f"{one.chars} characters at most"] if one.chars is not None else []
+        return ", ".join([*said, *(f"`{choice}`" for choice in one.choices)])
+
+    return grid(
+        ("kind", "property", "holds", "bounds", "unless given"),
+        [
+            (f"`{kind}`", f"`{name}`", one.holds, bounds(one), "" if one.default is None else f"`{one.default}`")
+            for kind, row in KINDS.items()
+            for name, one in row.holds.items()
+        ],
     )
 
 

@@ -122,6 +122,17 @@ def rich_outside_the_command_line(modules: list[Module]) -> list[str]:
     ]
 
 
+def adapters_not_at_the_edge(modules: list[Module]) -> list[str]:
+    """Adapters stand on the client; nothing stands on them but memoryctl."""
+    return [
+        f"{module.name}:{found.line} imports {found.name}"
+        for module in modules
+        if not module.inside("client.adapters") and not module.inside("client.cli")
+        for found in module.imports
+        if below(found.name, f"{PACKAGE}.client.adapters")
+    ]
+
+
 def engines_named(modules: list[Module]) -> list[str]:
     """Which engine it is, only daemon/__main__ and the engine itself know; a driver, only the engine."""
     complaints: list[str] = []
@@ -190,6 +201,7 @@ def owner(name: str, names: set[str]) -> str | None:
 RULES: tuple[Callable[[list[Module]], list[str]], ...] = (
     crossings,
     rich_outside_the_command_line,
+    adapters_not_at_the_edge,
     engines_named,
     store_words_in_handlers,
     not_absolute,
@@ -206,6 +218,9 @@ MISTAKES = [
     (crossings, "mcp_server/host.py", "import enhanced_memory.daemon.kinds"),
     (crossings, "daemon/handlers/search.py", "from enhanced_memory.daemon.store.sqlite.tx import Tx"),
     (rich_outside_the_command_line, "client/aio.py", "from rich.progress import Progress"),
+    (adapters_not_at_the_edge, "client/sync.py", "from enhanced_memory.client.adapters import chronicle"),
+    (adapters_not_at_the_edge, "mcp_server/host.py", "import enhanced_memory.client.adapters.tinyworld"),
+    (crossings, "client/adapters/chronicle.py", "from enhanced_memory.daemon.kinds import KINDS"),
     (engines_named, "daemon/backup.py", "from enhanced_memory.daemon.store import sqlite"),
     (engines_named, "daemon/ranking.py", "import apsw"),
     (store_words_in_handlers, "daemon/handlers/search.py", "# asks FTS5 first"),

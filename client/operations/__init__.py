@@ -91,6 +91,7 @@ class Operations:
     reindex = method(service.Reindex)
     verify = method(service.Verify)
     access_log = method(service.AccessLog)
+    note_access = method(service.NoteAccess)
     export_data = method(service.ExportData)
     import_data = method(service.ImportData)
     subscribe = method(service.Subscribe)

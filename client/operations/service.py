@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
 from enhanced_memory.client.request import Change, Question
-from enhanced_memory.client.values import AccessRow, BackupMade, Limit, Outcome, Ref, Value
+from enhanced_memory.client.values import AccessRow, BackupMade, Limit, Number, Outcome, Ref, Value
 
 
 class Behalf(Value, frozen=True):
@@ -188,7 +189,11 @@ class AccessPage(Value, frozen=True):
 
 
 class AccessLog(Question[AccessPage]):
-    """Who asked for what and what came of it, newest first. Rows are written in batches: a crash may take the last second's."""
+    """Who asked for what and what came of it, newest first. Rows are written in batches: a crash may take the last second's.
+
+    What callers noted themselves (`note_access`) stands among them, under the operations that they named; `entity` asks for
+    what was noted about one.
+    """
 
     limit: Limit = 100
     before: int | None = None
@@ -197,6 +202,42 @@ class AccessLog(Question[AccessPage]):
     session: str | None = None
     failed: bool | None = None
     since: datetime | None = None
+    entity: Number | None = None
+
+
+class AccessInput(msgspec.Struct, omit_defaults=True):
+    """One access to what is remembered, as a caller tells of it."""
+
+    op: Annotated[str, Meta(min_length=1, max_length=40)]
+    entity: Ref | None = None
+    """What it was about. A number is kept as it stands; a name that nothing has is refused."""
+    session: str = ""
+    """Empty: the connection's."""
+    agent: str = ""
+    error: Annotated[str, Meta(max_length=40)] = ""
+    """A code for what went wrong; empty: all went well."""
+    says: Annotated[str, Meta(max_length=4000)] = ""
+    request: dict[str, Any] = {}
+    address: Annotated[str, Meta(max_length=200)] = ""
+    at: datetime | None = None
+    """Now, unless given."""
+
+
+class Noted(Value, frozen=True):
+    """How many accesses were noted."""
+
+    rows: int
+    space: str = "default"
+
+
+class NoteAccess(Change[Noted]):
+    """Put accesses of an application's own into the access log: which memory, for whom, in which session, and what came of it.
+
+    They outlive what they are about and go with `access_keep_days`. No text that was asked or quoted is kept: in `request` the
+    length of each text stands in its place, from `says` what is in quotation marks is taken out. A purge empties both.
+    """
+
+    rows: Annotated[list[AccessInput], Meta(min_length=1, max_length=1000)]
 
 
 class Exported(Value, frozen=True):

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from enhanced_memory.client.operations import Operations
 from enhanced_memory.client.request import HANDLERS, method
 from enhanced_memory.daemon.handlers import (
+    accesses,
     branches,
     conflicts,
     context,
@@ -28,6 +29,7 @@ from enhanced_memory.daemon.handlers import (
 )
 
 __all__ = [
+    "accesses",
     "branches",
     "complete",
     "conflicts",

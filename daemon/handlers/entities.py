@@ -31,7 +31,7 @@ from enhanced_memory.daemon.handlers.editing import (
     put,
     set_attribute,
 )
-from enhanced_memory.daemon.kinds import kind_of
+from enhanced_memory.daemon.kinds import accept, kind_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import Noted, State
 from enhanced_memory.daemon.store.known import TIERS, Stored
@@ -106,6 +106,7 @@ def _merge(tx: Tx, known: Stored, given: EntityInput) -> Outcome:
     state = copy(known.state)
     add(tx, state, given.observations)
     check_data(given.properties, "A property", tx.settings.max_text_chars)
+    accept(state.type, given.properties)
     state.properties |= given.properties
     state.tags += [tag for tag in checked_tags(tx, given.tags) if tag not in state.tags]
     state.attributes |= attributes(given)
@@ -116,8 +117,10 @@ def _merge(tx: Tx, known: Stored, given: EntityInput) -> Outcome:
 
 def _fresh(tx: Tx, given: EntityInput) -> State:
     check_data(given.properties, "A property", tx.settings.max_text_chars)
-    state = State(given.name, given.type, [], dict(given.properties), checked_tags(tx, given.tags), attributes(given))
+    accept(given.type, given.properties)
     kind = kind_of(given.type)
+    said = kind.defaults | given.properties
+    state = State(given.name, given.type, [], said, checked_tags(tx, given.tags), attributes(given))
     if given.tier is None and kind.tier != "working":
         state.attributes["tier"] = TIERS.index(kind.tier)
     if given.expires_at is None and kind.expires_after_s is not None:
@@ -150,6 +153,7 @@ def update_entity(tx: Tx, ask: UpdateEntity) -> Outcome:
         state.type = check_name(ask.type, "The entity's type", tx.settings.max_name_chars)
     if ask.properties is not UNSET:
         check_data(ask.properties, "A property", tx.settings.max_text_chars)
+        accept(state.type, ask.properties)
         merged = state.properties | ask.properties
         state.properties = {key: value for key, value in merged.items() if value is not None}
     own = state.attributes

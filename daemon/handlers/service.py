@@ -115,6 +115,7 @@ def access_log(tx: Tx, ask: AccessLog) -> AccessPage:
         ("access_agent", "agent", ask.agent),
         ("access_session", "session", ask.session),
         ("access_since", "since", millis(ask.since, "since") if ask.since else None),
+        ("access_entity", "entity", ask.entity),
     ):
         if value is not None:
             names.append(name)

@@ -83,6 +83,8 @@ class Engine(Protocol):
     """Called on the loop after each commit, in order."""
     clock: Callable[[], int]
     """Milliseconds since 1970."""
+    near: bool
+    """Whether a point read takes so little that the loop carries it out itself: not where it crosses to another process."""
 
     @property
     def waiting(self) -> int:
@@ -104,7 +106,7 @@ class Engine(Protocol):
         ...
 
     def point(self, work: Callable[[Tx], A], call: Call) -> A:
-        """Run a `work` of a few row reads here and now."""
+        """Run a `work` of a few row reads here and now. Only of an engine that is `near`."""
         ...
 
     async def write(self, work: Callable[[Tx], A], call: Call) -> A:

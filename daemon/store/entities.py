@@ -137,7 +137,7 @@ class Entities(Lineage):
         oldest = self.oldest_version(entity, ground.space)
         if oldest is None or oldest > upto:
             return
-        if ground.rows.run("prune_versions", space=ground.space, entity=entity, version=upto):
+        if ground.rows.count("prune_versions", space=ground.space, entity=entity, version=upto):
             left = self.oldest_version(entity, ground.space)
             ground.note("entity", entity, "prune", oldest, upto if left is None else left - 1)
 
@@ -156,7 +156,7 @@ class Entities(Lineage):
 
     def _name(self, entity: int, name: str, scope: str) -> None:
         ground = self._ground
-        if not ground.rows.run(
+        if not ground.rows.count(
             "add_name", space=ground.space, name=name, scope=scope, began=ground.number, entity=entity
         ):
             raise self._taken(name)

@@ -43,8 +43,12 @@ class Rows(Protocol):
         """The first row."""
         ...
 
-    def run(self, name: str, /, **values: Any) -> int:
-        """Carry it out; how many rows it changed."""
+    def run(self, name: str, /, **values: Any) -> None:
+        """Carry it out, at once or together with what follows: before anything is read, and before the commit."""
+        ...
+
+    def count(self, name: str, /, **values: Any) -> int:
+        """Carry it out now; how many rows it changed."""
         ...
 
     def many(self, name: str, rows: Iterable[Mapping[str, Any]], /) -> None:

@@ -97,11 +97,12 @@ class Purging:
         rows.many("drop_words", found)
         rows.many("drop_words_past", found)
         ground.ended += passages
+        rows.run("blank_access", entity=entity)
         ground.note("entity", entity, "purge", before=gone.crcs[-1][1] if gone.crcs else 0)
         which["passages"] = _json(passages)
-        gone.rows["notes"] = rows.run("purge_notes", **which)
+        gone.rows["notes"] = rows.count("purge_notes", **which)
         for table in TABLES:
-            gone.rows[table] = rows.run(f"purge_{table}", **which)
+            gone.rows[table] = rows.count(f"purge_{table}", **which)
         return gone
 
     def finish(self) -> tuple[int, int, set[str]]:

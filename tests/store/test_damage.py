@@ -12,8 +12,8 @@ import pytest
 from enhanced_memory.client.errors import Conflict, StoreDamaged
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.backups import describe, unpacked
-from enhanced_memory.daemon.store.sqlite.checking import check
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.store.sqlite.verifying import check
 
 if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, World

@@ -16,7 +16,7 @@ from enhanced_memory.client.errors import Broken, Conflict, Invalid, StoreDamage
 from enhanced_memory.daemon import VERSION
 from enhanced_memory.daemon.backups import Manifest, name_at, packed
 from enhanced_memory.daemon.store import Health
-from enhanced_memory.daemon.store.sqlite import checking, file
+from enhanced_memory.daemon.store.sqlite import file, verifying
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
 __all__ = ["APART", "Copy", "backup", "checked_apart"]
@@ -62,7 +62,7 @@ def backup(store: Path, to: Path, dictionaries: Mapping[int, bytes], own: Path) 
             finally:
                 source.close()
         apart = copy.stat().st_size >= APART
-        health = checked_apart(copy, quick=True) if apart else checking.check(copy, dictionaries, quick=True)
+        health = checked_apart(copy, quick=True) if apart else verifying.check(copy, dictionaries, quick=True)
         if health.problems:
             raise StoreDamaged(
                 f"The copy has {len(health.problems)} problems: {health.problems[0]}",
@@ -91,7 +91,7 @@ def backup(store: Path, to: Path, dictionaries: Mapping[int, bytes], own: Path) 
 
 
 def checked_apart(store: Path, quick: bool) -> Health:
-    """What `checking.check` finds, found by a process of its own that gives way to others."""
+    """What `verifying.check` finds, found by a process of its own that gives way to others."""
     command = [sys.executable, "-P", "-m", "enhanced_memory.daemon", "check", "--json", *(["--quick"] if quick else [])]
     ran = subprocess.run([*command, "--", str(store)], capture_output=True, stdin=subprocess.DEVNULL, check=False)
     try:

@@ -738,11 +738,18 @@ DELETE FROM answers WHERE (uid, key) IN (SELECT uid, key FROM answers WHERE at <
 -- name: add_access
 INSERT INTO access (at, op, origin, space, pid, us, error, number) VALUES (:at, :op, :origin, :space, :pid, :us, :error, :number)
 
+-- name: note_access
+INSERT INTO access (at, op, origin, space, pid, us, error, entity, address, request, says)
+VALUES (:at, :op, :origin, :space, :pid, 0, :error, :entity, :address, :request, :says)
+
+-- name: blank_access
+UPDATE access SET request = '', says = '' WHERE entity = :entity
+
 -- name: expire_access
 DELETE FROM access WHERE id IN (SELECT id FROM access WHERE at < :before LIMIT 2000)
 
 -- name: access
-SELECT a.id, a.at, a.op, a.space, a.pid, a.us, a.error, a.number, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
+SELECT a.id, a.at, a.op, a.space, a.pid, a.us, a.error, a.number, a.entity, a.address, a.request, a.says, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
 FROM access a JOIN origins o ON o.id = a.origin WHERE 1 /*also*/ ORDER BY a.id DESC LIMIT :limit
 
 -- name: access_before
@@ -759,6 +766,8 @@ AND a.error <> ''
 AND a.error = ''
 -- name: access_since
 AND a.at >= :since
+-- name: access_entity
+AND a.entity = :entity AND a.entity > 0
 
 -- name: add_use
 INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last)

@@ -28,7 +28,7 @@ from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.backups import Kept, sync, unpacked
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
-from enhanced_memory.daemon.store.sqlite import checking, file
+from enhanced_memory.daemon.store.sqlite import file, verifying
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 
 __all__ = ["Drilled", "Restored", "drill", "owned", "restore"]
@@ -103,7 +103,7 @@ def _proven(one: Kept, draft: Path) -> dict[str, int]:
         path.unlink()
     unpacked(one, draft)
     file.open_store(draft, "FULL").close()
-    health = checking.check(draft, {BUILT_IN: built_in()}, quick=True)
+    health = verifying.check(draft, {BUILT_IN: built_in()}, quick=True)
     if health.problems:
         raise StoreDamaged(
             f"{one.path} has {len(health.problems)} problems: {health.problems[0]}", "take another backup"

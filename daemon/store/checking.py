@@ -1,83 +1,56 @@
-# apsw's stubs leave parts of their types open:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-"""A look at every row: whether what the store says is what was written, and every index what it was derived from."""
+"""What a check looks at in any engine's tables: every body's checksum, and every index against what it was derived from.
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+The statements are plain SQL that every engine understands; they are not among the named queries, for nothing else asks them.
+"""
 
-import apsw
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from enhanced_memory.client.errors import Error, StoreDamaged
 from enhanced_memory.daemon.store import Health
 from enhanced_memory.daemon.store.bodies import Codec, undelta
-from enhanced_memory.daemon.store.sqlite import file
-from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["check"]
+__all__ = ["Each", "bodies", "found", "indexes", "versions"]
 
 PROBLEMS = 100
 """How many problems are named; more are counted."""
 
-
-def check(store: Path, dictionaries: Mapping[int, bytes], quick: bool) -> Health:
-    """Look for damage: in the file's structure, in every body's checksum, and in every index against what it was derived from.
-
-    `quick` leaves out the bodies of older versions and the comparison of passages with their owners.
-    """
-    health = Health([], {})
-    with translated():
-        connection = file.connect(store, readonly=True)
-        try:
-            connection.execute("BEGIN")
-            for (line,) in each(connection, "PRAGMA integrity_check" if not quick else "PRAGMA quick_check"):
-                if line != "ok":
-                    _found(health, f"file: {line}")
-            known = dict(dictionaries) | {
-                row[0]: row[1] for row in each(connection, "SELECT id, bytes FROM dictionaries")
-            }
-            codec = Codec(known)
-            _bodies(connection, codec, health)
-            if not quick:
-                _versions(connection, codec, health)
-            for problem in _indexes(connection, quick):
-                _found(health, problem)
-            health.checked["last_change"] = next(each(connection, "SELECT coalesce(max(number), 0) FROM changes"))[0]
-        finally:
-            connection.close()
-    return health
+Each = Callable[[str], Iterable[tuple[Any, ...]]]
+"""The rows of a statement."""
 
 
-def _found(health: Health, problem: str) -> None:
+def found(health: Health, problem: str) -> None:
+    """Note a problem; a hundred of them by name."""
     if len(health.problems) < PROBLEMS:
         health.problems.append(problem)
     elif len(health.problems) == PROBLEMS:
         health.problems.append("… and more")
 
 
-def _bodies(connection: apsw.Connection, codec: Codec, health: Health) -> None:
+def bodies(each: Each, codec: Codec, health: Health) -> None:
+    """Open every entity and every message."""
     entities = messages = 0
-    for space, entity, checksum, body in each(connection, "SELECT space, id, crc, body FROM entities"):
+    for space, entity, checksum, body in each("SELECT space, id, crc, body FROM entities"):
         entities += 1
         try:
             codec.state(body, checksum)
         except Error as problem:
-            _found(health, f"entity {entity} in space {space}: {problem.message}")
-    for number, checksum, body in each(connection, "SELECT id, crc, body FROM messages"):
+            found(health, f"entity {entity} in space {space}: {problem.message}")
+    for number, checksum, body in each("SELECT id, crc, body FROM messages"):
         messages += 1
         try:
             codec.line(body, checksum)
         except Error as problem:
-            _found(health, f"message {number}: {problem.message}")
+            found(health, f"message {number}: {problem.message}")
     health.checked |= {"entities": entities, "messages": messages}
 
 
-def _versions(connection: apsw.Connection, codec: Codec, health: Health) -> None:
+def versions(each: Each, codec: Codec, health: Health) -> None:
     """Undo every delta from the head backwards, entity by entity."""
     count = 0
     raw = b""
     whose: tuple[int, int] | None = None
     rows = each(
-        connection,
         """SELECT v.space, v.entity, v.version, v.whole, v.crc, v.body, e.crc, e.body FROM versions v
            LEFT JOIN entities e ON e.space = v.space AND e.id = v.entity ORDER BY v.space, v.entity, v.version DESC""",
     )
@@ -96,15 +69,15 @@ def _versions(connection: apsw.Connection, codec: Codec, health: Health) -> None
             broken = False
         except Error as problem:
             broken = True
-            _found(health, f"entity {entity} in space {space}, version {version}: {problem.message}")
+            found(health, f"entity {entity} in space {space}, version {version}: {problem.message}")
     health.checked["versions"] = count
 
 
-def _indexes(connection: apsw.Connection, quick: bool) -> Iterator[str]:
-    """What every index says that its owner does not, and the other way round."""
+def indexes(each: Each, quick: bool, indexed: str) -> Iterator[str]:
+    """What every index says that its owner does not, and the other way round. `indexed` is what the tables of indexed passages are called after `words`."""
 
     def count(says: str, sql: str) -> Iterator[str]:
-        number = next(each(connection, sql))[0]
+        number = next(iter(each(sql)))[0]
         if number:
             yield f"{number} {says}"
 
@@ -141,7 +114,7 @@ def _indexes(connection: apsw.Connection, quick: bool) -> Iterator[str]:
         if quick
         else """WITH known AS (SELECT DISTINCT id FROM entities)
            SELECT count(*) FROM relations r WHERE ended = 0 AND deleted = 0
-             AND ((from_id > 0 AND from_id NOT IN known) OR (to_id > 0 AND to_id NOT IN known))""",
+             AND ((from_id > 0 AND from_id NOT IN (SELECT id FROM known)) OR (to_id > 0 AND to_id NOT IN (SELECT id FROM known)))""",
     )
     yield from count(
         "spaces over one that is not there, or that came later",
@@ -169,7 +142,7 @@ def _indexes(connection: apsw.Connection, quick: bool) -> Iterator[str]:
         )
         yield from count(
             "messages in streams that are nowhere",
-            "WITH known AS (SELECT DISTINCT id FROM entities) SELECT count(*) FROM messages WHERE stream NOT IN known",
+            "WITH known AS (SELECT DISTINCT id FROM entities) SELECT count(*) FROM messages WHERE stream NOT IN (SELECT id FROM known)",
         )
         yield from count(
             "vectors without their passage or model",
@@ -178,13 +151,13 @@ def _indexes(connection: apsw.Connection, quick: bool) -> Iterator[str]:
         )
         yield from count(
             "living passages whose words are not in the index",
-            "SELECT count(*) FROM passages p WHERE ended = 0 AND NOT EXISTS (SELECT 1 FROM words_docsize d WHERE d.id = p.id)",
+            f"SELECT count(*) FROM passages p WHERE ended = 0 AND NOT EXISTS (SELECT 1 FROM words{indexed} d WHERE d.id = p.id)",
         )
     for table, ended in (("words", "ended = 0"), ("words_past", "ended > 0")):
         yield from count(
             f"passages missing from the {table} index, or words there without a passage",
             f"""SELECT (SELECT count(*) FROM passages WHERE {ended})
-                     - (SELECT count(*) FROM {table}_docsize)"""
+                     - (SELECT count(*) FROM {table}{indexed})"""
             if table == "words"
-            else f"SELECT count(*) FROM {table}_docsize d WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = d.id AND {ended})",
+            else f"SELECT count(*) FROM {table}{indexed} d WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = d.id AND {ended})",
         )
