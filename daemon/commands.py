@@ -3,7 +3,7 @@
 import argparse
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -109,15 +109,16 @@ def _drill(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
 _VERBS = {"check": _check, "backups": _backups, "restore": _restore, "drill": _drill}
 
 
-def _lines(value: Any, indent: int = 0) -> list[str]:
+def _lines(value: dict[str, Any], indent: int = 0) -> list[str]:
     """A document as lines for a person."""
     pad, lines = " " * indent, list[str]()
     for key, part in value.items():
         if isinstance(part, dict):
-            lines += [f"{pad}{key}:", *_lines(part, indent + 2)]
+            lines += [f"{pad}{key}:", *_lines(cast("dict[str, Any]", part), indent + 2)]
         elif isinstance(part, list):
-            lines.append(f"{pad}{key}: {len(part)}")
-            for one in part:
+            listed = cast("list[Any]", part)
+            lines.append(f"{pad}{key}: {len(listed)}")
+            for one in listed:
                 lines += [f"{pad}  -", *_lines(one, indent + 4)] if isinstance(one, dict) else [f"{pad}  - {one}"]
         else:
             lines.append(f"{pad}{key}: {part}")

@@ -1,3 +1,5 @@
+# apsw's stubs leave parts of their types open:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Making a backup: a copy of the store while it is in use, which was opened, checked and counted before it is called one."""
 
 import os

@@ -223,7 +223,7 @@ async def _found(engine: SqliteEngine) -> str:
     word = next(
         (word for one in listed for text in (one.name, *one.observations) for word in text.split() if len(word) > 3), ""
     )
-    hits = (await _ask(engine, SearchNodes(word[:100]))).hits if word else []
+    hits: list[Any] = (await _ask(engine, SearchNodes(word[:100]))).hits if word else []
     if word and not hits:
         raise StoreDamaged("a word that stands in it is not found")
     return f"{len(listed)} entities opened, {len(hits)} found by a word of theirs"
