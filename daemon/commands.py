@@ -119,7 +119,11 @@ def _lines(value: dict[str, Any], indent: int = 0) -> list[str]:
             listed = cast("list[Any]", part)
             lines.append(f"{pad}{key}: {len(listed)}")
             for one in listed:
-                lines += [f"{pad}  -", *_lines(one, indent + 4)] if isinstance(one, dict) else [f"{pad}  - {one}"]
+                lines += (
+                    [f"{pad}  -", *_lines(cast("dict[str, Any]", one), indent + 4)]
+                    if isinstance(one, dict)
+                    else [f"{pad}  - {one}"]
+                )
         else:
             lines.append(f"{pad}{key}: {part}")
     return lines
