@@ -25,6 +25,7 @@ def declare(verbs: Any) -> None:
         ("backups", "list the backups in a folder, newest first"),
         ("restore", "put a backup in the store's place; what was there is kept beside it"),
         ("drill", "restore a backup into a folder of its own, and use it"),
+        ("salvage", "save what can be read of a broken store into a new one"),
     ):
         verb = verbs.add_parser(name, help=says, description=says)
         verb.add_argument("--json", action="store_true", help="print one JSON document")
@@ -32,6 +33,9 @@ def declare(verbs: Any) -> None:
         if name == "check":
             verb.add_argument("--quick", action="store_true", help="leave out the bodies of older versions")
             verb.add_argument("file", nargs="?", help="the file; default: the store")
+        elif name == "salvage":
+            verb.add_argument("file", nargs="?", help="the broken file, which is not touched; default: the store")
+            verb.add_argument("--to", required=True, help="the new store")
         else:
             verb.add_argument("--from", dest="folder", help="where backups lie; default: the setting backup_folder")
         if name in ("restore", "drill"):
@@ -106,7 +110,17 @@ def _drill(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
     return drilled, 0 if drilled.ok else 1
 
 
-_VERBS = {"check": _check, "backups": _backups, "restore": _restore, "drill": _drill}
+def _salvage(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
+    from enhanced_memory.daemon.store.sqlite.salvage import salvage
+
+    path = Path(given.file).absolute() if given.file else settings.store_path
+    if not path.is_file():
+        raise StoreRefused(f"{path} is not a file.", "name the broken store's file")
+    saved = salvage(path, Path(given.to).absolute())
+    return saved, 1 if saved.problems else 0
+
+
+_VERBS = {"check": _check, "backups": _backups, "restore": _restore, "drill": _drill, "salvage": _salvage}
 
 
 def _lines(value: dict[str, Any], indent: int = 0) -> list[str]:

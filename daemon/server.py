@@ -72,6 +72,7 @@ class Server:
         handlers.complete(self._service.attended)
         self.answer = compose(layers(self._context), answer_from(engine, self._service.attended, self._service.before))
         engine.listeners.append(self._changed)
+        engine.give_up = self._give_up
         self._mirrors = self._service.mirrors
 
     async def run(self) -> None:
@@ -96,7 +97,10 @@ class Server:
         gc.set_threshold(20_000, 20, 50)
         await self._mirrors.start()
         self._finishing = loop.create_task(self._service.finish_purge())
-        self._backing_up = loop.create_task(self._service.backups.keep_making())
+        self._caring = [
+            loop.create_task(self._service.backups.keep_making()),
+            loop.create_task(self._service.wellbeing.check_after_crash()),
+        ]
         tell("READY=1\nSTATUS=ready")
         log.info("serving store=%s socket=%s pid=%d", self._engine.path, path, os.getpid())
         try:
@@ -112,11 +116,17 @@ class Server:
             await self._service.detection.stop()
             await self._service.embedding.stop()
             await self._finishing
-            self._backing_up.cancel()
+            for task in self._caring:
+                task.cancel()
             flush(self._context)
             await self._mirrors.close()
             await self._engine.close()
             log.info("stopped store=%s requests=%d", self._engine.path, self.metrics.calls.total())
+
+    def _give_up(self, why: str) -> None:
+        if not self._stopped.is_set():
+            log.error("leaving, so that the next daemon begins anew: %s", why)
+            self.stop()
 
     def stop(self) -> None:
         """Begin to leave."""

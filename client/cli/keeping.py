@@ -15,7 +15,7 @@ from enhanced_memory.client.cli.declare import LONG_S, Answer, Call, argument, v
 from enhanced_memory.client.cli.exits import OK, PROBLEM, Usage
 from enhanced_memory.client.cli.output import Paper, moment, size, warn
 from enhanced_memory.client.cli.progress import progress
-from enhanced_memory.client.errors import Broken, Invalid, NotFound, StoreDamaged, StoreHeld, StoreRefused
+from enhanced_memory.client.errors import Broken, Conflict, Invalid, NotFound, StoreDamaged, StoreHeld, StoreRefused
 from enhanced_memory.client.operations.service import Backup
 from enhanced_memory.client.settings import PREFIX
 
@@ -95,6 +95,21 @@ def backups(call: Call) -> Answer:
     return Answer(found, lambda paper: tell(paper, found), code)
 
 
+@verb(
+    "salvage",
+    "Save what can be read of a broken store into a new one, with a report.",
+    argument("file", nargs="?", metavar="FILE", help="the broken file, which is not touched (default: the store)"),
+    argument("--to", required=True, metavar="NEW", help="the new store; it must not exist yet"),
+)
+def salvage(call: Call) -> Answer:
+    """For when there is no good backup. Stop the daemon first. Put the new store in place with `memoryctl backups restore NEW`."""
+    words = [f"--to={Path(call.given.to).expanduser().absolute()}"]
+    words += ["--", str(Path(call.given.file).expanduser().absolute())] if call.given.file else []
+    with progress("salvaging"):
+        found, code = executed(call, "salvage", *words)
+    return Answer(found, lambda paper: _tell_salvaged(paper, found), code)
+
+
 def executed(call: Call, verb: str, *words: str) -> tuple[dict[str, Any], int]:
     """What `memory-db VERB --json` says, and its exit code. Raises what it failed with."""
     said = {PREFIX + name.upper(): str(value) for name, value in call.overrides.items()}
@@ -112,7 +127,7 @@ def executed(call: Call, verb: str, *words: str) -> tuple[dict[str, Any], int]:
     return found, ran.returncode
 
 
-_ERRORS = {kind.code: kind for kind in (Invalid, NotFound, StoreDamaged, StoreHeld, StoreRefused)}
+_ERRORS = {kind.code: kind for kind in (Conflict, Invalid, NotFound, StoreDamaged, StoreHeld, StoreRefused)}
 
 
 def _tell_list(paper: Paper, found: dict[str, Any]) -> None:
@@ -155,6 +170,26 @@ def _tell_drilled(paper: Paper, found: dict[str, Any]) -> None:
         mark = "ok   " if step["ok"] else "WRONG"
         paper.line(f"{mark} {step['what']} ({step['seconds']:.1f} s): {step['says']}", "" if step["ok"] else "red")
     paper.line("The backup can be restored." if found["ok"] else "The backup is no good.", "bold")
+
+
+def _tell_salvaged(paper: Paper, found: dict[str, Any]) -> None:
+    paper.line(found["store"])
+    paper.table(
+        ("table", "kept", "damaged", "read to its end"),
+        [
+            (name, f"{one['kept']:,}", f"{one['damaged']:,}", "yes" if one["complete"] else "NO")
+            for name, one in found["tables"].items()
+            if one["kept"] or one["damaged"] or not one["complete"]
+        ],
+    )
+    paper.facts([(name, f"{count:,}") for name, count in found["mended"].items()])
+    if found["lost"]:
+        paper.line(f"Lost entities: {', '.join(found['lost'])}", "yellow")
+    for problem in found["problems"]:
+        paper.line(f"still wrong: {problem}", "red")
+    paper.line(
+        f"Look into it: memoryctl --store {found['store']} --socket /tmp/look.sock list. Then: memoryctl backups restore {found['store']}"
+    )
 
 
 def _time(text: str) -> Any:

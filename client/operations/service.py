@@ -181,6 +181,48 @@ class Verify(Question[Verified]):
     """Leave out the bodies of older versions, the slow part of the file check and of the comparison of indexes."""
 
 
+class Ailment(Value, frozen=True):
+    """Something that is not well: by name, what it is, and what helps."""
+
+    name: str
+    state: Literal["degraded", "failing"]
+    """`failing`: memories cannot be kept, or not believed; `degraded`: they can, and something wants attention."""
+    says: str
+    remedy: str
+
+
+class Wellness(Value, frozen=True):
+    """How the daemon fares. Healthy means that a write was made and read back, not that nobody has complained."""
+
+    state: Literal["healthy", "degraded", "failing"]
+    ailments: list[Ailment] = []
+    proven_at: datetime | None = None
+    """When a write was last made and read back by another connection; at most seconds ago where it is healthy."""
+    proof_ms: float = 0.0
+    uptime_s: float = 0.0
+    waiting: int = 0
+    """Changes that wait for the writer."""
+    checking: bool = False
+    """Whether the store is being checked, since the daemon before ended without closing it."""
+
+
+class Health(Question[Wellness]):
+    """Is all well? The daemon writes something and reads it back before it answers, unless it has done so seconds ago.
+
+    Every state that is not well has a name and says what helps. It waits for a write at most five seconds.
+    """
+
+
+class Exposition(Value, frozen=True):
+    """Figures as Prometheus reads them (text format 0.0.4)."""
+
+    text: str
+
+
+class Metrics(Question[Exposition]):
+    """What is measured since the daemon started: requests, errors and times by operation, the store, the process, its health."""
+
+
 class AccessPage(Value, frozen=True):
     """Access rows, newest first."""
 

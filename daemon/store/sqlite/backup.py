@@ -7,8 +7,9 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -42,11 +43,14 @@ class Copy(msgspec.Struct):
     store_bytes: int
 
 
-def backup(store: Path, to: Path, dictionaries: Mapping[int, bytes], own: Path) -> Copy:
+def backup(
+    store: Path, to: Path, dictionaries: Mapping[int, bytes], own: Path, write: Callable[[Path], None] | None = None
+) -> Copy:
     """Copy the store while it is in use, check the copy, and only then give it its name.
 
     `to` is a folder (the copy is named by its time in it, and packed) or a file that must not exist yet, packed if its name ends
-    with `.zst`. A manifest is written beside it. `Conflict` where it exists, `StoreDamaged` where the copy is not sound.
+    with `.zst`. A manifest is written beside it.
+    `write` writes the copy, where not the file at `store` is meant. `Conflict` where it exists, `StoreDamaged` where the copy is not sound.
     """
     began = time.monotonic()
     made_at = datetime.now(UTC)
@@ -56,13 +60,7 @@ def backup(store: Path, to: Path, dictionaries: Mapping[int, bytes], own: Path) 
         copy.unlink(missing_ok=True)
         copy.touch(mode=0o600)
         with translated():
-            source = file.connect(store, readonly=True)
-            try:
-                # One snapshot, written compactly; writers go on meanwhile.
-                source.execute("PRAGMA query_only = OFF")
-                source.execute("VACUUM INTO ?", (os.fspath(copy),))
-            finally:
-                source.close()
+            (write or partial(_written, store))(copy)
         apart = copy.stat().st_size >= APART
         health = checked_apart(copy, quick=True) if apart else verifying.check(copy, dictionaries, quick=True)
         if health.problems:
@@ -90,6 +88,16 @@ def backup(store: Path, to: Path, dictionaries: Mapping[int, bytes], own: Path) 
         str(to), made.bytes, made.sha256, health.checked["entities"], health.checked["messages"], made.change,
         time.monotonic() - began, made.store_bytes,
     )  # fmt: skip
+
+
+def _written(store: Path, copy: Path) -> None:
+    source = file.connect(store, readonly=True)
+    try:
+        # One snapshot, written compactly; writers go on meanwhile.
+        source.execute("PRAGMA query_only = OFF")
+        source.execute("VACUUM INTO ?", (os.fspath(copy),))
+    finally:
+        source.close()
 
 
 def checked_apart(store: Path, quick: bool) -> Health:

@@ -45,6 +45,9 @@ class Owned:
             held = StoreHeld(f"Another daemon{f' (process {holder})' if holder else ''} owns {store}.")
             held.pid = int(holder) if holder.isdigit() else 0
             raise held from None
+        before = os.pread(self._lock, 32, 0)
+        self.unclean = bool(before) and _LEAVING.encode() not in before
+        """Whether the one before ended without saying that it would."""
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 

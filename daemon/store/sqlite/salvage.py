@@ -1,0 +1,439 @@
+# apsw's stubs leave parts of their types open:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+"""Saving what can be read from a broken store into a new one, with a report of what could not.
+
+Every table is read from both ends up to where SQLite stops, then key by key over the gap; what does not match its checksum is
+left out. Then what refers to something lost is mended or let go, so that the new store verifies: an entity without a name gets
+the one that its body says, a stream that was lost is put back as an empty one, and the words index is made anew.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from enhanced_memory.client.errors import Conflict, Error, StoreDamaged
+from enhanced_memory.client.request import Request
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, State, built_in, crc, undelta
+from enhanced_memory.daemon.store.rederived import Mark
+from enhanced_memory.daemon.store.sqlite import file, verifying
+from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.store.sqlite.rows import each, translated
+
+__all__ = ["Salvaged", "salvage"]
+
+PAGE = 500
+PROBES = 2_000_000
+"""Keys asked for one by one between what was read from both ends, at the most."""
+
+_DERIVED = ("words", "words_past", "words_next")
+_BODIES = {"entities": "state", "messages": "line"}
+
+
+class Found(msgspec.Struct):
+    """What became of one table."""
+
+    kept: int = 0
+    damaged: int = 0
+    """Rows that were read and do not match their checksum, or are not what such a row may be."""
+    complete: bool = True
+    """Whether the table could be read from end to end."""
+
+
+class Salvaged(msgspec.Struct):
+    """What was saved, and what was not."""
+
+    store: str
+    source: str
+    tables: dict[str, Found]
+    mended: dict[str, int]
+    """What was done so that the new store verifies."""
+    lost: list[str]
+    """Entities that are mentioned and not there any more: by id, and by name where it is known."""
+    problems: list[str]
+    """What the check of the new store found; nothing, unless the program is at fault."""
+    grafted: bool
+    """Whether the first page was unreadable and that of a new store was put in its place."""
+    seconds: float
+
+
+def salvage(broken: Path, to: Path) -> Salvaged:
+    """Read all that can be read of `broken` into a new store at `to`. The broken file is not touched.
+
+    `Conflict` where `to` exists, `StoreDamaged` where nothing could be read.
+    """
+    began = time.monotonic()
+    if to.exists():
+        raise Conflict(f"{to} exists.", "name a file that does not exist yet")
+    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".salvage-", dir=to.parent) as folder, translated():
+            copy = Path(folder) / "broken.db"
+            shutil.copyfile(broken, copy)
+            if (log := broken.with_name(broken.name + "-wal")).exists():
+                shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
+            source, grafted = _opened(copy)
+            target = file.open_store(to, "FULL")
+            try:
+                target.execute("DELETE FROM spaces")
+                tables = _tables(source, target)
+                mended, lost = _mended(target)
+            finally:
+                source.close()
+                target.close()
+        asyncio.run(_words_anew(to))
+        health = verifying.check(to, {BUILT_IN: built_in()}, quick=False)
+    except BaseException:
+        for end in ("", "-wal", "-shm", ".lock"):
+            to.with_name(to.name + end).unlink(missing_ok=True)
+        raise
+    return Salvaged(str(to), str(broken), tables, mended, lost, health.problems, grafted, time.monotonic() - began)
+
+
+def _opened(copy: Path) -> tuple[apsw.Connection, bool]:
+    """A connection to the copy; with the first page of a new store where its own cannot be read."""
+    for grafted in (False, True):
+        if grafted:
+            with tempfile.TemporaryDirectory() as folder:
+                fresh = Path(folder) / "fresh.db"
+                file.open_store(fresh, "FULL").close()
+                head = bytearray(fresh.read_bytes()[:4096])
+            copy.with_name(copy.name + "-wal").unlink(missing_ok=True)
+            with open(copy, "r+b") as out:
+                size = out.seek(0, os.SEEK_END)
+                head[28:32] = (size // 4096).to_bytes(4, "big")
+                out.seek(0)
+                out.write(head)
+        try:
+            source = apsw.Connection(os.fspath(copy))
+            source.execute("PRAGMA cell_size_check = ON")
+            source.execute("PRAGMA trusted_schema = OFF")
+            names = {name for (name,) in each(source, "SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if {"entities", "changes"} <= names:
+                return source, grafted
+            source.close()
+        except apsw.Error:
+            continue
+    raise StoreDamaged("Nothing of it can be read: it does not say where its tables are.", "restore a backup")
+
+
+# Reading
+
+
+def _tables(source: apsw.Connection, target: apsw.Connection) -> dict[str, Found]:
+    """Copy every table that both know, and say how that went. Dictionaries come first: bodies are unpacked with them."""
+    names = [
+        name
+        for (name,) in each(
+            target,
+            """SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'
+               ORDER BY name <> 'dictionaries', name""",
+        )
+    ]
+    said: dict[str, Found] = {}
+    dictionaries: dict[int, bytes] = {BUILT_IN: built_in()}
+    for name in names:
+        if name in _DERIVED:
+            continue
+        found = said[name] = Found()
+        try:
+            theirs = {row[1] for row in each(source, f'PRAGMA table_info("{name}")')}
+        except apsw.Error:
+            theirs = set[str]()
+        mine = list(each(target, f'PRAGMA table_info("{name}")'))
+        columns = [row[1] for row in mine if row[1] in theirs]
+        keys = [row[1] for row in sorted(mine, key=lambda row: row[5]) if row[5]] or ["rowid"]
+        if not columns:
+            found.complete = False
+            continue
+        codec = Codec(dictionaries)
+        text = f'INSERT OR REPLACE INTO "{name}" ({", ".join(columns)}) VALUES ({", ".join("?" * len(columns))})'
+        target.execute("BEGIN")
+        for row in _rows(source, name, columns, keys, found):
+            values = dict(zip(columns, row, strict=True))
+            try:
+                _sound(name, values, codec)
+                target.execute(text, row)
+                found.kept += 1
+            except (Error, apsw.Error, ValueError):
+                found.damaged += 1
+        target.execute("COMMIT")
+        if name == "dictionaries":
+            dictionaries |= {row[0]: row[1] for row in each(target, "SELECT id, bytes FROM dictionaries")}
+    return said
+
+
+def _sound(table: str, values: dict[str, Any], codec: Codec) -> None:
+    """Raise where a body is not the one that was written."""
+    if table == "entities":
+        codec.state(values["body"], values["crc"])
+    elif table == "messages":
+        codec.line(values["body"], values["crc"])
+
+
+def _rows(
+    source: apsw.Connection, table: str, columns: list[str], keys: list[str], found: Found
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table as far as they can be read: from the first on, from the last back, and one by one in between."""
+    listed, order = ", ".join(columns), ", ".join(keys)
+    first: tuple[Any, ...] | None = None
+    last: tuple[Any, ...] | None = None
+    for back in (False, True):
+        way, sign = (" DESC", "<") if back else ("", ">")
+        ordered = ", ".join(key + way for key in keys)
+        place: tuple[Any, ...] | None = None
+        while True:
+            where = f"WHERE ({order}) {sign} ({', '.join('?' * len(keys))})" if place is not None else ""
+            page: list[tuple[Any, ...]] = []
+            broken = False
+            try:
+                for row in each(
+                    source,
+                    f'SELECT {order}, {listed} FROM "{table}" {where} ORDER BY {ordered} LIMIT {PAGE}',
+                    place or (),
+                ):
+                    page.append(row)
+            except apsw.Error:
+                broken = True
+            for row in page:
+                key = row[: len(keys)]
+                if back and first is not None and not _after(key, first):
+                    return
+                yield row[len(keys) :]
+                place = key
+            if broken:
+                found.complete = False
+                if back:
+                    last = place
+                else:
+                    first = place
+                break
+            if len(page) < PAGE:
+                if not back:
+                    return  # all of it
+                break
+    if len(keys) == 1:
+        yield from _between(source, table, listed, keys[0], first, last)
+
+
+def _after(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    try:
+        return one > other
+    except TypeError:  # keys of several kinds
+        return True
+
+
+def _between(
+    source: apsw.Connection,
+    table: str,
+    listed: str,
+    key: str,
+    first: tuple[Any, ...] | None,
+    last: tuple[Any, ...] | None,
+) -> Iterator[tuple[Any, ...]]:
+    """The rows between two numbers, asked for one by one."""
+    low = first[0] if first and isinstance(first[0], int) else 0
+    high = last[0] if last and isinstance(last[0], int) else low + PROBES
+    missed = 0
+    for number in range(low + 1, min(high, low + PROBES)):
+        try:
+            rows = list(each(source, f'SELECT {listed} FROM "{table}" WHERE {key} = ?', (number,)))
+        except apsw.Error:
+            missed = 0
+            continue
+        yield from rows
+        missed = 0 if rows else missed + 1
+        if last is None and missed > 10_000:
+            return  # beyond what there ever was
+
+
+# Mending
+
+
+def _mended(target: apsw.Connection) -> tuple[dict[str, int], list[str]]:
+    """Let go of, or put right, what refers to something that was lost; what was done, and which entities are lost."""
+    done: dict[str, int] = {}
+
+    def run(says: str, text: str) -> None:
+        before = target.total_changes()
+        target.execute(text)
+        if changed := target.total_changes() - before:
+            done[says] = done.get(says, 0) + changed
+
+    target.execute("BEGIN")
+    lost = _lost(target)
+    run("the first space put back", "INSERT OR IGNORE INTO spaces (id, name, began) VALUES (1, 'default', 0)")
+    run(
+        "spaces put back that something lies in",
+        """INSERT OR IGNORE INTO spaces (id, name, began) SELECT DISTINCT x.space, 'salvaged ' || x.space, 0 FROM
+             (SELECT space FROM entities UNION SELECT space FROM messages UNION SELECT space FROM relations) x
+           WHERE x.space NOT IN (SELECT id FROM spaces)""",
+    )
+    run(
+        "spaces set free of a parent that is lost",
+        "UPDATE spaces SET parent = 0, pinned = 0, kind = 'space' WHERE parent > 0 AND (parent >= id OR parent NOT IN (SELECT id FROM spaces))",
+    )
+    run(
+        "changes put back without what they were",
+        """INSERT OR IGNORE INTO changes (number, at, space, origin, op, message)
+           SELECT DISTINCT x.number, coalesce((SELECT c.at FROM changes c WHERE c.number < x.number ORDER BY c.number DESC LIMIT 1), 0), 1, 0, 'lost', ''
+           FROM (SELECT number FROM journal UNION SELECT began FROM entities UNION SELECT began FROM messages UNION SELECT began FROM versions
+                 UNION SELECT began FROM merges UNION SELECT pinned FROM spaces) x WHERE x.number > 0 AND x.number NOT IN (SELECT number FROM changes)""",
+    )
+    run(
+        "an origin put back for changes whose own is lost",
+        """INSERT OR IGNORE INTO origins (id, channel, client, agent, session, tool, run, user, method, trust)
+           SELECT DISTINCT c.origin, 'import', 'salvage', '', '', '', 'lost ' || c.origin, '', 'manual', 'import' FROM changes c
+           WHERE c.origin NOT IN (SELECT id FROM origins)""",
+    )
+    _streams(target, done)
+    _names(target, done)
+    _versions(target, done)
+    alive = "EXISTS (SELECT 1 FROM entities e WHERE e.space = x.space AND e.id = x.entity AND e.deleted = 0)"
+    there = "EXISTS (SELECT 1 FROM entities e WHERE e.space = x.space AND e.id = x.entity)"
+    for table in ("names", "tags", "properties"):
+        run(
+            f"{table} of lost entities let go",
+            f"DELETE FROM {table} AS x WHERE NOT {there} OR (x.ended = 0 AND NOT {alive})",
+        )
+    run(
+        "passages of lost entities and messages let go",
+        f"""DELETE FROM passages AS x WHERE (message = 0 AND (NOT {there} OR (ended = 0 AND NOT {alive})))
+            OR (message > 0 AND message NOT IN (SELECT id FROM messages))""",
+    )
+    run(
+        "vectors of lost passages let go",
+        "DELETE FROM vectors WHERE key >> 6 NOT IN (SELECT id FROM passages) OR key & 63 NOT IN (SELECT id FROM models)",
+    )
+    for end in ("from", "to"):
+        run(
+            "relations to lost entities kept by a name that says so",
+            f"""UPDATE relations SET {end}_name = 'lost entity ' || {end}_id, {end}_id = 0
+                WHERE {end}_id > 0 AND {end}_id NOT IN (SELECT id FROM entities)""",
+        )
+    run(
+        "notes of merges let go",
+        "DELETE FROM merges WHERE branch NOT IN (SELECT id FROM spaces) OR target NOT IN (SELECT id FROM spaces)",
+    )
+    run(
+        "conflicts between lost entities let go",
+        "DELETE FROM conflicts WHERE entity NOT IN (SELECT id FROM entities) OR other NOT IN (SELECT id FROM entities)",
+    )
+    target.execute("COMMIT")
+    return done, lost
+
+
+def _lost(target: apsw.Connection) -> list[str]:
+    """Entities that names or the journal speak of and that are not there, nor were purged."""
+    rows = each(
+        target,
+        """SELECT m.id, (SELECT n.name FROM names n WHERE n.entity = m.id ORDER BY n.began DESC LIMIT 1) FROM
+             (SELECT entity AS id FROM names UNION SELECT id FROM journal WHERE subject = 'entity'
+              UNION SELECT entity FROM versions) m
+           WHERE m.id NOT IN (SELECT id FROM entities)
+             AND m.id NOT IN (SELECT id FROM journal WHERE subject = 'entity' AND act = 'purge') ORDER BY m.id""",
+    )
+    return [f"{number}" + (f" {name!r}" if name else "") for number, name in rows]
+
+
+def _streams(target: apsw.Connection, done: dict[str, int]) -> None:
+    """Messages whose stream is lost lie in an empty one of a name that says so."""
+    codec = Codec({BUILT_IN: built_in()})
+    rows = list(
+        each(
+            target,
+            """SELECT m.stream, min(m.space), min(m.began) FROM messages m
+               WHERE m.stream NOT IN (SELECT id FROM entities) GROUP BY m.stream""",
+        )
+    )
+    for stream, space, began in rows:
+        raw, body = codec.pack(State(f"salvaged stream {stream}", "session"))
+        target.execute(
+            """INSERT INTO entities (space, id, type, version, first, began, text_bytes, crc, body)
+               VALUES (?, ?, 'session', 1, ?, ?, ?, ?, ?)""",
+            (space, stream, began, began, len(raw), crc(raw), body),
+        )
+        target.execute("DELETE FROM versions WHERE space = ? AND entity = ?", (space, stream))
+    if rows:
+        done["streams put back as empty ones"] = len(rows)
+
+
+def _names(target: apsw.Connection, done: dict[str, int]) -> None:
+    """A living entity without a living name gets the one that its body says, or one that is free."""
+    codec = Codec(
+        {BUILT_IN: built_in()} | {row[0]: row[1] for row in each(target, "SELECT id, bytes FROM dictionaries")}
+    )
+    rows = list(
+        each(
+            target,
+            """SELECT space, id, scope, began, crc, body FROM entities WHERE deleted = 0
+               AND (space, id) NOT IN (SELECT space, entity FROM names WHERE ended = 0)""",
+        )
+    )
+    for space, number, scope, began, checksum, body in rows:
+        name = codec.state(body, checksum).name
+        for tried in (name, f"{name} ({number})"):
+            with suppress(apsw.ConstraintError):
+                target.execute(
+                    "INSERT INTO names (space, name, scope, began, entity) VALUES (?, ?, ?, ?, ?)",
+                    (space, tried, scope, began, number),
+                )
+                break
+    if rows:
+        done["names put back from bodies"] = len(rows)
+
+
+def _versions(target: apsw.Connection, done: dict[str, int]) -> None:
+    """Older versions that cannot be undone from the newer ones any more are let go."""
+    codec = Codec(
+        {BUILT_IN: built_in()} | {row[0]: row[1] for row in each(target, "SELECT id, bytes FROM dictionaries")}
+    )
+    going: list[tuple[int, int, int]] = []
+    whose: tuple[int, int] | None = None
+    raw, broken = b"", False
+    for space, entity, version, whole, checksum, body, head_checksum, head in each(
+        target,
+        """SELECT v.space, v.entity, v.version, v.whole, v.crc, v.body, e.crc, e.body FROM versions v
+           LEFT JOIN entities e ON e.space = v.space AND e.id = v.entity ORDER BY v.space, v.entity, v.version DESC""",
+    ):
+        try:
+            if (space, entity) != whose:
+                whose, broken = (space, entity), head is None
+                raw = codec.plain(head, head_checksum) if head is not None else b""
+            if head is None or (broken and not whole):
+                going.append((space, entity, version))
+                continue
+            raw = codec.plain(body, checksum) if whole else undelta(body, raw, checksum)
+            broken = False
+        except Error:
+            broken = True
+            going.append((space, entity, version))
+    target.executemany("DELETE FROM versions WHERE space = ? AND entity = ? AND version = ?", going)
+    if going:
+        done["older versions let go"] = len(going)
+
+
+async def _words_anew(store: Path) -> None:
+    """Fill the words index, and ask the daemon that serves the store first to make what vectors are missing."""
+    engine = await SqliteEngine.open(Settings.load({"store": str(store), "readers": 1, "embedder": "none"}))
+    call = Call(Peer(client="salvage"), Request())
+    mark = Mark(what="words")
+    try:
+        await engine.write(lambda tx: tx.rederived.begin_words(mark), call)
+        while await engine.write(lambda tx: tx.rederived.some_words(mark, PAGE), call):
+            pass
+        await engine.write(lambda tx: tx.rederived.end_words(mark), call)
+        await engine.write(lambda tx: tx.rederived.note(None), call)
+        engine.leave()
+    finally:
+        await engine.close()
