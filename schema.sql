@@ -12,7 +12,7 @@
 -- first byte is the dictionary's id, 0 for none.
 
 PRAGMA application_id = 1162692973;     -- 'EMem'
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- What the file is: its id, when it was made, high-water marks.
 CREATE TABLE meta (
@@ -120,7 +120,7 @@ CREATE UNIQUE INDEX entities_id ON entities (space, id);
 CREATE INDEX entities_type ON entities (space, type, id);
 CREATE INDEX entities_began ON entities (space, began);              -- newest change first
 CREATE INDEX entities_pinned ON entities (space, id) WHERE pinned = 1;
-CREATE INDEX entities_expiring ON entities (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX entities_expiring ON entities (space, expires_at) WHERE expires_at IS NOT NULL AND deleted = 0;
 
 -- What an entity said before. The body is whole, or a delta against the next newer version's body.
 CREATE TABLE versions (

@@ -82,6 +82,12 @@ class Settings:
     max_text_chars: int = _setting(1_000_000, "The longest observation or message.")
     access_log: bool = _setting(True, "Whether it is kept who asked for what.")
     access_keep_days: float = _setting(90.0, "Days that access rows are kept.")
+    relevance_half_life_days: float = _setting(
+        90.0, "Days after which what nobody read, confirmed or changed has half its relevance; 0: it keeps it."
+    )
+    expire_after_days: str = _setting(
+        "", "Days after which entities of a type expire unless they say when, as in `note=30, agent_state=0.5`."
+    )
     answers_keep_days: float = _setting(
         7.0, "Days within which a repeated change with a key is answered instead of applied again."
     )

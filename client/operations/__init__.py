@@ -3,6 +3,7 @@
 from enhanced_memory.client.operations import (
     branches,
     conflicts,
+    curation,
     entities,
     relations,
     search,
@@ -80,6 +81,9 @@ class Operations:
     scan_conflicts = method(conflicts.ScanConflicts)
     list_conflicts = method(conflicts.ListConflicts)
     resolve_conflict = method(conflicts.ResolveConflict)
+
+    promote_to_tier = method(curation.PromoteToTier)
+    expire = method(curation.Expire)
 
     save_skill = method(skills.SaveSkill)
     list_skills = method(skills.ListSkills)

@@ -13,6 +13,7 @@ from enhanced_memory.daemon.store.relations import Relations
 from enhanced_memory.daemon.store.snapshots import Snapshots
 from enhanced_memory.daemon.store.spaces import Spaces
 from enhanced_memory.daemon.store.streams import Streams
+from enhanced_memory.daemon.store.tended import Tended
 from enhanced_memory.daemon.store.transfer import Transfer
 from enhanced_memory.daemon.store.vectors import Vectors
 from enhanced_memory.daemon.store.words import Words
@@ -46,6 +47,11 @@ class Tx(Ground):
     def rederived(self) -> Rederived:
         """What is derived, to be made anew; made when asked for, which is rarely."""
         return Rederived(self)
+
+    @property
+    def tended(self) -> Tended:
+        """What curation reads; made when asked for, which is rarely."""
+        return Tended(self)
 
     @property
     def transfer(self) -> Transfer:

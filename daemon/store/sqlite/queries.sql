@@ -275,6 +275,18 @@ GROUP BY e.id
 HAVING :beyond_id = 0 OR CASE WHEN :falling THEN (min(p.value), e.id) < (:beyond, :beyond_id) ELSE (min(p.value), e.id) > (:beyond, :beyond_id) END
 ORDER BY 2 /*down*/, e.id /*down*/ LIMIT :limit
 
+-- name: expired
+-- What has expired in one space, the first to expire first; what an undoing brought back stays.
+SELECT e.expires_at, e.id FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now AND (e.expires_at, e.id) > (:beyond, :beyond_id)
+  AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = e.began AND c.op IN ('undo', 'redo'))
+ORDER BY e.expires_at, e.id LIMIT :limit
+
+-- name: spaces_expiring
+SELECT s.name FROM spaces s WHERE s.ended = 0
+  AND EXISTS (SELECT 1 FROM entities e WHERE e.space = s.id AND e.deleted = 0 AND e.expires_at <= :now)
+ORDER BY s.id
+
 -- name: bodies
 SELECT e.id, e.began, e.crc, e.body FROM entities e
 WHERE e.space = :space AND e.began <= :at AND e.deleted = 0 AND (e.began, e.id) < (:beyond, :beyond_id)
@@ -772,9 +784,10 @@ AND a.at >= :since
 -- name: access_entity
 AND a.entity = :entity AND a.entity > 0
 
+-- Batches come in order, so that the newest is the last use, also where a clock was ahead for a while.
 -- name: add_use
 INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last)
-ON CONFLICT (entity) DO UPDATE SET count = count + excluded.count, last = max(last, excluded.last)
+ON CONFLICT (entity) DO UPDATE SET count = count + excluded.count, last = excluded.last
 
 -- name: counts
 SELECT (SELECT count(*) FROM entities WHERE deleted = 0), (SELECT count(*) FROM relations WHERE ended = 0 AND deleted = 0),
