@@ -67,8 +67,8 @@ QUESTIONS: list[tuple[str, str, dict[str, Any]]] = [
 SEARCHES = ["analytical engine", "brass wheels", "lighthouse", "Grüße aus München", "雪が降る"]
 """What they find is noted by name: the order may become a better one."""
 
-PASSING = frozenset(("access_count", "last_accessed", "score", "seconds", "compressed_size"))
-"""Parts of answers that asking itself changes, or an idle moment."""
+PASSING = frozenset(("access_count", "last_accessed", "score", "seconds", "compressed_size", "relevance_score"))
+"""Parts of answers that asking itself changes, an idle moment, or time."""
 
 
 def asked(memory: Memory) -> list[dict[str, Any]]:
