@@ -88,6 +88,11 @@ class Settings:
     expire_after_days: str = _setting(
         "", "Days after which entities of a type expire unless they say when, as in `note=30, agent_state=0.5`."
     )
+    curation: str = _setting(
+        "apply", "What curation does by itself in every space: `apply` it, `propose` alone (see status), or `off`."
+    )
+    curation_every_h: float = _setting(24.0, "Hours between two curations; one that was missed is made up for.")
+    curation_cap: float = _setting(0.01, "The share of a space's entities that curation may touch in a day.")
     answers_keep_days: float = _setting(
         7.0, "Days within which a repeated change with a key is answered instead of applied again."
     )

@@ -28,7 +28,7 @@ BEYOND = frozenset((
     "memory_branch", "list_branches", "diff_branch", "merge_branch", "discard_branch", "scan_conflicts",
     "memory_commit", "list_snapshots", "delete_snapshot", "memory_diff", "memory_revert", "graph_at", "journal",
     "undo", "redo",
-    "expire",
+    "autonomous_curation", "expire",
     "health", "metrics", "backup", "verify", "reindex", "access_log", "export_data", "import_data",
 ))
 """These reach the whole store, files, or other spaces; or nobody has shown yet that they do not."""

@@ -24,6 +24,8 @@ class Kind:
     expires_after_s: float | None = None
     versions: int | None = None
     """How many versions are kept; None: all."""
+    curated: bool = True
+    """Whether entities go from tier to tier by themselves: what tells how something is, not what happened, stays where it is."""
     holds: Mapping[str, Property] = field(default_factory=dict[str, Property])
     """What its properties hold; those that are not named may hold anything."""
 
@@ -47,6 +49,7 @@ DEFAULT = Kind()
 
 KINDS: dict[str, Kind] = {
     "session": Kind(
+        curated=False,
         text=("title", "summary"),
         scope="type",
         holds={
@@ -62,6 +65,7 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "character": Kind(
+        curated=False,
         text=("description", "background", "persona"),
         scope="own",
         holds={
@@ -85,6 +89,7 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "prop": Kind(
+        curated=False,
         text=("description", "category"),
         scope="own",
         holds={
@@ -100,6 +105,7 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "agent_config": Kind(
+        curated=False,
         text=("display_name",),
         scope="type",
         holds={
@@ -114,6 +120,7 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "preference": Kind(
+        curated=False,
         scope="type",
         holds={
             "category": Property("text", "general", chars=50),
@@ -121,10 +128,12 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "user_profile": Kind(
+        curated=False,
         scope="type",
         holds={"profile_data": Property("data"), "preferences": Property("data"), "is_active": ON},
     ),
     "agent_state": Kind(
+        curated=False,
         text=(),
         scope="type",
         versions=20,
@@ -134,7 +143,7 @@ KINDS: dict[str, Kind] = {
             "state_data": Property("data"),
         },
     ),
-    "persona": Kind(scope="type"),
+    "persona": Kind(scope="type", curated=False),
     "tool": Kind(scope="type", tier="procedural"),
     "workflow": Kind(scope="type", tier="procedural"),
     "skill": Kind(text=("description",), scope="type", tier="procedural"),

@@ -13,7 +13,7 @@ from msgspec import to_builtins
 
 from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
-from enhanced_memory.client.operations.curation import Expire
+from enhanced_memory.client.operations.curation import AutonomousCuration, Expire
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
@@ -95,6 +95,7 @@ class Service:
             ScanConflicts.op: self.detection.scan,
             GetContext.op: self._search,
             Expire.op: self.tending.expire,
+            AutonomousCuration.op: self.tending.curate,
         }
         self.before: dict[str, Attendant] = {}
         """What is done before a change is carried out; its answer says what it found."""

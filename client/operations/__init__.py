@@ -83,6 +83,7 @@ class Operations:
     resolve_conflict = method(conflicts.ResolveConflict)
 
     promote_to_tier = method(curation.PromoteToTier)
+    autonomous_curation = method(curation.AutonomousCuration)
     expire = method(curation.Expire)
 
     save_skill = method(skills.SaveSkill)

@@ -1,10 +1,12 @@
-"""Curation as tools: tiers by hand, what has expired, and curation by rules."""
+"""Curation as tools: tiers by hand, and curation by rules. How much it may do at once is not for a model to say."""
 
+import asyncio
 from typing import Any
 
 import msgspec
 
 from enhanced_memory.client.operations import curation
+from enhanced_memory.mcp_server.tools.budget import size_of
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["CURATION"]
@@ -13,6 +15,37 @@ __all__ = ["CURATION"]
 async def _answered(call: Call, request: Any) -> Structured:
     return msgspec.to_builtins(await call.ask(request))
 
+
+async def _curated(call: Call, request: curation.AutonomousCuration) -> Structured:
+    """Wait in short steps, so that a client that gives up does not hold the daemon's answer."""
+    answer = await call.ask(msgspec.structs.replace(request, wait_s=min(request.wait_s, 1.0)))
+    until = asyncio.get_running_loop().time() + request.wait_s
+    while answer.state == "running" and asyncio.get_running_loop().time() < until:
+        answer = await call.ask(curation.AutonomousCuration(start=False, limit=request.limit, wait_s=1.0))
+        await call.progress(answer.entities, max(answer.entities, answer.total), "curating")
+    shown: Structured = msgspec.to_builtins(answer) | {"dry_run": answer.dry_run}
+    return _within(shown, call.budget)
+
+
+def _within(shown: Structured, budget: int) -> Structured:
+    """As many acts as fit; the counts tell of all."""
+    acts: list[Any] = shown.get("acts", [])
+    while len(acts) > 1 and size_of(shown) > budget:
+        acts = acts[: len(acts) // 2]
+        shown |= {"acts": acts, "note": "not all acts are told: ask for one rule at a time"}
+    return shown
+
+
+CURATE = Tool(
+    name=curation.AutonomousCuration.op,
+    title="Curate memory",
+    description="Curate: promote what has settled, make knowledge of what episodes repeat. Tells what it would do unless dry_run is false; undo takes it back.",
+    takes=curation.AutonomousCuration,
+    ask=_curated,
+    hidden=frozenset({"cap"}),
+    destroys=True,
+    repeatable=True,
+)
 
 PROMOTE = Tool(
     name=curation.PromoteToTier.op,
@@ -23,16 +56,5 @@ PROMOTE = Tool(
     repeatable=True,
 )
 
-EXPIRE = Tool(
-    name=curation.Expire.op,
-    title="Expire",
-    description="Expire: delete softly what has expired, now; the daemon does so by itself before long.",
-    takes=curation.Expire,
-    ask=_answered,
-    hidden=frozenset({"wait_s"}),
-    destroys=True,
-    repeatable=True,
-)
-
-CURATION = (PROMOTE, EXPIRE)
+CURATION = (PROMOTE, CURATE)
 """Tools of the toolset `curation`."""

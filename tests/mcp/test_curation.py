@@ -1,4 +1,4 @@
-"""Curation through MCP, in both protocol eras: tiers by hand, and what has expired."""
+"""Curation through MCP, in both protocol eras: tiers by hand, and what the rules would do."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -11,6 +11,7 @@ from enhanced_memory.client import AsyncMemory
 from enhanced_memory.client.values import EntityInput
 from enhanced_memory.mcp_server.profiles import profile
 from enhanced_memory.mcp_server.server import build
+from enhanced_memory.mcp_server.tools.curation import CURATION
 
 Tell = Callable[..., Awaitable[CallToolResult]]
 
@@ -42,8 +43,29 @@ async def test_an_entity_is_promoted_under_the_names_that_models_guess(tell: Tel
     assert "tier" in wrong.content[0].text
 
 
-async def test_what_has_expired_goes_when_asked(tell: Tell, memory: AsyncMemory) -> None:
-    made = await memory.create_entities([EntityInput("short", "note", ttl_s=0.001)])
-    assert data(await tell("expire", dry_run=True))["count"] == 1
-    assert data(await tell("expire"))["ids"] == [made.results[0].id]
-    assert data(await tell("expire"))["count"] == 0
+async def test_curation_tells_what_it_would_do_and_does_it_when_told(tell: Tell, memory: AsyncMemory) -> None:
+    said = ["The user drinks green tea"]
+    await memory.create_entities(
+        [EntityInput(f"day {number}", "note", list(said), tier="episodic") for number in range(3)]
+    )
+    told = data(await tell("autonomous_curation"))
+    assert (told["state"], told["dry_run"], told["counts"]) == ("done", True, {"repeated_episodes": 1})
+    assert told["acts"][0]["reason"] == "3 similar episodes say it"
+    assert (await memory.open_nodes(said)).missing == said
+    done = data(await tell("autonomous_curation", dryRun=False, rules=["repeated_episodes"]))
+    assert (done["dry_run"], done["counts"], len(done["changes"])) == (False, {"repeated_episodes": 1}, 1)
+    assert (await memory.open_nodes(said)).entities[0].tier == "semantic"
+    again = data(await tell("autonomous_curation", dry_run=False))
+    assert "changes" not in again
+
+
+async def test_a_model_cannot_raise_the_cap(tell: Tell, memory: AsyncMemory) -> None:
+    [tool] = [tool for tool in CURATION if tool.name == "autonomous_curation"]
+    assert "cap" not in tool.parameters()["properties"]
+    assert tool.given({"cap": 1.0}).cap is None
+
+
+async def test_a_rule_that_there_is_not_is_refused(tell: Tell) -> None:
+    wrong = await tell("autonomous_curation", rules=["delete_everything"])
+    assert wrong.is_error
+    assert "rules" in wrong.content[0].text

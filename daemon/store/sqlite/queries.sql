@@ -287,6 +287,49 @@ SELECT s.name FROM spaces s WHERE s.ended = 0
   AND EXISTS (SELECT 1 FROM entities e WHERE e.space = s.id AND e.deleted = 0 AND e.expires_at <= :now)
 ORDER BY s.id
 
+-- name: tended
+-- A page of one space's own entities as curation looks at them; `declined` is told of what an undoing of curation made so.
+SELECT json_group_array(json_array(id, type, tier, began, made_at, changed_at, declined, used, used_at)) FROM (
+    SELECT e.id, e.type, e.tier, e.began, f.at AS made_at, c.at AS changed_at, u.count AS used, u.last AS used_at,
+           CASE WHEN c.op <> 'undo' THEN 0 ELSE EXISTS (
+               SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
+               WHERE j.number = e.began AND j.subject = 'change' AND j.act = 'undo' AND k.op = 'autonomous_curation') END AS declined
+    FROM entities e JOIN changes c ON c.number = e.began JOIN changes f ON f.number = e.first LEFT JOIN uses u ON u.entity = e.id
+    WHERE e.space = :space AND e.id > :after AND e.deleted = 0 AND e.quarantined = 0 AND (e.expires_at IS NULL OR e.expires_at > :now)
+    ORDER BY e.id LIMIT :limit)
+
+-- name: tended_size
+SELECT count(*), coalesce(sum(text_bytes), 0) FROM entities WHERE space = :space AND deleted = 0
+
+-- name: tended_links
+SELECT j.value, (SELECT count(*) FROM relations r WHERE r.from_id = j.value AND r.from_id > 0 AND r.space = :space AND r.ended = 0 AND r.deleted = 0)
+              + (SELECT count(*) FROM relations r WHERE r.to_id = j.value AND r.to_id > 0 AND r.space = :space AND r.ended = 0 AND r.deleted = 0) AS links
+FROM json_each(:ids) j WHERE links > 0
+
+-- name: tended_streams
+-- From stream to stream by the index, whatever they hold.
+WITH RECURSIVE s (stream) AS (
+    SELECT min(stream) FROM messages WHERE stream > :after
+    UNION ALL SELECT (SELECT min(m.stream) FROM messages m WHERE m.stream > s.stream) FROM s WHERE s.stream IS NOT NULL)
+SELECT stream FROM s WHERE stream IS NOT NULL LIMIT :limit
+
+-- name: tended_actions
+SELECT id, at, crc, body FROM messages WHERE stream = :stream AND kind = :kind AND space = :space AND ended = 0 ORDER BY id DESC LIMIT :limit
+
+-- name: tended_origins
+SELECT DISTINCT began FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: tended_declined
+SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
+WHERE j.number = :number AND j.subject = 'change' AND j.act = 'undo' AND k.op = 'autonomous_curation' LIMIT 1
+
+-- name: tended_acts
+SELECT count(*) FROM changes c JOIN journal j ON j.number = c.number
+WHERE c.at >= :at AND c.space = :space AND c.op = 'autonomous_curation' AND j.subject = 'entity' AND j.act IN ('promote', 'create')
+
+-- name: tended_runs
+SELECT s.name, m.value FROM spaces s LEFT JOIN meta m ON m.key = :prefix || s.id WHERE s.ended = 0 AND s.kind = 'space' ORDER BY s.id
+
 -- name: bodies
 SELECT e.id, e.began, e.crc, e.body FROM entities e
 WHERE e.space = :space AND e.began <= :at AND e.deleted = 0 AND (e.began, e.id) < (:beyond, :beyond_id)
