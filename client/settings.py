@@ -57,6 +57,12 @@ class Settings:
     serve_users: str = _setting(
         "", "Other users to be served, by name, with commas between; `*`: whoever the socket's permissions let in."
     )
+    roles: str = _setting(
+        "",
+        "What other users may do, as `ada=read, bob=admin, *=write`: whoever is named is served; `write` is what `serve_users` gives.",
+    )
+    user_connections: int = _setting(256, "Connections that each other user may hold; 0: no limit.")
+    user_requests_s: float = _setting(0.0, "Requests that each other user may make a second; 0: no limit.")
     group_max: int = _setting(256, "Changes that may share one commit.")
     embedder: str = _setting(
         "static",

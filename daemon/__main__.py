@@ -13,6 +13,8 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import VERSION, commands
 from enhanced_memory.daemon.curation.tending import MODES
 from enhanced_memory.daemon.lifetimes import lifetimes
+from enhanced_memory.daemon.reloading import level
+from enhanced_memory.daemon.roles import roles
 from enhanced_memory.daemon.server import DRAIN_S, Server, listen, refuse
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.file import leaving
@@ -41,16 +43,17 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         if given.verb != "serve":
             sys.exit(commands.run(given))
-        settings = Settings.load({"store": given.store, "socket": given.socket})
+        said = {"store": given.store, "socket": given.socket}
+        settings = Settings.load(said)
         _logging(settings)
-        asyncio.run(_serve(settings, given.on_demand))
+        asyncio.run(_serve(settings, given.on_demand, said))
     except Error as problem:
         print(f"memory-db: {problem}", file=sys.stderr)
         sys.exit(2 if isinstance(problem, Refused) else 5)
     sys.exit(0)
 
 
-async def _serve(settings: Settings, on_demand: bool) -> None:
+async def _serve(settings: Settings, on_demand: bool, said: dict[str, str | None]) -> None:
     os.umask(0o077)
     listener = inherited()
     # A socket that a client handed over is ours to remove; systemd's is its own.
@@ -62,11 +65,12 @@ async def _serve(settings: Settings, on_demand: bool) -> None:
     except Error as problem:
         await refuse(listener, problem, owns_socket)
         raise
-    await Server(engine, settings, listener, on_demand, owns_socket).run()
+    await Server(engine, settings, listener, on_demand, owns_socket, said).run()
 
 
 async def _open(settings: Settings) -> SqliteEngine:
     """Open the store; one that a leaving daemon still holds is waited for."""
+    roles(settings)  # what is wrong is said now, not when somebody comes
     lifetimes(settings.expire_after_days)  # a wrong one is said now, not when something is stored
     if settings.curation not in MODES:
         raise Invalid(f"The setting curation is one of {', '.join(MODES)}, not {settings.curation[:40]!r}.")
@@ -85,9 +89,7 @@ async def _open(settings: Settings) -> SqliteEngine:
 
 def _logging(settings: Settings) -> None:
     logging.basicConfig(
-        level=settings.log_level.upper()
-        if settings.log_level.upper() in ("DEBUG", "INFO", "WARNING", "ERROR")
-        else "INFO",
+        level=level(settings),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,16 +47,18 @@ class Backups:
                 copy = await self._engine.backup(to or str(self.folder))
             except Error as problem:
                 log.warning("no backup was made: %s", problem.message)
-                self._note(problem.message)
+                await self._note(problem.message)
                 raise
             made = BackupMade(
                 copy.path, copy.bytes, copy.sha256, copy.entities, copy.messages, copy.change, round(copy.seconds, 3),
                 copy.store_bytes,
             )  # fmt: skip
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(None, self._beside, made, prune, loop)
+            told = await loop.run_in_executor(None, self._beside, made, prune)
+            await self._note(told.problem)
+            return told
 
-    def _beside(self, made: BackupMade, prune: bool, loop: asyncio.AbstractEventLoop) -> BackupMade:
+    def _beside(self, made: BackupMade, prune: bool) -> BackupMade:
         path, problem, second, pruned = Path(made.path), "", "", list[Path]()
         named = NAME.fullmatch(path.name) is not None
         folders = [path.parent]
@@ -70,12 +73,13 @@ class Backups:
         except (Error, OSError) as failed:
             problem = failed.message if isinstance(failed, Error) else f"{failed.filename}: {failed.strerror}"
             log.warning("a backup was made, but not all that belongs to it: %s", problem)
-        loop.call_soon_threadsafe(self._note, problem)
         return msgspec.structs.replace(made, second=second, pruned=[str(one) for one in pruned], problem=problem)
 
-    def _note(self, problem: str) -> None:
+    async def _note(self, problem: str) -> None:
+        """Keep it for whoever asks how the daemon fares. A store that takes no writes says so itself."""
         said = msgspec.json.encode([self._engine.clock(), problem]).decode() if problem else ""
-        self._engine.note("set_meta", [{"key": FAILED, "value": said}])
+        with suppress(Error):
+            await self._engine.write(lambda tx: tx.log.keep(FAILED, said), Call(Peer(), Request()))
 
     async def keep_making(self) -> None:
         """Look now and then whether one is due, for as long as the daemon runs."""

@@ -104,7 +104,7 @@ def _restore(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
 
 
 def _drill(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
-    from enhanced_memory.daemon.store.sqlite.restore import drill
+    from enhanced_memory.daemon.drill import drill
 
     drilled = drill(backups.choose(_folder(given, settings), given.which))
     return drilled, 0 if drilled.ok else 1
