@@ -25,6 +25,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "keeping": ("backup", "backups", "salvage"),
     "watching": ("health", "metrics", "top"),
     "service": ("verify", "reindex", "stop"),
+    "services": ("install-service", "uninstall-service"),
     "installing": ("install", "uninstall"),
     "configured": ("clients",),
     "hooks": ("hook",),
