@@ -28,6 +28,10 @@ class Kind:
     """Whether entities go from tier to tier by themselves: what tells how something is, not what happened, stays where it is."""
     holds: Mapping[str, Property] = field(default_factory=dict[str, Property])
     """What its properties hold; those that are not named may hold anything."""
+    roles: tuple[str, ...] = ()
+    """The roles that messages in its stream may have; none named: any."""
+    ticks_rise: bool = False
+    """Whether its stream is one life, in which no tick goes back."""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -45,30 +49,47 @@ TIME = Property("time")
 ON = Property("boolean", True)
 OFF = Property("boolean", False)
 
+STREAM = {
+    "summary": TEXT,
+    "summary_upto": Property("whole", at_least=0),
+    "summary_by": Property("text", choices=("caller", "extract")),
+    "running_summary": TEXT,
+    "archived_upto": Property("whole", at_least=0),
+    "keep_messages": Property("whole", at_least=1),
+    "keep_days": Property("number", at_least=0),
+    "message_kinds": LIST,
+}
+"""What any stream may say of itself: its summary and up to which message it goes, what was archived, what is kept, and the
+kinds of messages that it takes."""
+
+ROLES = ("user", "assistant", "system", "tool", "developer", "function")
+"""Who may speak in a conversation, as interfaces of language models have it."""
+
 DEFAULT = Kind()
 
 KINDS: dict[str, Kind] = {
     "session": Kind(
         curated=False,
-        text=("title", "summary"),
+        text=("title", "summary", "running_summary"),
         scope="type",
+        roles=ROLES,
         holds={
+            **STREAM,
             "session_type": Property("text", "conversation", chars=32),
             "user": Property("text", chars=200),
             "title": Property("text", chars=1000),
             "metadata": MAP,
-            "summary": TEXT,
-            "summary_upto": Property("whole", at_least=0),
             "ended_at": TIME,
             "archived_at": TIME,
-            "retention": MAP,
         },
     ),
     "character": Kind(
         curated=False,
-        text=("description", "background", "persona"),
+        text=("description", "background", "persona", "summary", "running_summary"),
         scope="own",
+        ticks_rise=True,
         holds={
+            **STREAM,
             "character_name": NAME,
             "current_tick": WHOLE,
             "last_decision_time": Property("number"),
@@ -85,7 +106,6 @@ KINDS: dict[str, Kind] = {
             "is_active": ON,
             "metadata": MAP,
             "conversation": WHOLE,
-            "retention": MAP,
         },
     ),
     "prop": Kind(

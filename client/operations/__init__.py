@@ -8,6 +8,7 @@ from enhanced_memory.client.operations import (
     relations,
     search,
     service,
+    sessions,
     skills,
     spaces,
     streams,
@@ -60,6 +61,15 @@ class Operations:
     recent_messages = method(streams.RecentMessages)
     messages_by = method(streams.MessagesBy)
     get_window = method(streams.GetWindow)
+    set_retention = method(streams.SetRetention)
+    archive_messages = method(streams.ArchiveMessages)
+    summarize = method(streams.Summarize)
+
+    start_session = method(sessions.StartSession)
+    end_session = method(sessions.EndSession)
+    archive_session = method(sessions.ArchiveSession)
+    delete_session = method(sessions.DeleteSession)
+    list_sessions = method(sessions.ListSessions)
 
     search_nodes = method(search.SearchNodes)
     search_messages = method(search.SearchMessages)

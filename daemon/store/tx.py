@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from enhanced_memory.daemon.store.archive import Archive
 from enhanced_memory.daemon.store.branches import Branches
 from enhanced_memory.daemon.store.conflicts import Conflicts
 from enhanced_memory.daemon.store.entities import Entities
@@ -32,6 +33,7 @@ class Tx(Ground):
         self.relations = Relations(self, self.entities)
         self.conflicts = Conflicts(self)
         self.streams = Streams(self, self.words)
+        self.archive = Archive(self)
         self.spaces = Spaces(self)
         self.snapshots = Snapshots(self)
         self.branches = Branches(self)

@@ -41,10 +41,11 @@ def test_a_store_of_an_older_version_says_what_it_said(home: Path, version: int)
     known = json.loads((KEPT / f"schema-{version}.json").read_text("utf-8"))
     rows = full(store)
     assert rows == known["rows"]
+    then = [(one["space"], one["op"], one["args"]) for one in known["answers"] if "op" in one]
     with Memory() as memory:
         assert [
             line
-            for was, now in zip(known["answers"], asked(memory), strict=True)
+            for was, now in zip(known["answers"], asked(memory, then), strict=True)
             for line in lacking(lasting(was), now)
         ] == []
         checked = memory.verify()
