@@ -162,6 +162,7 @@ PLANTED = [
     "DELETE FROM words WHERE rowid = (SELECT min(id) FROM passages WHERE ended = 0)",
     "INSERT INTO vectors VALUES (99999 * 64 + 1, x'00')",
     "UPDATE spaces SET parent = 99 WHERE id > 1",
+    "UPDATE blocks SET crc = crc + 1",
 ]
 
 

@@ -16,7 +16,7 @@ from enhanced_memory.daemon import ROOT
 from enhanced_memory.daemon.backups import sync
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["SCHEMA", "Owned", "connect", "leaving", "migrations", "open_store"]
+__all__ = ["SCHEMA", "Owned", "connect", "fold", "leaving", "migrations", "open_store"]
 
 SCHEMA = ROOT / "schema.sql"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -92,6 +92,17 @@ def connect(path: Path, *, readonly: bool, synchronous: str = "FULL") -> apsw.Co
         # One checkpoint for every 40 MB of log: smaller ones cost more commits a stall (measured), idle moments truncate it.
         run("PRAGMA wal_autocheckpoint = 10000")
     return connection
+
+
+def fold(path: Path) -> None:
+    """Copy the log into the file as far as readers allow. Who else does so just now is as good."""
+    connection = connect(path, readonly=False)
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except (apsw.BusyError, apsw.LockedError):
+        pass
+    finally:
+        connection.close()
 
 
 def open_store(path: Path, synchronous: str) -> apsw.Connection:

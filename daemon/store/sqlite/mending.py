@@ -49,6 +49,10 @@ def mended(target: apsw.Connection) -> tuple[dict[str, int], list[str]]:
            SELECT DISTINCT c.origin, 'import', 'salvage', '', '', '', 'lost ' || c.origin, '', 'manual', 'import' FROM changes c
            WHERE c.origin NOT IN (SELECT id FROM origins)""",
     )
+    run(
+        "archived messages of lost blocks let go",
+        "DELETE FROM messages WHERE block > 0 AND block NOT IN (SELECT id FROM blocks)",
+    )
     _streams(target, done)
     _names(target, done)
     _versions(target, done)

@@ -177,8 +177,10 @@ def _sound(table: str, values: dict[str, Any], codec: Codec) -> None:
     """Raise where a body is not the one that was written."""
     if table == "entities":
         codec.state(values["body"], values["crc"])
-    elif table == "messages":
+    elif table == "messages" and not values.get("block"):
         codec.line(values["body"], values["crc"])
+    elif table == "blocks":
+        codec.plain(values["body"], values["crc"])
 
 
 def _rows(
