@@ -14,6 +14,7 @@ from enhanced_memory.client.operations import (
     relations,
     search,
     service,
+    sessions,
     skills,
     spaces,
     streams,
@@ -35,6 +36,7 @@ LISTS = (
     "found",
     "skills",
     "messages",
+    "sessions",
     "versions",
     "entities",
     "rows",
@@ -224,6 +226,45 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             streams.GetWindow,
             "Get window",
             "Window: the last messages of a stream that fit a count and a token budget.",
+        ),
+    ),
+    "sessions": (
+        request_tool(
+            sessions.StartSession,
+            "Start session",
+            "Start a session, or go on with the one of that name.",
+            repeatable=True,
+        ),
+        request_tool(
+            sessions.EndSession,
+            "End session",
+            "End a session; it is summed up unless a summary is given.",
+            repeatable=True,
+        ),
+        request_tool(
+            sessions.ArchiveSession,
+            "Archive session",
+            "Archive a session: put it away, or (archived false) take it up again.",
+            repeatable=True,
+        ),
+        request_tool(
+            sessions.DeleteSession, "Delete session", "Delete a session; restore_entities brings it back.", destroys=True
+        ),
+        request_tool(
+            sessions.ListSessions,
+            "List sessions",
+            "List sessions with titles, summaries and counts, the last active first.",
+        ),
+        request_tool(
+            streams.SetRetention,
+            "Set retention",
+            "Retention: keep a stream's newest messages or days; older ones are summed up and archived, not dropped.",
+            repeatable=True,
+        ),
+        request_tool(
+            streams.KeepSummary,
+            "Keep summary",
+            "Keep a summary of a stream: your text, or without one an extract. Windows begin with it.",
         ),
     ),
     "entities": (
