@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import threading
-import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -20,8 +19,9 @@ from typing import Any, Concatenate, ParamSpec
 
 import msgspec
 
+from enhanced_memory.client.adapters.blobs import compress_data, decompress_data
 from enhanced_memory.client.aio import AsyncMemory
-from enhanced_memory.client.errors import Conflict, Error, Invalid, StoreDamaged
+from enhanced_memory.client.errors import Conflict, Error, Invalid
 from enhanced_memory.client.operations.entities import CreateEntities, ListEntities, OpenNodes, UpdateEntity
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import PREFIX, Settings
@@ -406,20 +406,3 @@ class MemoryDBService:
         return subprocess.run(
             [sys.executable, "-P", "-m", "enhanced_memory.daemon"], env=environment, check=False
         ).returncode
-
-
-def compress_data(data: Mapping[str, Any]) -> bytes:
-    """A dictionary as compressed JSON with a checksum: nothing in it runs when it is opened."""
-    raw = msgspec.json.encode(data)
-    return zlib.crc32(raw).to_bytes(4, "big") + zlib.compress(raw, 6)
-
-
-def decompress_data(compressed: bytes) -> dict[str, Any]:
-    """What `compress_data` was given. `StoreDamaged` for bytes that are not its."""
-    try:
-        raw = zlib.decompress(compressed[4:])
-        if zlib.crc32(raw).to_bytes(4, "big") != compressed[:4]:
-            raise StoreDamaged("The data does not match its checksum.")
-        return msgspec.json.decode(raw, type=dict[str, Any])
-    except (zlib.error, msgspec.MsgspecError):
-        raise StoreDamaged("The data cannot be opened.") from None

@@ -248,7 +248,10 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             repeatable=True,
         ),
         request_tool(
-            sessions.DeleteSession, "Delete session", "Delete a session; restore_entities brings it back.", destroys=True
+            sessions.DeleteSession,
+            "Delete session",
+            "Delete a session; restore_entities brings it back.",
+            destroys=True,
         ),
         request_tool(
             sessions.ListSessions,

@@ -40,7 +40,11 @@ def data(result: CallToolResult) -> Any:
 async def test_a_session_goes_from_its_beginning_to_its_end(tell: Tell) -> None:
     made = data(await tell("start_session", name="talk", title="Roof", user="ada"))
     assert made["name"] == "talk"
-    data(await tell("append_messages", stream="talk", messages=[{"content": "The roof leaks since the storm of Tuesday."}]))
+    data(
+        await tell(
+            "append_messages", stream="talk", messages=[{"content": "The roof leaks since the storm of Tuesday."}]
+        )
+    )
     (listed,) = data(await tell("list_sessions", user="ada"))["sessions"]
     assert (listed["title"], listed["messages"]) == ("Roof", 1)
     kept = data(await tell("keep_summary", stream="talk", text="About the roof."))
