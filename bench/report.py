@@ -1,14 +1,13 @@
 """Measure everything and write docs/performance.md.
 
-`python bench/report.py [--quick] [--only CHAPTER,…] [--json FILE] [--page FILE]`
+`python bench/report.py [--quick] [--only CHAPTER,…] [--page FILE]`
 
-A timing that misses its target is told; only a lost write makes the exit status 1. All runs in temporary homes, over
-Unix sockets, and no process is left behind.
+The figures are kept beside the page (docs/performance.json), chapter by chapter: a run of some chapters renews those and leaves
+the others, each with the time and the commit of its own. A timing that misses its target is told; only a lost write makes the
+exit status 1. All runs in temporary homes, over Unix sockets, and no process is left behind.
 """
 
 import argparse
-import dataclasses
-import json
 import os
 import platform
 import subprocess
@@ -28,6 +27,7 @@ import footprint
 import latency
 import load
 import mcp_chapter
+import msgspec
 import psutil
 import recall
 import sandbox
@@ -55,18 +55,25 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
 
 HEAD = """# Performance
 
-Made by `python bench/report.py{arguments}` (`make bench`); not written by hand. Each figure stands beside its floor,
-measured in the same run and in turns with it, so that whatever else the machine does hits both. **The ratios are what
-counts**: absolute times are this machine's, at this hour.
+Made by `python bench/report.py` (`make bench`; `--only CHAPTER` renews one chapter); not written by hand. Each figure stands beside
+its floor, measured in the same run and in turns with it, so that whatever else the machine does hits both. **The ratios are
+what counts**: absolute times are this machine's, at that hour.
 
-- {date}, {seconds:.0f} s, {size} run
 - {machine}
 - {memory:.0f} GiB of memory; temporary files on {disk}
-- load average {load}: other programs {quiet}
 - {software}
 - durable: `synchronous=FULL`, an answered change is on disk; words are indexed, versions, journal and access log on.
 - invented text is from `bench/corpus.py`: a seeded grammar over words that the shipped dictionary was not trained on,
   with names, numbers and references made up. Found text is sentences from the documentation of installed packages.
+"""
+
+CHAPTER = """
+## {section}
+
+Measured {date} at {commit} in {seconds:.0f} s{size}, load average {load}{busy}.
+
+| what | measured | beside | target | |
+|---|---|---|---|---|
 """
 
 NOTES = """
@@ -90,43 +97,34 @@ NOTES = """
 def main() -> int:
     """Measure as asked; 1 where an acknowledged write is missing."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--quick", action="store_true", help="fewer rounds and smaller stores: about a minute")
+    options.add_argument(
+        "--quick", action="store_true", help="fewer rounds and smaller stores; writes no page unless one is named"
+    )
     options.add_argument(
         "--only", default=",".join(CHAPTERS), help=f"chapters, with commas between them: {', '.join(CHAPTERS)}"
     )
-    options.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
-    options.add_argument(
-        "--page",
-        type=Path,
-        default=PAGE,
-        metavar="FILE",
-        help="where the page goes; default: docs/performance.md if all is measured",
-    )
+    options.add_argument("--page", type=Path, metavar="FILE", help="where the page goes; default: docs/performance.md")
     asked = options.parse_args()
     chosen = asked.only.split(",")
     if unknown := [name for name in chosen if name not in CHAPTERS]:
         options.error(f"there is no chapter {unknown[0]!r}; there are {', '.join(CHAPTERS)}")
+    page: Path | None = asked.page or (None if asked.quick else PAGE)
     size: Size = "quick" if asked.quick else "full"
-    busy = os.getloadavg()
-    began = time.monotonic()
     figures: list[Figure] = []
     for name in chosen:
-        since = time.monotonic()
-        for figure in CHAPTERS[name](size):
-            figures.append(figure)
+        busy, since = os.getloadavg(), time.monotonic()
+        found = CHAPTERS[name](size)
+        for figure in found:
             print(_line(figure), flush=True)
-        print(f"-- {name}: {time.monotonic() - since:.0f} s", flush=True)
-    seconds = time.monotonic() - began
-    arguments = " --quick" if asked.quick else ""
-    if asked.json:
-        facts = {"date": _date(), "seconds": round(seconds, 1), "size": size, "machine": _machine(), "load": busy}
-        asked.json.write_text(
-            json.dumps({**facts, "figures": [dataclasses.asdict(one) for one in figures]}, indent=2) + "\n", "utf-8"
-        )
-    if set(chosen) == set(CHAPTERS) or asked.page != PAGE:
-        asked.page.parent.mkdir(exist_ok=True)
-        asked.page.write_text(_page(figures, seconds, size, arguments, busy), "utf-8")
-        print(f"wrote {asked.page}")
+        seconds = time.monotonic() - since
+        print(f"-- {name}: {seconds:.0f} s", flush=True)
+        figures += found
+        if page is not None:
+            _keep(
+                page,
+                name,
+                Measured(_date(), _commit(), round(seconds, 1), size, [round(one, 1) for one in busy], found),
+            )
     missed = [one.name for one in figures if one.met is False]
     print(
         f"{sum(one.met is True for one in figures)} targets met, {len(missed)} missed"
@@ -135,25 +133,55 @@ def main() -> int:
     return int(any(one.law and not one.met for one in figures))
 
 
-def _page(figures: list[Figure], seconds: float, size: Size, arguments: str, busy: tuple[float, float, float]) -> str:
-    cores = psutil.cpu_count() or 1
+class Measured(msgspec.Struct):
+    """A chapter, as it was last measured."""
+
+    date: str
+    commit: str
+    seconds: float
+    size: Size
+    load: list[float]
+    figures: list[Figure]
+
+
+def _keep(page: Path, name: str, measured: Measured) -> None:
+    """Put a chapter beside the others that are kept, and write the page anew."""
+    kept = page.with_suffix(".json")
+    chapters = msgspec.json.decode(kept.read_bytes(), type=dict[str, Measured]) if kept.exists() else {}
+    chapters[name] = measured
+    page.parent.mkdir(exist_ok=True)
+    kept.write_bytes(msgspec.json.format(msgspec.json.encode(chapters, order="sorted"), indent=1) + b"\n")
+    page.write_text(_page({name: chapters[name] for name in CHAPTERS if name in chapters}), "utf-8")
+    print(f"wrote {page}")
+
+
+def _page(chapters: dict[str, Measured]) -> str:
     parts = [
         HEAD.format(
-            arguments=arguments,
-            date=_date(),
-            seconds=seconds,
-            size=size,
             machine=_machine(),
             memory=psutil.virtual_memory().total / 2**30,
             disk=_file_system(Path(tempfile.gettempdir())),
-            load=" ".join(f"{one:.1f}" for one in busy),
             software=_software(),
-            quiet="were at work on it too, so single rounds vary" if busy[0] > cores / 4 else "were quiet",
         )
     ]
-    for section, lines in groupby(figures, key=lambda one: one.section):
-        parts.append(f"\n## {section}\n\n| what | measured | beside | target | |\n|---|---|---|---|---|\n")
-        parts += [f"| {one.name} | {one.measured} | {one.floor} | {one.target} | {_verdict(one)} |\n" for one in lines]
+    cores = psutil.cpu_count() or 1
+    for one in chapters.values():
+        for section, lines in groupby(one.figures, key=lambda figure: figure.section):
+            parts.append(
+                CHAPTER.format(
+                    section=section,
+                    date=one.date,
+                    commit=one.commit,
+                    seconds=one.seconds,
+                    size="" if one.size == "full" else ", a quick run",
+                    load=" ".join(f"{part:.1f}" for part in one.load),
+                    busy=": other programs were at work too, so single rounds vary" if one.load[0] > cores / 4 else "",
+                )
+            )
+            parts += [
+                f"| {line.name} | {line.measured} | {line.floor} | {line.target} | {_verdict(line)} |\n"
+                for line in lines
+            ]
     parts.append(NOTES.format(in_flight=load.IN_FLIGHT))
     return "".join(parts)
 
@@ -183,16 +211,19 @@ def _machine() -> str:
     return f"{model}, {psutil.cpu_count()} logical cores, {platform.system()} {platform.release()}"
 
 
-def _software() -> str:
+def _commit() -> str:
     try:
-        commit = subprocess.run(
-            ["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        said = subprocess.run(
+            ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
-        commit = "no repository"
+        return "no repository"
+    return said.stdout.strip()
+
+
+def _software() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("apsw", "msgspec", "msgpack", "zstandard"))
-    own = f"enhanced-memory {version('enhanced-memory')} ({commit})"
-    return f"{own}, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {packages}"
+    return f"enhanced-memory {version('enhanced-memory')}, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {packages}"
 
 
 def _file_system(folder: Path) -> str:
