@@ -4,12 +4,14 @@ A setting comes from an argument, else from `ENHANCED_MEMORY_<NAME>`, else from 
 """
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from enhanced_memory.client.errors import Invalid
 
@@ -36,7 +38,10 @@ PERSONAL = (
 class Settings:
     """Every setting of client, daemon and command line."""
 
-    store: str = _setting("~/.memories/memory.db", "The SQLite file that holds everything.")
+    store: str = _setting(
+        "~/.memories/memory.db",
+        "The SQLite file that holds everything, or a PostgreSQL database: postgresql://user@host/database.",
+    )
     socket: str = _setting("", "The daemon's socket; empty: found by the rule in docs/configuration.md.")
     space: str = _setting("default", "The space to work in; `auto` is one per project, over `default`.")
     agent: str = _setting("", "How the caller calls itself; kept with every change.")
@@ -156,7 +161,10 @@ class Settings:
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """`inherited` changed so that a daemon which is started with it has these settings; a client's own are left out."""
         made = {name: value for name, value in inherited.items() if name not in _PERSONAL_VARIABLES}
-        made |= {PREFIX + "STORE": str(self.store_path), PREFIX + "SOCKET": str(self.socket_path)}
+        made |= {
+            PREFIX + "STORE": self.store if self.database else str(self.store_path),
+            PREFIX + "SOCKET": str(self.socket_path),
+        }
         theirs = Settings.load(environment=made)
         for name in (entry.name for entry in fields(Settings)):
             mine = getattr(self, name)
@@ -169,8 +177,20 @@ class Settings:
         return made
 
     @property
+    def database(self) -> bool:
+        """Whether the store is a database on a server, and no file."""
+        return self.store.startswith(("postgresql://", "postgres://"))
+
+    @property
+    def store_name(self) -> str:
+        """What the store is called in answers and logs: its path, or its URL without a password."""
+        return _without_password(self.store) if self.database else str(self.store_path)
+
+    @property
     def store_path(self) -> Path:
-        """The store as an absolute path, links resolved."""
+        """The store as an absolute path, links resolved. For a database, where what goes with it lies on this machine."""
+        if self.database:
+            return Path("~/.memories").expanduser().resolve() / _file_name(self.store_name)
         return Path(self.store).expanduser().resolve()
 
     @property
@@ -186,6 +206,18 @@ def default_file(environment: Mapping[str, str]) -> Path:
     """The file that settings are read from where none is named."""
     base = environment.get("XDG_CONFIG_HOME")
     return (Path(base) if base else Path("~/.config").expanduser()) / "enhanced-memory" / "config.toml"
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if "password" not in name]
+    return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + place, query=urlencode(query, safe="/,:")))
+
+
+def _file_name(url: str) -> str:
+    """A name for files that belong to a database."""
+    return re.sub(r"[^\w.-]+", "_", url.partition("://")[2]).strip("_") + ".postgresql"
 
 
 def _typed(name: str, value: Any, default: Any, where: str) -> Any:

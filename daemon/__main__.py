@@ -12,6 +12,7 @@ from enhanced_memory.client.launch import inherited
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import VERSION
 from enhanced_memory.daemon.server import DRAIN_S, Server, listen, refuse
+from enhanced_memory.daemon.store import Engine
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.file import leaving
 
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     parser.add_argument("--version", action="version", version=f"memory-db {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True)
     serve = verbs.add_parser("serve", help="serve the store until stopped")
-    serve.add_argument("--store", help="the SQLite file; default: the setting")
+    serve.add_argument("--store", help="the SQLite file, or postgresql://…; default: the setting")
     serve.add_argument("--socket", help="where to listen; default: the setting, or the socket handed over by systemd")
     serve.add_argument("--on-demand", action="store_true", help="leave after `idle_exit_s` without a connection")
     given = parser.parse_args(argv)
@@ -60,8 +61,10 @@ async def _serve(settings: Settings, on_demand: bool) -> None:
     await Server(engine, settings, listener, on_demand, owns_socket).run()
 
 
-async def _open(settings: Settings) -> SqliteEngine:
-    """Open the store; one that a leaving daemon still holds is waited for."""
+async def _open(settings: Settings) -> Engine:
+    """Open the store; a file that a leaving daemon still holds is waited for."""
+    if settings.database:
+        return await _database(settings)
     loop = asyncio.get_running_loop()
     began = loop.time()
     while True:
@@ -73,6 +76,17 @@ async def _open(settings: Settings) -> SqliteEngine:
             if not problem.message.startswith("Another daemon") or loop.time() > began + wait_s:
                 raise
             await asyncio.sleep(0.02)
+
+
+async def _database(settings: Settings) -> Engine:
+    try:
+        # Nothing of it is loaded where a file is served.
+        from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
+    except ImportError as problem:
+        raise StoreRefused(
+            f"A store in PostgreSQL needs the extra `postgres`: {problem}.", "pip install 'enhanced-memory[postgres]'"
+        ) from None
+    return await PostgresEngine.open(settings)
 
 
 def _logging(settings: Settings) -> None:

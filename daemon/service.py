@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -114,7 +113,7 @@ class Service:
 
     async def _status(self, call: Call) -> Status:
         status: Status = await self._engine.read(lambda tx: HANDLERS[GetMemoryStatus.op](tx, call.ask), call)
-        usage = self._engine.usage()
+        usage = await self._engine.usage()
         state, problem = self._engine.state
         if call.peer.confined:
             # Sizes, counts, paths and problems of the whole store are somebody else's affair.
@@ -172,7 +171,7 @@ class Service:
             for path in cast("dict[str, Any]", space.metadata.get("imported") or {})
             if path not in written
         ]
-        beside = Path(self._engine.path)
+        beside = self._engine.place
         copies = [str(path) for path in beside.parent.glob(f"{beside.name}.before-schema-*")]
         files = [path for path in dict.fromkeys([*kept, *imported]) if os.path.exists(path)]
         return msgspec.structs.replace(
