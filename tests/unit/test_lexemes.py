@@ -72,6 +72,11 @@ def test_whatever_is_typed_is_an_expression_and_finds_itself(typed: str) -> None
     )
 
 
+def test_a_phrase_without_end_is_sought_by_its_beginning() -> None:
+    (phrase,) = parsed('"' + "word " * 5000 + '"').phrases
+    assert len(phrase.lexemes) == 100
+
+
 def test_values_are_numbered_and_travel_as_their_place_says() -> None:
     asked = filled("-- a comment with :one\nSELECT :one, :ids::bigint[], :one, 'x'::text WHERE a <= :two::halfvec")
     assert asked.text == b"SELECT $1, $2::bigint[], $1, 'x'::text WHERE a <= $3::halfvec"

@@ -15,6 +15,9 @@ from enhanced_memory.daemon.store.postgres.lexemes import COLUMNS, tokens
 
 __all__ = ["Matching", "Phrase", "parsed"]
 
+LONGEST = 100
+"""Words of a phrase that are compared: PostgreSQL reads a longer one by calling itself as often, and refuses."""
+
 _PART = re.compile(r'\s*(?:("(?:[^"]|"")*")|(\()|(\))|(\*)|(:)|(OR|AND)\b|(\w+))')
 
 
@@ -112,7 +115,8 @@ class _Reader:
         prefix = self.part == "*"
         if prefix:
             self._next()
-        lexemes = tuple(tokens(part[1:-1].replace('""', '"')))
+        found = tokens(part[1:-1].replace('""', '"'))
+        prefix, lexemes = prefix and len(found) <= LONGEST, tuple(found[:LONGEST])
         if not lexemes:
             return ""
         phrase = Phrase(lexemes, prefix)
