@@ -125,7 +125,7 @@ async def engine(settings: Settings, clock: Clock) -> AsyncIterator[SqliteEngine
 SERVER = "EM_TESTS_SERVER"
 """The folder of the PostgreSQL server that a run of the suite shares among its workers."""
 
-SERVE = Path(__file__).parents[1] / "scripts" / "postgres_server"
+SERVE = Path(__file__).parents[1] / "scripts" / "postgres_server.py"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,6 @@
 """What only a database can do: refuse us, lose us in the middle of a change, and be shared by several daemons.
 
-These need a server (scripts/postgres_server); without one they are left out.
+These need a server (scripts/postgres_server.py); without one they are left out.
 """
 
 from __future__ import annotations

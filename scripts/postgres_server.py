@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Start and stop a PostgreSQL server with pgvector, for tests and measurements. Never for memories that are to last.
 
-usage: scripts/postgres_server start FOLDER [--safe] [--version 16|18]
-       scripts/postgres_server stop FOLDER
+usage: scripts/postgres_server.py start FOLDER [--safe] [--version 16|18]
+       scripts/postgres_server.py stop FOLDER
 
 `start` makes a cluster in FOLDER, starts it on a Unix socket there, and prints its URL. It does not wait for the disk (fsync is
 off), so that tests are quick; --safe lets it, as a server that is measured should. The server is that of the package
