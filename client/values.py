@@ -61,6 +61,7 @@ At = Annotated[int, Meta(ge=1, le=2**62)] | Annotated[str, Meta(min_length=1, ma
 """A moment: the number of a change (or of a version), a snapshot's name, a time (`2026-11-20T08:00:00Z`) or `change:17`."""
 Confidence = Annotated[float, Meta(ge=0, le=1)]
 Priority = Annotated[int, Meta(ge=1, le=10)]
+Lifetime = Annotated[float, Meta(gt=0, le=3_200_000_000)]
 
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -346,6 +347,8 @@ class EntityInput(msgspec.Struct, omit_defaults=True):
     expected_version: Number | None = None
     vectors: Vectors = {}
     """What the entity as a whole means; its observations may have their own."""
+    ttl_s: Lifetime | None = None
+    """Seconds from now after which it expires, instead of `expires_at`."""
 
 
 class RelationInput(msgspec.Struct, omit_defaults=True):

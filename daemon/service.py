@@ -12,6 +12,7 @@ from msgspec import to_builtins
 
 from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
+from enhanced_memory.client.operations.curation import AutonomousCuration, Expire
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
@@ -31,6 +32,7 @@ from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
 from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.curation.tending import Tending
 from enhanced_memory.daemon.detection import Detection
 from enhanced_memory.daemon.dispatch import Attendant, keyed
 from enhanced_memory.daemon.embedding.service import Embedding
@@ -58,6 +60,7 @@ class Service:
         self._settings = settings
         self.embedding = Embedding(engine, settings)
         self.detection = Detection(engine, self.embedding, settings)
+        self.tending = Tending(engine, settings)
         self.connections = 0
         self.mirrors = Mirrors(engine)
         self.notices: Callable[[], list[str]] = self.mirrors.problems
@@ -75,6 +78,8 @@ class Service:
             DetectConflicts.op: self.detection.detect,
             ScanConflicts.op: self.detection.scan,
             GetContext.op: self._search,
+            Expire.op: self.tending.expire,
+            AutonomousCuration.op: self.tending.curate,
         }
         self.before: dict[str, Attendant] = {}
         """What is done before a change is carried out; its answer says what it found."""

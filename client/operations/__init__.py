@@ -3,10 +3,12 @@
 from enhanced_memory.client.operations import (
     branches,
     conflicts,
+    curation,
     entities,
     relations,
     search,
     service,
+    sessions,
     skills,
     spaces,
     streams,
@@ -59,6 +61,15 @@ class Operations:
     recent_messages = method(streams.RecentMessages)
     messages_by = method(streams.MessagesBy)
     get_window = method(streams.GetWindow)
+    set_retention = method(streams.SetRetention)
+    archive_messages = method(streams.ArchiveMessages)
+    summarize = method(streams.Summarize)
+
+    start_session = method(sessions.StartSession)
+    end_session = method(sessions.EndSession)
+    archive_session = method(sessions.ArchiveSession)
+    delete_session = method(sessions.DeleteSession)
+    list_sessions = method(sessions.ListSessions)
 
     search_nodes = method(search.SearchNodes)
     search_messages = method(search.SearchMessages)
@@ -80,6 +91,10 @@ class Operations:
     scan_conflicts = method(conflicts.ScanConflicts)
     list_conflicts = method(conflicts.ListConflicts)
     resolve_conflict = method(conflicts.ResolveConflict)
+
+    promote_to_tier = method(curation.PromoteToTier)
+    autonomous_curation = method(curation.AutonomousCuration)
+    expire = method(curation.Expire)
 
     save_skill = method(skills.SaveSkill)
     list_skills = method(skills.ListSkills)

@@ -8,7 +8,7 @@ from typing import Any
 
 from enhanced_memory.client.errors import Error, StoreDamaged
 from enhanced_memory.daemon.store import Health
-from enhanced_memory.daemon.store.bodies import Codec, undelta
+from enhanced_memory.daemon.store.bodies import Codec, crc, undelta
 
 __all__ = ["Each", "bodies", "found", "indexes", "versions"]
 
@@ -36,13 +36,38 @@ def bodies(each: Each, codec: Codec, health: Health) -> None:
             codec.state(body, checksum)
         except Error as problem:
             found(health, f"entity {entity} in space {space}: {problem.message}")
-    for number, checksum, body in each("SELECT id, crc, body FROM messages"):
+    for number, checksum, body in each("SELECT id, crc, body FROM messages WHERE block = 0"):
         messages += 1
         try:
             codec.line(body, checksum)
         except Error as problem:
             found(health, f"message {number}: {problem.message}")
+    messages += _archived(each, codec, health)
     health.checked |= {"entities": entities, "messages": messages}
+
+
+def _archived(each: Each, codec: Codec, health: Health) -> int:
+    """Look for every archived message in its block; how many there are."""
+    messages = 0
+    opened, held = 0, dict[int, bytes]()
+    rows = each(
+        """SELECT m.id, m.crc, m.block, b.crc, b.body FROM messages m LEFT JOIN blocks b ON b.id = m.block
+           WHERE m.block > 0 ORDER BY m.stream, m.id"""
+    )
+    for number, checksum, block, block_checksum, body in rows:
+        messages += 1
+        try:
+            if block != opened:
+                opened, held = block, {}
+                if body is None:
+                    raise StoreDamaged("Its block is not there.")
+                held = {crc(raw): raw for raw in codec.unbundle(body, block_checksum)}
+            if checksum not in held:
+                raise StoreDamaged("It is not in its block.")
+            codec.said(held[checksum])
+        except Error as problem:
+            found(health, f"message {number}: {problem.message}")
+    return messages
 
 
 def versions(each: Each, codec: Codec, health: Health) -> None:

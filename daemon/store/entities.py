@@ -20,6 +20,9 @@ from enhanced_memory.daemon.store.words import Words
 
 __all__ = ["Entities"]
 
+_NOBODYS = frozenset(("autonomous_curation", "undo", "redo"))
+"""Operations after which a memory is as old as before: curation's, and what takes it back."""
+
 
 class Entities(Lineage):
     """Reads and writes entities."""
@@ -61,6 +64,8 @@ class Entities(Lineage):
             and self.named(state.name, old.scope) not in (None, old.id)
         ):
             raise self._taken(state.name)
+        if self._ground.call.ask.op not in _NOBODYS:
+            state.attributes.pop("touched", None)
         if old.space != self._ground.space:
             state.attributes["born"] = old.created_at
         elif "born" in old.state.attributes:

@@ -52,6 +52,16 @@ class Stored(msgspec.Struct):
     place: Any = None
     """What it was ordered by, where it was listed."""
 
+    @property
+    def touched_at(self) -> int:
+        """When somebody last changed it; what curation does to it makes it no younger."""
+        return self.state.attributes.get("touched", self.updated_at)
+
+    @property
+    def last_at(self) -> int:
+        """When it was last changed, read or confirmed."""
+        return max(self.touched_at, self.used_at, self.state.attributes.get("confirmed_at", 0))
+
 
 class Known:
     """Reads entities."""

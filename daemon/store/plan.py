@@ -9,14 +9,14 @@ but those with a rare word, or with several common ones; a passage with a single
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["BUDGET", "PLAIN", "Step", "steps"]
+__all__ = ["PLAIN", "Step", "budget_of", "steps"]
 
 PLAIN = 8_000
 """Passages up to which every query is put as it is."""
 
-BUDGET = 8_000
-"""Passages that one query may have scored: some 10 ms. Twice the budget scores 20 % faster at a million, since fewer steps
-follow, and half as fast at a hundred thousand."""
+LEAST, MOST, SHARE = 2_000, 8_000, 50
+"""Passages that one query may have scored: one of fifty, within bounds. At a hundred thousand a tighter budget is faster and finds
+more of the ten best, since it asks for words together; at a million it has more steps follow, which costs more than it saves."""
 
 OFTEN = 0.1
 ENOUGH = 3
@@ -33,13 +33,18 @@ class Step(NamedTuple):
     floor: int = 0
 
 
+def budget_of(total: int) -> int:
+    """How many of `total` passages one query may have scored."""
+    return min(MOST, max(LEAST, total // SHARE))
+
+
 def steps(counts: Mapping[str, int], total: int, last: int, budget: int | None = None) -> list[Step]:
     """The expressions to ask for until enough is found.
 
     `counts` says in about how many of `total` passages each expression of the query is, `last` is the newest passage.
-    The scores of one passage in several steps compare: the highest is its own. `budget` is `BUDGET` unless given.
+    The scores of one passage in several steps compare: the highest is its own. `budget` is `budget_of(total)` unless given.
     """
-    budget = BUDGET if budget is None else budget
+    budget = budget_of(total) if budget is None else budget
     known = sorted((one for one in counts if counts[one]), key=counts.__getitem__)
     asked = known[:ENOUGH] + [one for one in known[ENOUGH:] if counts[one] <= OFTEN * total]
     if not asked:

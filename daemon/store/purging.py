@@ -36,6 +36,7 @@ TABLES = (
     "names",
     "versions",
     "messages",
+    "blocks",
     "relations",
     "conflicts",
     "uses",
@@ -144,7 +145,7 @@ class Purging:
         after = 0
         while rows := ground.rows.all("messages_said", after=after, limit=PAGE, **which):
             for number, speaker, checksum, body in rows:
-                line = ground.codec.line(body, checksum)
+                line = ground.line(body, checksum)
                 self._texts |= {line.content, speaker, *_strings(line.metadata)}
                 after = number
         self._texts.discard("")

@@ -78,6 +78,8 @@ class Attributes(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True)
     """When it was made, where its space did not have it from the beginning."""
     copied: list[Whole] | UnsetType = UNSET
     """For what was merged in and has a name of its own: its id where it comes from, and the time of its making."""
+    touched: Millis | UnsetType = UNSET
+    """When somebody last changed it, where curation has changed it since."""
 
 
 class NotedRecord(msgspec.Struct, forbid_unknown_fields=True):

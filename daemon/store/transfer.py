@@ -164,7 +164,7 @@ class Transfer:
                 checksum,
                 body,
             ) = row
-            line = self._ground.codec.line(body, checksum)
+            line = self._ground.line(body, checksum)
             told = {
                 "type": "message", "id": number, "space": space, "stream": stream, "role": role, "kind": kind, "speaker": speaker, "at": when,
                 "tick": tick, "importance": importance, "tokens": tokens, "began": began, "ended": ended,

@@ -24,6 +24,7 @@ from enhanced_memory.mcp_server.sandbox.offering import told_isolation
 from enhanced_memory.mcp_server.tools.budget import size_of
 from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
 from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
+from enhanced_memory.mcp_server.tools.curation import CURATION
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
 __all__ = ["TOOLSETS", "request_tool"]
@@ -342,6 +343,7 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
         request_tool(branches.DiscardBranch, "Discard branch", "Discard a branch, merged or not.", destroys=True),
         *CONFLICTS,
     ),
+    "curation": CURATION,
     "admin": (
         request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),
         request_tool(

@@ -2,7 +2,8 @@
 -- meaning. A value is always bound (:name). What follows it says how it travels: a list comes as JSON and is bound as an array
 -- where `::bigint[]` or `::text[]` stands behind it, an int8 vector where `::halfvec` does. `:value__kind`, `:value__number` and
 -- `:value__word` are the three parts of a property's value. `/*also*/` is where named conditions are added, `/*key*/` where a
--- named expression to order by is, `/*down*/` where its direction is, and nothing else is ever put into a statement's text.
+-- named expression to order by is, `/*down*/` where its direction is, and nothing else is ever put into a statement's text. Where a message's body stands in a block, its
+-- row tells the block instead: a byte 255 and the number.
 
 -- Spaces
 
@@ -75,7 +76,7 @@ SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type,
 FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
 
 -- name: own_messages
-SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, m.body
+SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
 -- name: of_stream
@@ -278,6 +279,62 @@ WHERE :beyond_id = 0 OR CASE WHEN :falling <> 0 THEN (kind, number, word, id) < 
                              ELSE (kind, number, word, id) > (:beyond__kind, :beyond__number::numeric, :beyond__word, :beyond_id) END
 ORDER BY kind /*down*/, number /*down*/, word /*down*/, id /*down*/ LIMIT nullif(:limit, -1)
 
+-- name: expired
+-- What has expired in one space, the first to expire first; what an undoing brought back stays.
+SELECT e.expires_at, e.id FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now AND (e.expires_at, e.id) > (:beyond, :beyond_id)
+  AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = e.began AND c.op IN ('undo', 'redo'))
+ORDER BY e.expires_at, e.id LIMIT nullif(:limit, -1)
+
+-- name: spaces_expiring
+SELECT s.name FROM spaces s WHERE s.ended = 0
+  AND EXISTS (SELECT 1 FROM entities e WHERE e.space = s.id AND e.deleted = 0 AND e.expires_at <= :now)
+ORDER BY s.id
+
+-- name: tended
+-- A page of one space's own entities as curation looks at them; `declined` is told of what an undoing of curation made so.
+SELECT coalesce(json_agg(json_build_array(id, type, tier, began, made_at, changed_at, declined, used, used_at)), '[]') FROM (
+    SELECT e.id, e.type, e.tier, e.began, f.at AS made_at, c.at AS changed_at, u.count AS used, u.last AS used_at,
+           CASE WHEN c.op <> 'undo' THEN 0 ELSE (EXISTS (
+               SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
+               WHERE j.number = e.began AND j.subject = 'change' AND j.act = 'undo' AND k.op = 'autonomous_curation'))::int END AS declined
+    FROM entities e JOIN changes c ON c.number = e.began JOIN changes f ON f.number = e.first LEFT JOIN uses u ON u.entity = e.id
+    WHERE e.space = :space AND e.id > :after AND e.deleted = 0 AND e.quarantined = 0 AND (e.expires_at IS NULL OR e.expires_at > :now)
+    ORDER BY e.id LIMIT nullif(:limit, -1)) page
+
+-- name: tended_size
+SELECT count(*), coalesce(sum(text_bytes), 0)::bigint FROM entities WHERE space = :space AND deleted = 0
+
+-- name: tended_links
+SELECT id, links FROM (
+    SELECT j.id, (SELECT count(*) FROM relations r WHERE r.from_id = j.id AND r.from_id > 0 AND r.space = :space AND r.ended = 0 AND r.deleted = 0)
+               + (SELECT count(*) FROM relations r WHERE r.to_id = j.id AND r.to_id > 0 AND r.space = :space AND r.ended = 0 AND r.deleted = 0) AS links
+    FROM unnest(:ids::bigint[]) j (id)) linked WHERE links > 0
+
+-- name: tended_streams
+-- From stream to stream by the index, whatever they hold.
+WITH RECURSIVE s (stream) AS (
+    SELECT min(stream) FROM messages WHERE stream > :after
+    UNION ALL SELECT (SELECT min(m.stream) FROM messages m WHERE m.stream > s.stream) FROM s WHERE s.stream IS NOT NULL)
+SELECT stream FROM s WHERE stream IS NOT NULL LIMIT nullif(:limit, -1)
+
+-- name: tended_actions
+SELECT id, at, crc, body FROM messages WHERE stream = :stream AND kind = :kind AND space = :space AND ended = 0 ORDER BY id DESC LIMIT nullif(:limit, -1)
+
+-- name: tended_origins
+SELECT DISTINCT began FROM messages WHERE id = ANY (:ids::bigint[])
+
+-- name: tended_declined
+SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
+WHERE j.number = :number AND j.subject = 'change' AND j.act = 'undo' AND k.op = 'autonomous_curation' LIMIT 1
+
+-- name: tended_acts
+SELECT count(*) FROM changes c JOIN journal j ON j.number = c.number
+WHERE c.at >= :at AND c.space = :space AND c.op = 'autonomous_curation' AND j.subject = 'entity' AND j.act IN ('promote', 'create')
+
+-- name: tended_runs
+SELECT s.name, m.value FROM spaces s LEFT JOIN meta m ON m.key = :prefix::text || s.id::text WHERE s.ended = 0 AND s.kind = 'space' ORDER BY s.id
+
 -- name: bodies
 SELECT e.id, e.began, e.crc, e.body FROM entities e
 WHERE e.space = :space AND e.began <= :at AND e.deleted = 0 AND (e.began, e.id) < (:beyond, :beyond_id)
@@ -297,6 +354,10 @@ e.id
 e.began
 -- name: key_priority
 e.priority
+-- name: key_spoken
+greatest(e.began, coalesce((
+    SELECT m.began FROM messages m JOIN json_array_elements(:layers::json) l ON m.space = (l.value ->> 0)::bigint
+    WHERE m.stream = e.id AND m.began <= (l.value ->> 1)::bigint AND (m.ended = 0 OR m.ended > (l.value ->> 1)::bigint) ORDER BY m.id DESC LIMIT 1), 0))
 -- name: key_name
 m.name
 -- name: key_property
@@ -691,12 +752,12 @@ INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importan
 VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :crc, :body)
 
 -- name: messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages m
 WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
 ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT nullif(:limit, -1)
 
 -- name: messages_by_ids
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages m
 WHERE id = ANY (:ids::bigint[]) /*also*/
 
 -- name: message_heads
@@ -704,7 +765,7 @@ SELECT coalesce(json_agg(json_build_array(m.id, m.speaker, m.role, m.stream, m.a
 WHERE m.id = ANY (:ids::bigint[]) /*also*/
 
 -- name: last_lines
-SELECT m.id, m.space, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.space, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m
 WHERE m.stream = :stream AND m.space = :space AND m.id < :before AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
 
@@ -713,19 +774,19 @@ SELECT id, stream FROM messages
 WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn <> 0 THEN ended = :number ELSE began = :number AND ended = 0 END ORDER BY id
 
 -- name: lines_spoken
-SELECT m.id, m.speaker, m.at, m.crc, m.body, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.id = ANY (:ids::bigint[]) ORDER BY m.id
 
 -- name: lines_before
-SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id < :id ORDER BY m.id DESC LIMIT 2
 
 -- name: lines_between
-SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id BETWEEN :first AND :last ORDER BY m.id
 
 -- name: lines_after
-SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id > :id ORDER BY m.id LIMIT 2
 
 -- name: end_message
@@ -735,7 +796,50 @@ UPDATE messages SET ended = :number WHERE id = :id AND ended = 0
 UPDATE messages SET ended = 0 WHERE id = :id
 
 -- name: count_messages
-SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at)
+SELECT count(*) FROM messages m WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
+
+-- name: stream_cut
+-- The newest message that is not among the newest :keep of a stream.
+SELECT m.id FROM messages m JOIN json_array_elements(:layers::json) l ON m.space = (l.value ->> 0)::bigint
+WHERE m.stream = :stream AND m.began <= (l.value ->> 1)::bigint AND (m.ended = 0 OR m.ended > (l.value ->> 1)::bigint) ORDER BY m.id DESC LIMIT 1 OFFSET :keep
+
+-- name: last_of_stream
+SELECT max(id) FROM messages WHERE stream = :stream AND space = :space AND ended = 0
+
+-- name: stream_spoken
+SELECT m.began FROM messages m JOIN json_array_elements(:layers::json) l ON m.space = (l.value ->> 0)::bigint
+WHERE m.stream = :stream AND m.began <= (l.value ->> 1)::bigint AND (m.ended = 0 OR m.ended > (l.value ->> 1)::bigint) ORDER BY m.id DESC LIMIT 1
+
+-- name: lines_older
+-- Up to which message all that follow :after were said before :since.
+SELECT max(id), count(*) FROM messages WHERE stream = :stream AND space = :space AND ended = 0 AND id > :after AND id < coalesce((
+    SELECT min(n.id) FROM messages n WHERE n.stream = :stream AND n.space = :space AND n.ended = 0 AND n.id > :after AND n.at >= :since), 4611686018427387904)
+
+-- name: count_lines
+SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND ended = 0 AND id > :after AND id <= :upto
+
+-- name: newest_tick
+SELECT tick FROM messages WHERE stream = :stream AND tick IS NOT NULL AND space = :space AND ended = 0 ORDER BY tick DESC LIMIT 1
+
+-- name: lines_to_pack
+SELECT id, crc, body FROM messages
+WHERE stream = :stream AND space = :space AND block = 0 AND id > :after AND id <= :upto ORDER BY id LIMIT nullif(:limit, -1)
+
+-- name: add_block
+INSERT INTO blocks (id, space, stream, first, last, bytes, crc, body)
+SELECT coalesce(max(id), 0) + 1, :space, :stream, :first, :last, :bytes, :crc, :body FROM blocks
+
+-- name: last_block
+SELECT max(id) FROM blocks
+
+-- name: pack_line
+UPDATE messages SET body = '', block = :block WHERE id = :id
+
+-- name: block
+SELECT crc, body FROM blocks WHERE id = :id
+
+-- name: purge_blocks
+DELETE FROM blocks WHERE stream = :entity AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0)
 
 -- name: message_id
 m.id
@@ -746,6 +850,12 @@ m.tick
 
 -- name: before_message
 AND m.id < :before
+-- name: after_message
+AND m.id > :after
+-- name: upto_message
+AND m.id <= :upto
+-- name: kept_since
+AND m.at >= :kept_since
 -- name: with_tick
 AND m.tick IS NOT NULL
 -- name: tick_from
@@ -812,9 +922,10 @@ AND a.at >= :since
 -- name: access_entity
 AND a.entity = :entity AND a.entity > 0
 
+-- Batches come in order, so that the newest is the last use, also where a clock was ahead for a while.
 -- name: add_use
 INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last)
-ON CONFLICT (entity) DO UPDATE SET count = uses.count + excluded.count, last = greatest(uses.last, excluded.last)
+ON CONFLICT (entity) DO UPDATE SET count = uses.count + excluded.count, last = excluded.last
 
 -- name: counts
 SELECT (SELECT count(*) FROM entities WHERE deleted = 0), (SELECT count(*) FROM relations WHERE ended = 0 AND deleted = 0),
@@ -869,7 +980,7 @@ SELECT from_name, to_name, type, metadata FROM relations
 WHERE (from_id = :entity OR to_id = :entity) AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0)
 
 -- name: messages_said
-SELECT id, speaker, crc, body FROM messages
+SELECT id, speaker, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages
 WHERE stream = :entity AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND id > :after ORDER BY id LIMIT nullif(:limit, -1)
 
 -- name: answers_page
@@ -977,7 +1088,7 @@ SELECT row, space, id, from_id, to_id, from_name, to_name, type, strength, metad
 FROM relations WHERE row > :after AND began <= :at ORDER BY row LIMIT nullif(:limit, -1)
 
 -- name: transfer_messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, body
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END
 FROM messages WHERE id > :after AND began <= :at ORDER BY id LIMIT nullif(:limit, -1)
 
 -- name: transfer_journal
@@ -1036,7 +1147,7 @@ SELECT id, space, stream, at, crc FROM messages WHERE id = ANY (:ids::bigint[])
 SELECT number, seq, subject, id, act, before, after FROM journal WHERE number = ANY (:numbers::bigint[])
 
 -- name: transfer_messages_at
-SELECT role, kind, at, crc, body FROM messages
+SELECT role, kind, at, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages
 WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at = ANY (:times::bigint[])
 
 -- name: transfer_space
@@ -1132,7 +1243,7 @@ SELECT coalesce(max(id), 0) FROM passages
 SELECT id, crc, body FROM entities WHERE space = :space AND id = ANY (:ids::bigint[])
 
 -- name: lines
-SELECT id, speaker, crc, body FROM messages WHERE id = ANY (:ids::bigint[])
+SELECT id, speaker, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[])
 
 -- name: vectors_after
 SELECT v.passage, v.vector, p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.passage
@@ -1177,7 +1288,7 @@ DO $$ BEGIN
 END $$
 
 -- name: spoken
-SELECT id, speaker, at, crc, body FROM messages WHERE id = ANY (:ids::bigint[])
+SELECT id, speaker, at, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[])
 
 -- name: neighbours
 SELECT m.id,

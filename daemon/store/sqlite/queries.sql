@@ -71,7 +71,7 @@ SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type,
 FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
 
 -- name: own_messages
-SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, m.body
+SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
 -- name: of_stream
@@ -272,6 +272,61 @@ GROUP BY e.id
 HAVING :beyond_id = 0 OR CASE WHEN :falling THEN (min(p.value), e.id) < (:beyond, :beyond_id) ELSE (min(p.value), e.id) > (:beyond, :beyond_id) END
 ORDER BY 2 /*down*/, e.id /*down*/ LIMIT :limit
 
+-- name: expired
+-- What has expired in one space, the first to expire first; what an undoing brought back stays.
+SELECT e.expires_at, e.id FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now AND (e.expires_at, e.id) > (:beyond, :beyond_id)
+  AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = e.began AND c.op IN ('undo', 'redo'))
+ORDER BY e.expires_at, e.id LIMIT :limit
+
+-- name: spaces_expiring
+SELECT s.name FROM spaces s WHERE s.ended = 0
+  AND EXISTS (SELECT 1 FROM entities e WHERE e.space = s.id AND e.deleted = 0 AND e.expires_at <= :now)
+ORDER BY s.id
+
+-- name: tended
+-- A page of one space's own entities as curation looks at them; `declined` is told of what an undoing of curation made so.
+SELECT json_group_array(json_array(id, type, tier, began, made_at, changed_at, declined, used, used_at)) FROM (
+    SELECT e.id, e.type, e.tier, e.began, f.at AS made_at, c.at AS changed_at, u.count AS used, u.last AS used_at,
+           CASE WHEN c.op <> 'undo' THEN 0 ELSE EXISTS (
+               SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
+               WHERE j.number = e.began AND j.subject = 'change' AND j.act = 'undo' AND k.op = 'autonomous_curation') END AS declined
+    FROM entities e JOIN changes c ON c.number = e.began JOIN changes f ON f.number = e.first LEFT JOIN uses u ON u.entity = e.id
+    WHERE e.space = :space AND e.id > :after AND e.deleted = 0 AND e.quarantined = 0 AND (e.expires_at IS NULL OR e.expires_at > :now)
+    ORDER BY e.id LIMIT :limit)
+
+-- name: tended_size
+SELECT count(*), coalesce(sum(text_bytes), 0) FROM entities WHERE space = :space AND deleted = 0
+
+-- name: tended_links
+SELECT j.value, (SELECT count(*) FROM relations r WHERE r.from_id = j.value AND r.from_id > 0 AND r.space = :space AND r.ended = 0 AND r.deleted = 0)
+              + (SELECT count(*) FROM relations r WHERE r.to_id = j.value AND r.to_id > 0 AND r.space = :space AND r.ended = 0 AND r.deleted = 0) AS links
+FROM json_each(:ids) j WHERE links > 0
+
+-- name: tended_streams
+-- From stream to stream by the index, whatever they hold.
+WITH RECURSIVE s (stream) AS (
+    SELECT min(stream) FROM messages WHERE stream > :after
+    UNION ALL SELECT (SELECT min(m.stream) FROM messages m WHERE m.stream > s.stream) FROM s WHERE s.stream IS NOT NULL)
+SELECT stream FROM s WHERE stream IS NOT NULL LIMIT :limit
+
+-- name: tended_actions
+SELECT id, at, crc, body FROM messages WHERE stream = :stream AND kind = :kind AND space = :space AND ended = 0 ORDER BY id DESC LIMIT :limit
+
+-- name: tended_origins
+SELECT DISTINCT began FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: tended_declined
+SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
+WHERE j.number = :number AND j.subject = 'change' AND j.act = 'undo' AND k.op = 'autonomous_curation' LIMIT 1
+
+-- name: tended_acts
+SELECT count(*) FROM changes c JOIN journal j ON j.number = c.number
+WHERE c.at >= :at AND c.space = :space AND c.op = 'autonomous_curation' AND j.subject = 'entity' AND j.act IN ('promote', 'create')
+
+-- name: tended_runs
+SELECT s.name, m.value FROM spaces s LEFT JOIN meta m ON m.key = :prefix || s.id WHERE s.ended = 0 AND s.kind = 'space' ORDER BY s.id
+
 -- name: bodies
 SELECT e.id, e.began, e.crc, e.body FROM entities e
 WHERE e.space = :space AND e.began <= :at AND e.deleted = 0 AND (e.began, e.id) < (:beyond, :beyond_id)
@@ -291,6 +346,10 @@ e.id
 e.began
 -- name: key_priority
 e.priority
+-- name: key_spoken
+max(e.began, coalesce((
+    SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
+    WHERE m.stream = e.id AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1), 0))
 -- name: key_name
 m.name
 -- name: key_property
@@ -648,12 +707,12 @@ INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importan
 VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :crc, :body)
 
 -- name: messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block THEN block ELSE body END FROM messages m
 WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
 ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT :limit
 
 -- name: messages_by_ids
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block THEN block ELSE body END FROM messages m
 WHERE id IN (SELECT value FROM json_each(:ids)) /*also*/
 
 -- name: message_heads
@@ -661,7 +720,7 @@ SELECT json_group_array(json_array(m.id, m.speaker, m.role, m.stream, m.at, m.im
 WHERE m.id IN (SELECT value FROM json_each(:ids)) /*also*/
 
 -- name: last_lines
-SELECT m.id, m.space, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.space, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m
 WHERE m.stream = :stream AND m.space = :space AND m.id < :before AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
 
@@ -670,19 +729,19 @@ SELECT id, stream FROM messages
 WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn THEN ended = :number ELSE began = :number AND ended = 0 END ORDER BY id
 
 -- name: lines_spoken
-SELECT m.id, m.speaker, m.at, m.crc, m.body, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.id IN (SELECT value FROM json_each(:ids)) ORDER BY m.id
 
 -- name: lines_before
-SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id < :id ORDER BY m.id DESC LIMIT 2
 
 -- name: lines_between
-SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id BETWEEN :first AND :last ORDER BY m.id
 
 -- name: lines_after
-SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id > :id ORDER BY m.id LIMIT 2
 
 -- name: end_message
@@ -692,7 +751,49 @@ UPDATE messages SET ended = :number WHERE id = :id AND ended = 0
 UPDATE messages SET ended = 0 WHERE id = :id
 
 -- name: count_messages
-SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at)
+SELECT count(*) FROM messages m WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
+
+-- name: stream_cut
+-- The newest message that is not among the newest :keep of a stream.
+SELECT m.id FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
+WHERE m.stream = :stream AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1 OFFSET :keep
+
+-- name: last_of_stream
+SELECT max(id) FROM messages WHERE stream = :stream AND space = :space AND ended = 0
+
+-- name: stream_spoken
+SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
+WHERE m.stream = :stream AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1
+
+-- name: lines_older
+-- Up to which message all that follow :after were said before :since.
+SELECT max(id), count(*) FROM messages WHERE stream = :stream AND space = :space AND ended = 0 AND id > :after AND id < coalesce((
+    SELECT min(n.id) FROM messages n WHERE n.stream = :stream AND n.space = :space AND n.ended = 0 AND n.id > :after AND +n.at >= :since), 1 << 62)
+
+-- name: count_lines
+SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND ended = 0 AND id > :after AND id <= :upto
+
+-- name: newest_tick
+SELECT tick FROM messages WHERE stream = :stream AND tick IS NOT NULL AND space = :space AND ended = 0 ORDER BY tick DESC LIMIT 1
+
+-- name: lines_to_pack
+SELECT id, crc, body FROM messages
+WHERE stream = :stream AND space = :space AND block = 0 AND id > :after AND id <= :upto ORDER BY id LIMIT :limit
+
+-- name: add_block
+INSERT INTO blocks (space, stream, first, last, bytes, crc, body) VALUES (:space, :stream, :first, :last, :bytes, :crc, :body)
+
+-- name: last_block
+SELECT max(id) FROM blocks
+
+-- name: pack_line
+UPDATE messages SET body = x'', block = :block WHERE id = :id
+
+-- name: block
+SELECT crc, body FROM blocks WHERE id = :id
+
+-- name: purge_blocks
+DELETE FROM blocks WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: message_id
 m.id
@@ -703,6 +804,12 @@ m.tick
 
 -- name: before_message
 AND m.id < :before
+-- name: after_message
+AND m.id > :after
+-- name: upto_message
+AND m.id <= :upto
+-- name: kept_since
+AND m.at >= :kept_since
 -- name: with_tick
 AND m.tick IS NOT NULL
 -- name: tick_from
@@ -769,9 +876,10 @@ AND a.at >= :since
 -- name: access_entity
 AND a.entity = :entity AND a.entity > 0
 
+-- Batches come in order, so that the newest is the last use, also where a clock was ahead for a while.
 -- name: add_use
 INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last)
-ON CONFLICT (entity) DO UPDATE SET count = count + excluded.count, last = max(last, excluded.last)
+ON CONFLICT (entity) DO UPDATE SET count = count + excluded.count, last = excluded.last
 
 -- name: counts
 SELECT (SELECT count(*) FROM entities WHERE deleted = 0), (SELECT count(*) FROM relations WHERE ended = 0 AND deleted = 0),
@@ -826,7 +934,7 @@ SELECT from_name, to_name, type, metadata FROM relations
 WHERE (from_id = :entity OR to_id = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: messages_said
-SELECT id, speaker, crc, body FROM messages
+SELECT id, speaker, crc, CASE WHEN block THEN block ELSE body END FROM messages
 WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND id > :after ORDER BY id LIMIT :limit
 
 -- name: answers_page
@@ -931,7 +1039,7 @@ SELECT row, space, id, from_id, to_id, from_name, to_name, type, strength, metad
 FROM relations WHERE row > :after AND began <= :at ORDER BY row LIMIT :limit
 
 -- name: transfer_messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, body
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, CASE WHEN block THEN block ELSE body END
 FROM messages WHERE id > :after AND began <= :at ORDER BY id LIMIT :limit
 
 -- name: transfer_journal
@@ -990,7 +1098,7 @@ SELECT id, space, stream, at, crc FROM messages WHERE id IN (SELECT value FROM j
 SELECT number, seq, subject, id, act, before, after FROM journal WHERE number IN (SELECT value FROM json_each(:numbers))
 
 -- name: transfer_messages_at
-SELECT role, kind, at, crc, body FROM messages
+SELECT role, kind, at, crc, CASE WHEN block THEN block ELSE body END FROM messages
 WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at IN (SELECT value FROM json_each(:times))
 
 -- name: transfer_space
@@ -1086,7 +1194,7 @@ SELECT coalesce(max(id), 0) FROM passages
 SELECT id, crc, body FROM entities WHERE space = :space AND id IN (SELECT value FROM json_each(:ids))
 
 -- name: lines
-SELECT id, speaker, crc, body FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+SELECT id, speaker, crc, CASE WHEN block THEN block ELSE body END FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: vectors_after
 SELECT v.key >> 6, v.vector, p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.key >> 6
@@ -1129,7 +1237,7 @@ DROP TABLE words;
 ALTER TABLE words_next RENAME TO words;
 
 -- name: spoken
-SELECT id, speaker, at, crc, body FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+SELECT id, speaker, at, crc, CASE WHEN block THEN block ELSE body END FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: neighbours
 SELECT m.id,

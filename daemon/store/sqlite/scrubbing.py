@@ -27,7 +27,8 @@ BATCH = 500
 
 _PLACES = (
     ("entities", "row", "body", "1"),
-    ("messages", "id", "body", "1"),
+    ("messages", "id", "body", "block = 0"),
+    ("blocks", "id", "body", "1"),
     ("versions", "space, entity, version", "body", "whole = 1"),
     ("answers", "uid, key", "answer", "1"),
 )

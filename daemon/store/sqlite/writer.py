@@ -81,6 +81,7 @@ class Writer:
     _thread: threading.Thread | None = None
     _rows: SqliteRows | None = None
     _sql: Any = None
+    _under_way: int = 0
     _unmerged: int = 0
     _checkpoint_due: bool = False
     _noted: list[Later] = field(default_factory=list["Later"])
@@ -106,8 +107,8 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait."""
-        return self._queue.qsize()
+        """Requests that wait, those among them that are being carried out."""
+        return self._queue.qsize() + self._under_way
 
     def stop(self) -> None:
         """Finish what was handed over, then end. Blocks until then."""
@@ -142,7 +143,9 @@ class Writer:
                 except queue.Empty:
                     break
             if batch:
+                self._under_way = len(batch)
                 self._group(batch)
+                self._under_way = 0
                 self.loop.call_soon_threadsafe(self.finished, batch)
             for one in plain:
                 self._alone(one)
