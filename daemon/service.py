@@ -120,6 +120,9 @@ class Service:
         status: Status = await self._engine.read(lambda tx: HANDLERS[GetMemoryStatus.op](tx, call.ask), call)
         usage = await self._engine.usage()
         state, problem = self._engine.state
+        if status.curation is not None:
+            tended = msgspec.structs.replace(status.curation, problem=self.tending.problem)
+            status = msgspec.structs.replace(status, curation=tended)
         if call.peer.confined:
             # Sizes, counts, paths and problems of the whole store are somebody else's affair.
             return msgspec.structs.replace(

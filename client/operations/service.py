@@ -101,6 +101,28 @@ class Reindexing(Value, frozen=True):
     """What it waits for, if it does."""
 
 
+class CurationStatus(Value, frozen=True):
+    """What was curated last in this space, and what comes next."""
+
+    mode: str
+    """The setting `curation`: apply, propose or off."""
+    last_at: datetime | None = None
+    last_dry_run: bool = False
+    last: dict[str, int] = {}
+    """What the last run did, by rule, or would have done."""
+    left: int = 0
+    """What its cap left for another day."""
+    session: str = ""
+    """Under which it is noted, for `undo`."""
+    next_at: datetime | None = None
+    """When the daemon curates by itself again; none where it is off, or leaves this space out."""
+    next: dict[str, int] = {}
+    """What a run would find to do, by rule: settled entities and what is above a limit as it is now, the other rules as the last
+    dry run found it."""
+    problem: str = ""
+    """What keeps memories from being looked after, if something does."""
+
+
 class Status(Value, frozen=True):
     """How the memory fares."""
 
@@ -137,6 +159,13 @@ class Status(Value, frozen=True):
     meaning: Meaning | None = None
     reindexing: Reindexing | None = None
     """The last reindexing since the daemon started."""
+    by_space: dict[str, int] = {}
+    """Entities that each space holds itself."""
+    by_age: dict[str, int] = {}
+    """Entities here by when they were made: within a `day`, `week`, `month`, `year`, or `older`."""
+    expiring: dict[str, int] = {}
+    """Entities here that have `expired` and are not deleted yet, or expire within a `day`, `week`, `month`; each counted once."""
+    curation: CurationStatus | None = None
 
 
 class Reindex(Change[Reindexing]):

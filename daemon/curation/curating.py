@@ -22,6 +22,7 @@ from enhanced_memory.daemon.ageing import DAY_MS, Standing, importance, keeping
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.conflicts.comparing import Meaning
 from enhanced_memory.daemon.curation.actions import Done, Habit, habits
+from enhanced_memory.daemon.curation.ahead import limited
 from enhanced_memory.daemon.curation.episodes import Episode, Shared, Statement, shared
 from enhanced_memory.daemon.curation.plans import Plan, carry_out, free_name, title
 from enhanced_memory.daemon.curation.rules import ALWAYS, MOVES, RULES, TITLES, Move, moved, reason_for
@@ -241,9 +242,8 @@ class Curating:
 
     async def _too_much(self, every: list[Row]) -> list[Plan]:
         """What goes where the space holds more than its limit."""
-        limits, size = await self._read(_limits)
-        over = [size[place] - limits[name] for name, place in LIMITS.items() if name in limits]
-        if max(over, default=0) <= 0:
+        limits, size = await self._read(limited)
+        if all(size[LIMITS[name]] <= limit for name, limit in limits.items()):
             return []
         now = self._engine.clock()
         ranked: list[tuple[tuple[int, float], int, Plan, int]] = []
@@ -358,10 +358,3 @@ def _procedure_names(found: list[Habit], tx: Tx) -> list[str | None]:
         )
         names.append(None if known else free_name(tx, name))
     return names
-
-
-def _limits(tx: Tx) -> tuple[dict[str, int], tuple[int, int]]:
-    space = tx.spaces.find(tx.space_name)
-    noted = space.metadata if space is not None else {}
-    limits = {name: noted[name] for name in LIMITS if isinstance(noted.get(name), int)}
-    return limits, tx.tended.size()

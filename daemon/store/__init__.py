@@ -137,6 +137,10 @@ class Engine(Protocol):
         """Whether a purge was carried out before the store was opened and its traces were not cleared."""
         ...
 
+    async def fold(self) -> None:
+        """Bring what was written lately to where it stays, beside whoever writes, so that no change has to wait for it."""
+        ...
+
     async def backup(self, to: str) -> Copy:
         """Write a consistent, verified copy."""
         ...

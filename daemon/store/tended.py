@@ -131,6 +131,15 @@ class Tended:
             for name, mark in self._ground.rows.all("tended_runs", prefix=_KEY)
         }
 
+    def settled(self, tier: int, types: Iterable[str], made: int, quiet: int, reads: int) -> int:
+        """How many entities of a tier, but for some types, were made before a time, read fewer than so often, and neither read
+        nor changed since another time."""
+        row = self._ground.rows.one(
+            "tended_settled", space=self.space, tier=tier, types=msgspec.json.encode(sorted(types)).decode(), made=made,
+            quiet=quiet, reads=reads, now=self._ground.now,
+        )  # fmt: skip
+        return row[0] if row else 0
+
     def made_at(self) -> int:
         """When the store was made."""
         row = self._ground.rows.one("get_meta", key="made_at")

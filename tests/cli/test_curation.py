@@ -53,3 +53,20 @@ def test_a_space_is_limited_and_lets_go_of_what_is_above(ctl: Ctl) -> None:
     assert ctl("curate", "--apply", "--rule", "size_limit").code == 0
     assert len(ctl("list", "--json").json["entities"]) == 2
     assert ctl("spaces", "limit", "default", "--max-entities", "0").out.startswith("default: no limit")
+
+
+@pytest.mark.usefixtures("days")
+def test_status_draws_tiers_and_ages_and_tells_of_curation(ctl: Ctl) -> None:
+    with Memory() as memory:
+        memory.create_entities([EntityInput("working", "note", ttl_s=3600.0)])
+    out = ctl("status").out.splitlines()
+    tiers = out[out.index("tiers") + 1 :][:4]
+    assert [line.split() for line in tiers] == [
+        ["working", "#" * 13, "1"], ["episodic", "#" * 40, "3"], ["semantic", "0"], ["procedural", "0"],
+    ]  # fmt: skip
+    assert [line.split() for line in out[out.index("made within") + 1 :][:2]] == [["day", "#" * 40, "4"], ["week", "0"]]
+    facts = "\n".join(out)
+    assert "1 within a day" in facts
+    assert "never yet" in facts
+    assert ctl("curate", "--apply").code == 0
+    assert "did repeated_episodes 1" in ctl("status").out

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from enhanced_memory.client.errors import Conflict
+from enhanced_memory.client.errors import Conflict, Invalid
 from enhanced_memory.client.operations.curation import AutonomousCuration, Curated, PromoteToTier
 from enhanced_memory.client.operations.entities import (
     Confirm,
@@ -20,7 +21,8 @@ from enhanced_memory.client.operations.entities import (
     UpdateEntity,
 )
 from enhanced_memory.client.operations.journal import Journal, Redo, Undo
-from enhanced_memory.client.operations.spaces import UpdateSpace
+from enhanced_memory.client.operations.service import GetMemoryStatus
+from enhanced_memory.client.operations.spaces import CreateSpace, UpdateSpace
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput, ObservationInput, OriginInput
 from enhanced_memory.daemon.curation.steadiness import Steadiness
@@ -502,3 +504,64 @@ def test_a_run_is_due_after_its_hours_and_where_the_last_one_was_of_the_future()
     assert due(now - DAY, now, 24)
     assert not due(now + 1000, now, 24)
     assert due(now + 400 * DAY, now, 24)
+
+
+# What status tells
+
+
+async def test_status_tells_ages_spaces_what_expires_and_what_curation_did_and_has_before_it(
+    default: Place, project: Place, world: World, curate: Curator
+) -> None:
+    world.clock.ms = int((await world.rows("SELECT value FROM meta WHERE key = 'made_at'"))[0][0])
+    begin = world.clock.ms
+
+    async def status(place: Place = default) -> Any:
+        return await place.do(GetMemoryStatus())
+
+    ages = {"older": 400, "year": 100, "month": 20, "week": 3, "day": 0}
+    for age, days in ages.items():
+        world.clock.ms = begin + (400 - days) * DAY
+        await default.create(age, "said", ttl_s=86400.0 * 401 if age == "older" else None)
+    await project.create("own", "said")
+    await default.create("gone", "said", ttl_s=60.0)
+    await default.create("soon", "said", ttl_s=3 * 86400.0)
+    world.clock.ms += 61_000
+    told = await status()
+    assert told.by_age == {"older": 1, "year": 1, "month": 1, "week": 1, "day": 3}
+    assert (await status(project)).by_age == told.by_age | {"day": 4}
+    assert told.by_space == {"default": 7, "project": 1}
+    assert told.expiring == {"expired": 1, "day": 1, "week": 1}
+    before = told.curation
+    assert (before.mode, before.last_at, before.last, before.next) == ("apply", None, {}, {"to_episodic": 2})
+    told = await curate(default)
+    assert told.counts == {"to_episodic": 2}
+    proposed = (await status()).curation
+    assert (proposed.last_dry_run, proposed.last, proposed.next) == (True, {"to_episodic": 2}, {"to_episodic": 2})
+    done = await curate.apply(default, cap=None)
+    after = (await status()).curation
+    assert (after.last_dry_run, after.last, after.left, after.session, after.next) == (
+        False,
+        {"to_episodic": 2},
+        0,
+        done.session,
+        {},
+    )
+    assert after.next_at - after.last_at == timedelta(hours=24)
+    await default.do(UpdateSpace("default", {"max_entities": 4}))
+    assert (await status()).curation.next == {"size_limit": 3}
+
+
+async def test_a_confined_caller_is_told_of_its_own_spaces_alone(default: Place, project: Place, world: World) -> None:
+    await default.create("shared", "said")
+    await project.create("own", "said")
+    told = await world.place("project", confined=frozenset(["project"])).do(GetMemoryStatus())
+    assert told.by_space == {"project": 1}
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "ten", True, [3]])
+async def test_a_limit_that_is_none_is_refused(limit: Any, default: Place) -> None:
+    for name in ("max_entities", "max_text_bytes"):
+        with pytest.raises(Invalid, match=name):
+            await default.do(UpdateSpace("default", {name: limit}))
+        with pytest.raises(Invalid, match=name):
+            await default.do(CreateSpace("limited", metadata={name: limit}))

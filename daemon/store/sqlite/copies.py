@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import apsw
 import msgspec
 
 from enhanced_memory.client.errors import Broken, Conflict, Invalid, StoreDamaged, StoreFull
@@ -31,6 +32,17 @@ class Copy(msgspec.Struct):
     messages: int
     change: int
     seconds: float
+
+
+def fold(path: Path) -> None:
+    """Copy the log into the file as far as readers allow. Who else does so just now is as good."""
+    connection = file.connect(path, readonly=False)
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except (apsw.BusyError, apsw.LockedError):
+        pass
+    finally:
+        connection.close()
 
 
 def backup(store: Path, to: Path, dictionaries: Mapping[int, bytes], own: Path) -> Copy:

@@ -525,7 +525,7 @@ SELECT id, part, began FROM passages WHERE entity = :entity AND space = :space A
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY w.rank LIMIT :limit)
 
@@ -533,7 +533,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
@@ -541,7 +541,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
@@ -549,7 +549,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
-    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY w.rank LIMIT :limit)
 
@@ -571,6 +571,9 @@ GROUP BY p.entity
 
 -- name: passage_span
 SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0) FROM passages)
+
+-- name: passage_from
+SELECT began FROM passages WHERE id >= :id ORDER BY id LIMIT 1
 
 -- For each expression: in how many of the oldest and how many of the newest passages that have it, up to where, and down to where.
 -- name: term_spans
@@ -906,6 +909,31 @@ SELECT CASE e.tier WHEN 0 THEN 'working' WHEN 1 THEN 'episodic' WHEN 2 THEN 'sem
 WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
 GROUP BY e.tier
+
+-- name: count_by_age
+SELECT CASE WHEN f.at > :now - 86400000 THEN 'day' WHEN f.at > :now - 7 * 86400000 THEN 'week' WHEN f.at > :now - 30 * 86400000 THEN 'month'
+            WHEN f.at > :now - 365 * 86400000 THEN 'year' ELSE 'older' END, count(*)
+FROM entities e JOIN changes f ON f.number = e.first
+WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY 1
+
+-- name: count_expiring
+SELECT CASE WHEN e.expires_at <= :now THEN 'expired' WHEN e.expires_at <= :now + 86400000 THEN 'day'
+            WHEN e.expires_at <= :now + 7 * 86400000 THEN 'week' ELSE 'month' END, count(*)
+FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now + 30 * 86400000 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY 1
+
+-- name: count_by_space
+SELECT s.name, count(e.id) FROM spaces s LEFT JOIN entities e ON e.space = s.id AND e.deleted = 0 WHERE s.ended = 0 GROUP BY s.id ORDER BY s.id
+
+-- name: tended_settled
+SELECT count(*) FROM entities e JOIN changes c ON c.number = e.began JOIN changes f ON f.number = e.first LEFT JOIN uses u ON u.entity = e.id
+WHERE e.space = :space AND e.deleted = 0 AND e.quarantined = 0 AND e.tier = :tier AND (e.expires_at IS NULL OR e.expires_at > :now)
+  AND e.type NOT IN (SELECT value FROM json_each(:types)) AND f.at < :made AND c.at <= :quiet AND c.op <> 'undo'
+  AND coalesce(u.count, 0) < :reads AND coalesce(u.last, 0) <= :quiet
 
 -- name: add_backup
 INSERT INTO backups (at, path, bytes, sha256, number) VALUES (:at, :path, :bytes, :sha256, :number)
