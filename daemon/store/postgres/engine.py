@@ -240,6 +240,9 @@ class PostgresEngine:
             health.checked["last_change"] = rows.plain("SELECT coalesce(max(number), 0) FROM changes")[0][0]
         return health
 
+    async def fold(self) -> None:
+        """Nothing: the server's own checkpointer does it."""
+
     async def backup(self, to: str) -> Copy:
         """Not by the daemon: the server has tools for it."""
         raise Invalid(

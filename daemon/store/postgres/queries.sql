@@ -546,7 +546,7 @@ SELECT coalesce(json_agg(json_build_array(id, score, space, entity, part, messag
           ON q.lexeme = u.lexeme OR (q.beginning AND starts_with(u.lexeme, q.lexeme))
         CROSS JOIN LATERAL (SELECT sum(CASE at WHEN 'A' THEN :name_weight::float8 WHEN 'B' THEN 1.0 WHEN 'C' THEN :near_weight::float8
                                                ELSE :dates_weight::float8 END) AS often FROM unnest(u.weights) at) f) s
-    WHERE w.lexemes @@ :query::tsquery AND w.id > :floor
+    WHERE w.lexemes @@ :query::tsquery AND w.id > :floor AND w.id <= :ceiling
       AND p.space = ANY (:spaces::bigint[]) AND (p.message > 0)::int = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY s.score DESC, p.id LIMIT nullif(:limit, -1)) best
 
@@ -560,7 +560,7 @@ SELECT coalesce(json_agg(json_build_array(id, score, space, entity, part, messag
           ON q.lexeme = u.lexeme OR (q.beginning AND starts_with(u.lexeme, q.lexeme))
         CROSS JOIN LATERAL (SELECT sum(CASE at WHEN 'A' THEN :name_weight::float8 WHEN 'B' THEN 1.0 WHEN 'C' THEN :near_weight::float8
                                                ELSE :dates_weight::float8 END) AS often FROM unnest(u.weights) at) f) s
-    WHERE w.lexemes @@ :query::tsquery AND w.id > :floor
+    WHERE w.lexemes @@ :query::tsquery AND w.id > :floor AND w.id <= :ceiling
       AND p.space = ANY (:spaces::bigint[]) AND (p.message > 0)::int = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY s.score DESC, p.id LIMIT nullif(:limit, -1)) best
 
@@ -574,7 +574,7 @@ SELECT coalesce(json_agg(json_build_array(id, score, space, entity, part, messag
           ON q.lexeme = u.lexeme OR (q.beginning AND starts_with(u.lexeme, q.lexeme))
         CROSS JOIN LATERAL (SELECT sum(CASE at WHEN 'A' THEN :name_weight::float8 WHEN 'B' THEN 1.0 WHEN 'C' THEN :near_weight::float8
                                                ELSE :dates_weight::float8 END) AS often FROM unnest(u.weights) at) f) s
-    WHERE w.lexemes @@ :query::tsquery AND w.id > :floor
+    WHERE w.lexemes @@ :query::tsquery AND w.id > :floor AND w.id <= :ceiling
       AND p.space = ANY (:spaces::bigint[]) AND (p.message > 0)::int = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY s.score DESC, p.id LIMIT nullif(:limit, -1)) best
 
@@ -588,7 +588,7 @@ SELECT coalesce(json_agg(json_build_array(id, score, space, entity, part, messag
           ON q.lexeme = u.lexeme OR (q.beginning AND starts_with(u.lexeme, q.lexeme))
         CROSS JOIN LATERAL (SELECT sum(CASE at WHEN 'A' THEN :name_weight::float8 WHEN 'B' THEN 1.0 WHEN 'C' THEN :near_weight::float8
                                                ELSE :dates_weight::float8 END) AS often FROM unnest(u.weights) at) f) s
-    WHERE w.lexemes @@ :query::tsquery AND w.id > :floor
+    WHERE w.lexemes @@ :query::tsquery AND w.id > :floor AND w.id <= :ceiling
       AND p.space = ANY (:spaces::bigint[]) AND (p.message > 0)::int = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY s.score DESC, p.id LIMIT nullif(:limit, -1)) best
 
@@ -610,6 +610,9 @@ GROUP BY p.entity
 
 -- name: passage_span
 SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0) FROM passages)
+
+-- name: passage_from
+SELECT began FROM passages WHERE id >= :id ORDER BY id LIMIT 1
 
 -- What the words index holds: rows, and words a row.
 -- name: words_held
@@ -952,6 +955,31 @@ SELECT CASE e.tier WHEN 0 THEN 'working' WHEN 1 THEN 'episodic' WHEN 2 THEN 'sem
 WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
   AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
 GROUP BY e.tier
+
+-- name: count_by_age
+SELECT CASE WHEN f.at > :now - 86400000 THEN 'day' WHEN f.at > :now - 604800000 THEN 'week' WHEN f.at > :now - 2592000000 THEN 'month'
+            WHEN f.at > :now - 31536000000 THEN 'year' ELSE 'older' END, count(*)
+FROM entities e JOIN changes f ON f.number = e.first
+WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
+GROUP BY 1
+
+-- name: count_expiring
+SELECT CASE WHEN e.expires_at <= :now THEN 'expired' WHEN e.expires_at <= :now + 86400000 THEN 'day'
+            WHEN e.expires_at <= :now + 604800000 THEN 'week' ELSE 'month' END, count(*)
+FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now + 2592000000 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
+GROUP BY 1
+
+-- name: count_by_space
+SELECT s.name, count(e.id) FROM spaces s LEFT JOIN entities e ON e.space = s.id AND e.deleted = 0 WHERE s.ended = 0 GROUP BY s.id ORDER BY s.id
+
+-- name: tended_settled
+SELECT count(*) FROM entities e JOIN changes c ON c.number = e.began JOIN changes f ON f.number = e.first LEFT JOIN uses u ON u.entity = e.id
+WHERE e.space = :space AND e.deleted = 0 AND e.quarantined = 0 AND e.tier = :tier AND (e.expires_at IS NULL OR e.expires_at > :now)
+  AND e.type <> ALL (:types::text[]) AND f.at < :made AND c.at <= :quiet AND c.op <> 'undo'
+  AND coalesce(u.count, 0) < :reads AND coalesce(u.last, 0) <= :quiet
 
 -- name: add_backup
 INSERT INTO backups (at, path, bytes, sha256, number) VALUES (:at, :path, :bytes, :sha256, :number)
