@@ -30,7 +30,7 @@ BEYOND = frozenset((
     "memory_commit", "list_snapshots", "delete_snapshot", "memory_diff", "memory_revert", "graph_at", "journal",
     "undo", "redo",
     "autonomous_curation", "expire",
-    "backup", "verify", "reindex", "access_log", "export_data", "import_data",
+    "health", "metrics", "backup", "verify", "reindex", "access_log", "export_data", "import_data",
 ))
 """These reach the whole store, files, or other spaces; or nobody has shown yet that they do not."""
 # fmt: on

@@ -52,6 +52,8 @@ class PostgresEngine:
 
     near = False
     comparing = ""
+    unclean = False
+    """The server looks after its own files when it starts again."""
 
     def __init__(self, settings: Settings, clock: Callable[[], int], loop: asyncio.AbstractEventLoop) -> None:
         self.settings = settings
@@ -59,6 +61,7 @@ class PostgresEngine:
         self.path = settings.store_name
         self.place = settings.store_path
         self.listeners: list[Callable[[Touched], None]] = []
+        self.give_up: Callable[[str], None] = log.error
         self._loop = loop
         self._found = database.opened(settings)
         self.store_id = self._found.store_id
@@ -211,6 +214,15 @@ class PostgresEngine:
     def state(self) -> tuple[str, str]:
         """`ready` or `failing`, and why."""
         return self._writer.state, self._writer.problem
+
+    def harm(self) -> Error | None:
+        """Nothing that we could see: the server has the files."""
+        return None
+
+    @property
+    def commits(self) -> int:
+        """Transactions written since the start."""
+        return self._writer.commits
 
     @property
     def waiting(self) -> int:

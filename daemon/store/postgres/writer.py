@@ -64,6 +64,7 @@ class Writer:
     counters: Counters = field(default_factory=Counters)
     state: str = "ready"
     problem: str = ""
+    commits: int = 0
     _queue: "queue.SimpleQueue[Job | Later | Callable[[], None] | None]" = field(
         default_factory=queue.SimpleQueue["Job | Later | Callable[[], None] | None"]
     )
@@ -235,6 +236,7 @@ class Writer:
         rows.say("COMMIT")
         rows.settle()
         self._xid = ""
+        self.commits += 1
 
     def _trusting(self, job: Job) -> None:
         """Carry out a job as one that will not fail half way: what fails mostly does so before it writes, and then there is
