@@ -16,7 +16,7 @@ WITHIN = frozenset((
     "create_entities", "add_observations", "update_entity", "rename_entity", "delete_entities", "restore_entities",
     "delete_observations", "purge_entities", "open_nodes", "list_entities", "tag", "untag", "pin", "confirm", "quarantine", "promote_to_tier",
     "create_relations", "delete_relations", "read_graph", "find_related", "find_path",
-    "append_messages", "recent_messages", "messages_by", "get_window", "set_retention", "archive_messages", "summarize",
+    "append_messages", "recent_messages", "messages_by", "get_window", "set_retention", "archive_messages", "keep_summary",
     "start_session", "end_session", "archive_session", "delete_session", "list_sessions",
     "search_nodes", "search_messages", "get_context", "memory_history", "memory_diff", "memory_revert", "graph_at",
     "memory_commit", "list_snapshots", "delete_snapshot", "journal", "undo", "redo",

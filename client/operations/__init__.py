@@ -63,7 +63,7 @@ class Operations:
     get_window = method(streams.GetWindow)
     set_retention = method(streams.SetRetention)
     archive_messages = method(streams.ArchiveMessages)
-    summarize = method(streams.Summarize)
+    keep_summary = method(streams.KeepSummary)
 
     start_session = method(sessions.StartSession)
     end_session = method(sessions.EndSession)

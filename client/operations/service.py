@@ -263,7 +263,7 @@ class AccessLog(Question[AccessPage]):
     """Who asked for what and what came of it, newest first. Rows are written in batches: a crash may take the last second's.
 
     What callers noted themselves (`note_access`) stands among them, under the operations that they named; `entity` asks for
-    what was noted about one.
+    what was noted about one, `space` for what was asked in one.
     """
 
     limit: Limit = 100
@@ -274,6 +274,7 @@ class AccessLog(Question[AccessPage]):
     failed: bool | None = None
     since: datetime | None = None
     entity: Number | None = None
+    space: str | None = None
 
 
 class AccessInput(msgspec.Struct, omit_defaults=True):

@@ -879,6 +879,8 @@ AND a.error <> ''
 AND a.error = ''
 -- name: access_since
 AND a.at >= :since
+-- name: access_space
+AND a.space = :only
 -- name: access_entity
 AND a.entity = :entity AND a.entity > 0
 
