@@ -1150,11 +1150,24 @@ SELECT branch, target, subject, id, part, ended FROM merges
 -- name: transfer_merge
 INSERT INTO merges (branch, target, subject, id, part, began, base, ended) VALUES (:branch, :target, :subject, :id, :part, :began, :base, :ended)
 
+-- name: transfer_conflicts
+SELECT row, space, id, type, entity, other, part, other_part, confidence, reason, action, status, notes, found, began,
+    CASE WHEN ended > :at THEN 0 ELSE ended END FROM conflicts
+WHERE row > :after AND began <= :at ORDER BY row LIMIT nullif(:limit, -1)
+
+-- name: transfer_known_conflicts
+SELECT space, id, began FROM conflicts WHERE id = ANY (:ids::bigint[])
+
+-- name: transfer_conflict
+INSERT INTO conflicts (space, id, entity, other, part, other_part, type, confidence, reason, action, status, notes, found, began, ended)
+VALUES (:space, :id, :entity, :other, :part, :other_part, :kind, :confidence, :reason, :action, :status, :notes, :found, :began, :ended)
+
 -- name: transfer_total
 SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
      + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
      + (SELECT count(*) FROM snapshots WHERE began <= :at)
      + (SELECT count(*) FROM merges WHERE began <= :at)
+     + (SELECT count(*) FROM conflicts WHERE began <= :at)
 
 -- name: transfer_known_changes
 SELECT number FROM changes WHERE number = ANY (:numbers::bigint[])
