@@ -30,7 +30,7 @@ def test_a_word_in_every_tenth_passage_is_left_out_where_there_are_rarer_ones() 
 
 def test_one_common_word_is_looked_for_in_the_newest_passages() -> None:
     (only,) = steps({"all": 1_000_000}, 1_000_000, 5_000_000, 1000)
-    assert only == Step("all", 5_000_000 - 4_000)
+    assert only == Step("all", 5_000_000 - 4_000, 5_000_000)
 
 
 @given(
@@ -51,4 +51,4 @@ def test_no_word_stands_twice_in_a_step_and_the_last_one_has_them_all(counts: di
 
 
 def test_a_query_may_score_a_share_of_the_passages_within_bounds() -> None:
-    assert [budget_of(total) for total in (0, 10_000, 200_000, 1_000_000)] == [2_000, 2_000, 4_000, 8_000]
+    assert [budget_of(total) for total in (0, 10_000, 150_000, 1_000_000)] == [2_000, 2_000, 3_000, 4_000]
