@@ -80,6 +80,7 @@ class Settings:
     unsent_timeout_s: float = _setting(30.0, "Seconds a client may leave its answers unread before it is cut off.")
     max_name_chars: int = _setting(2000, "The longest name, type or tag.")
     max_text_chars: int = _setting(1_000_000, "The longest observation or message.")
+    max_extract_chars: int = _setting(2_000_000, "The longest conversation that facts are extracted from in one call.")
     access_log: bool = _setting(True, "Whether it is kept who asked for what.")
     access_keep_days: float = _setting(90.0, "Days that access rows are kept.")
     answers_keep_days: float = _setting(

@@ -109,6 +109,7 @@ class Server:
             server.close()
             await self._drain()
             await self._service.detection.stop()
+            self._service.extraction.stop()
             await self._service.embedding.stop()
             await self._finishing
             flush(self._context)

@@ -4,6 +4,7 @@ from enhanced_memory.client.operations import (
     branches,
     conflicts,
     entities,
+    facts,
     relations,
     search,
     service,
@@ -80,6 +81,9 @@ class Operations:
     scan_conflicts = method(conflicts.ScanConflicts)
     list_conflicts = method(conflicts.ListConflicts)
     resolve_conflict = method(conflicts.ResolveConflict)
+
+    auto_extract_facts = method(facts.AutoExtractFacts)
+    store_facts = method(facts.StoreFacts)
 
     save_skill = method(skills.SaveSkill)
     list_skills = method(skills.ListSkills)

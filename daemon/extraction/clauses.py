@@ -22,6 +22,7 @@ from enhanced_memory.daemon.extraction.english_words import (
     NOT_NAMES,
     verb_of,
 )
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["Clause", "Subject", "Word", "clauses", "named", "read_words"]
 
@@ -92,7 +93,9 @@ class Clause(msgspec.Struct, frozen=True):
         return " ".join(word.low for word in self.rest)
 
 
-_TOKEN = re.compile(r"[^\W\d_][\w]*(?:[-.&+/][^\W_][\w]*)*(?:['’][^\W\d_]+)?|\d(?:[\d.,:/-]*\d)?\w*%?|[\w.+-]+@[\w.-]+|“…”|[^\w\s]")
+_TOKEN = re.compile(
+    r"[^\W\d_][\w]*(?:[-.&+/][^\W_][\w]*)*(?:['’][^\W\d_]+)?|\d(?:[\d.,:/-]*\d)?\w*%?|[\w.+-]+@[\w.-]+|“…”|[^\w\s]"
+)
 _SHORT = {
     "im": "i am", "ive": "i have", "ill": "", "id": "", "dont": "do not", "doesnt": "does not", "didnt": "did not", "cant": "can not",
     "wont": "will not", "isnt": "is not", "arent": "are not", "wasnt": "was not", "havent": "have not", "hasnt": "has not",
@@ -102,7 +105,25 @@ _SHORT = {
 }  # fmt: skip
 _ENDING = re.compile(r"^(?P<word>.+?)(?P<end>n['’]t|['’](?:m|re|ve|ll|d|s))$")
 _ENDINGS = {"m": "am", "re": "are", "ve": "have", "ll": "will", "d": "would"}
-_BEFORE_IS = frozenset(["he", "she", "it", "that", "this", "there", "what", "who", "where", "how", "here", "when", "everything", "everyone", "everybody"])
+_BEFORE_IS = frozenset(
+    [
+        "he",
+        "she",
+        "it",
+        "that",
+        "this",
+        "there",
+        "what",
+        "who",
+        "where",
+        "how",
+        "here",
+        "when",
+        "everything",
+        "everyone",
+        "everybody",
+    ]
+)
 
 
 def read_words(text: str) -> list[Word]:
@@ -113,8 +134,10 @@ def read_words(text: str) -> list[Word]:
             break
         raw, start, end = match[0], match.start(), match.end()
         low = raw.lower().replace("’", "'")
-        if low in _SHORT and _SHORT[low]:
-            words += [Word(part, raw if number == 0 else part, start, end) for number, part in enumerate(_SHORT[low].split())]
+        if _SHORT.get(low):
+            words += [
+                Word(part, raw if number == 0 else part, start, end) for number, part in enumerate(_SHORT[low].split())
+            ]
             continue
         short = _ENDING.match(low) if "'" in low else None
         if short is None:
@@ -148,9 +171,28 @@ def named(words: Sequence[Word], at: int, first: bool = False) -> int:
     return count
 
 
-_PERSONS: dict[str, Kind] = {"i": "I", "we": "we", "you": "you", "he": "he", "she": "he", "it": "it", "this": "it", "that": "it", "these": "it"}
-_OWNERS: dict[str, Kind] = {"my": "my", "our": "our", "his": "their", "her": "their", "their": "their", "your": "generic", "its": "it"}
-_ARTICLES = frozenset("the all every each any no both these those".split())  # noqa: SIM905 - a list of words
+_PERSONS: dict[str, Kind] = {
+    "i": "I",
+    "we": "we",
+    "you": "you",
+    "he": "he",
+    "she": "he",
+    "it": "it",
+    "this": "it",
+    "that": "it",
+    "these": "it",
+}
+_OWNERS: dict[str, Kind] = {
+    "my": "my",
+    "our": "our",
+    "his": "their",
+    "her": "their",
+    "their": "their",
+    "your": "generic",
+    "its": "it",
+}
+_ARTICLES = wordlist("the all every each any no both these those")
+_COUNTS = wordlist("one two three four five six some most many none half several few each")
 _FINITE = frozenset([*BE, *HAVE, *DO, *MODALS, "needs"]) - {"be", "been", "being", "having"}
 _PHRASE = 7
 """Words that a noun phrase may have."""
@@ -172,12 +214,33 @@ def _subject(words: Sequence[Word], at: int) -> tuple[Subject, int] | None:
         return _phrase(words, at, _OWNERS[low])
     if low in GENERIC and low not in ("all", "both", "each", "no", "any", "most", "some"):
         return Subject("generic", (words[at],)), at + 1
+    if low in ("all", "both") and at + 1 < len(words) and words[at + 1].low in ("our", "my", "of"):
+        step = 2 if words[at + 1].low == "of" else 1
+        if at + step < len(words) and words[at + step].low in _OWNERS:
+            return _phrase(words, at + step, _OWNERS[words[at + step].low])
+    if low in _COUNTS and at + 2 < len(words) and words[at + 1].low == "of" and words[at + 2].low in _OWNERS:
+        return _phrase(words, at + 2, _OWNERS[words[at + 2].low])
     if low in _ARTICLES:
         return _phrase(words, at, "the")
     length = named(words, at, first=True)
     if length:
+        if length == 1 and at == 0 and _plural_noun(words, at):
+            return Subject("bare", (words[at],), low), at + 1
         return _name(words, at, length)
     return None
+
+
+def _plural_noun(words: Sequence[Word], at: int) -> bool:
+    """`Backups have to`, `Cats like`: a sentence that begins with a noun in the plural, and a verb that agrees."""
+    low = words[at].low
+    if not low.endswith("s") or low.endswith(("ss", "us", "is")) or at + 1 >= len(words):
+        return False
+    after = _next(words, at + 1)
+    follows = words[after].low if after < len(words) else ""
+    found = verb_of(follows)
+    return follows in ("are", "have", "were", "do", "must", "need", "should", "may", "can", "cannot") or (
+        found is not None and found[1] == "b"
+    )
 
 
 def _name(words: Sequence[Word], at: int, length: int) -> tuple[Subject, int]:
@@ -187,7 +250,11 @@ def _name(words: Sequence[Word], at: int, length: int) -> tuple[Subject, int]:
         # `Maria's husband Jo works`, but `Ella's allergic` and `Tom's a nurse`.
         nxt = words[after + 1].low if after + 1 < len(words) else ""
         found = verb_of(nxt)
-        if nxt in ("a", "an", "the", "not", "in", "from", "on", "at", "always", "never", "very", "our", "my") or (found and found[1] in "ng") or nxt in _STATES:
+        if (
+            nxt in ("a", "an", "the", "not", "in", "from", "on", "at", "always", "never", "very", "our", "my")
+            or (found and found[1] in "ng")
+            or nxt in _STATES
+        ):
             return Subject("name", tuple(words[at:after]), name=name), after
         owned = _phrase(words, after, "their", owner=name)
         if owned is not None:
@@ -202,15 +269,26 @@ def _name(words: Sequence[Word], at: int, length: int) -> tuple[Subject, int]:
     return Subject("name", tuple(words[at:after]), name=name), after
 
 
-_STRESSED = frozenset("like love need want have prefer enjoy use know think hope hate believe own live work care mind".split())  # noqa: SIM905
+_STRESSED = wordlist("like love need want have prefer enjoy use know think hope hate believe own live work care mind")
 """Verbs that `do` may stress: `I do like tea`. In `we do code reviews` it is the verb."""
+
+
+_NO_ADVERBS = wordlist(
+    "apply reply supply rely fly multiply comply imply family daily july italy bully jelly belly assembly ally"
+)
+
+
+def _adverb(word: str) -> bool:
+    return word in ADVERBS or (len(word) > 5 and word.endswith("ly") and word not in _NO_ADVERBS)
 
 
 def _denied_next(words: Sequence[Word], at: int) -> bool:
     return at < len(words) and words[at].low in ("not", "never")
 
 
-_STATES = frozenset("allergic married based born called named responsible fluent vegetarian vegan engaged retired divorced pregnant".split())  # noqa: SIM905
+_STATES = wordlist(
+    "allergic married based born called named responsible fluent vegetarian vegan engaged retired divorced pregnant"
+)
 
 
 def _phrase(words: Sequence[Word], at: int, kind: Kind, owner: str = "") -> tuple[Subject, int] | None:
@@ -222,12 +300,22 @@ def _phrase(words: Sequence[Word], at: int, kind: Kind, owner: str = "") -> tupl
             return Subject("we", tuple(words[at : end + 2]), with_us=True), end + 2
         if word.low in _FINITE or (end > at + 1 and (word.low in ADVERBS or word.low == "not") and _verbal(words, end)):
             break
-        if end > at + 1 and _main(words, end) and not (words[end - 1].low in _JOINING):
+        if end > at + 1 and _main(words, end) and words[end - 1].low not in _JOINING:
             break
-        if word.low == "'s" and end + 1 < len(words) and words[end + 1].low in ("a", "an", "the", "not", "in", "from", "called", "always", "name"):
+        if end > at + 1 and words[end - 1].low.endswith("s") and _agreeing(words, end):
+            break
+        if (
+            word.low == "'s"
+            and end + 1 < len(words)
+            and words[end + 1].low in ("a", "an", "the", "not", "in", "from", "called", "always", "name")
+        ):
             if words[end + 1].low != "name":
                 break
-        elif not (word.raw[0].isalnum() or word.raw in ("'", "'s", "-", "&", "“…”")) or word.low in _PHRASE_ENDS or word.low in _PERSONS:
+        elif (
+            not (word.raw[0].isalnum() or word.raw in ("'", "'s", "-", "&", "“…”"))
+            or word.low in _PHRASE_ENDS
+            or word.low in _PERSONS
+        ):
             break
         end += 1
     inside = [word for word in words[at + 1 : end] if word.raw[0].isalnum()]
@@ -254,8 +342,8 @@ def head_done(words: Sequence[Word], at: int, end: int) -> bool:
     return any(word.raw[0].isalpha() and not word.capital and word.low != "'s" for word in rest)
 
 
-_JOINING = frozenset("of in for on at to and or the a with".split())  # noqa: SIM905 - a list of words
-_PHRASE_ENDS = frozenset("because if when while but so since although who which that , ; : . ! ?".split())  # noqa: SIM905
+_JOINING = wordlist("of in for on at to and or the a with")
+_PHRASE_ENDS = wordlist("because if when while but so since although who which that , ; : . ! ?")
 
 
 def _main(words: Sequence[Word], at: int) -> bool:
@@ -264,6 +352,18 @@ def _main(words: Sequence[Word], at: int) -> bool:
         return False
     found = verb_of(words[at].low)
     return found is not None and found[1] in "sd" and not words[at].capital
+
+
+def _agreeing(words: Sequence[Word], at: int) -> bool:
+    """Whether a verb stands there that agrees with a plural: `our servers run`."""
+    found = verb_of(words[at].low)
+    after = words[at + 1].low if at + 1 < len(words) else "."
+    return (
+        found is not None
+        and found[1] == "b"
+        and words[at - 1].low not in ("'s", "this", "its")
+        and after not in (".", ",", "of", "is", "are")
+    )
 
 
 def _verbal(words: Sequence[Word], at: int) -> bool:
@@ -282,7 +382,17 @@ class _Group(msgspec.Struct):
     end: int = 0
 
 
-_TO = {"want": "want", "plan": "plan", "hope": "plan", "intend": "plan", "aim": "plan", "tend": "tend", "need": "need", "wish": "want", "expect": "plan"}
+_TO = {
+    "want": "want",
+    "plan": "plan",
+    "hope": "plan",
+    "intend": "plan",
+    "aim": "plan",
+    "tend": "tend",
+    "need": "need",
+    "wish": "want",
+    "expect": "plan",
+}
 
 
 def _group(words: Sequence[Word], at: int, subject: Kind) -> _Group | None:
@@ -303,7 +413,7 @@ def _group(words: Sequence[Word], at: int, subject: Kind) -> _Group | None:
             group.adverbs.append("no longer")
             at = following + 1
             continue
-        elif low in ADVERBS and not (low in ("like", "sort", "still") and found):
+        elif _adverb(low) and not (low in ("like", "sort", "still") and found):
             group.adverbs.append(low)
         elif low in MODALS:
             group.helpers.append(low)
@@ -326,7 +436,11 @@ def _group(words: Sequence[Word], at: int, subject: Kind) -> _Group | None:
                 group.helpers.append("plan")
                 at = following + 2
                 continue
-            if after in ("supposed", "required", "obliged", "expected") and words[following + 1 : following + 2] and words[following + 1].low == "to":
+            if (
+                after in ("supposed", "required", "obliged", "expected")
+                and words[following + 1 : following + 2]
+                and words[following + 1].low == "to"
+            ):
                 group.helpers.append("must")
                 at = following + 2
                 continue
@@ -334,7 +448,7 @@ def _group(words: Sequence[Word], at: int, subject: Kind) -> _Group | None:
                 group.helpers.append("may")
                 at = following + 2
                 continue
-            if not (nxt and nxt[1] in "ng" or (nxt and nxt[1] == "d")) and after not in BE:
+            if not ((nxt and nxt[1] in "ng") or (nxt and nxt[1] == "d")) and after not in BE:
                 group.verb, group.form = "be", BE[low]
         elif low in HAVE and not group.verb:
             nxt = verb_of(after)
@@ -350,7 +464,9 @@ def _group(words: Sequence[Word], at: int, subject: Kind) -> _Group | None:
                 have = True
             else:
                 group.verb, group.form = "have", HAVE[low]
-        elif low in DO and (after in _STRESSED or group.denied or _denied_next(words, at + 1) or (low == "did" and verb_of(after))):
+        elif low in DO and (
+            after in _STRESSED or group.denied or _denied_next(words, at + 1) or (low == "did" and verb_of(after))
+        ):
             group.helpers.append("do" if low != "did" else "did")
         elif low == "used" and after == "to":
             group.helpers.append("used")
@@ -368,7 +484,12 @@ def _group(words: Sequence[Word], at: int, subject: Kind) -> _Group | None:
                 group.helpers.append("progressive")
             elif found[1] in "nd" and be:
                 group.helpers.append("passive")
-        elif subject in ("I", "we", "he", "name", "my", "you") and low.isalpha() and low not in NOT_NAMES and at == _next(words, start):
+        elif (
+            subject in ("I", "we", "he", "name", "my", "you")
+            and low.isalpha()
+            and low not in NOT_NAMES
+            and at == _next(words, start)
+        ):
             group.verb, group.form = _guessed(low)
         elif be and not group.verb:
             group.verb, group.form = "be", "s"
@@ -391,7 +512,9 @@ def _group(words: Sequence[Word], at: int, subject: Kind) -> _Group | None:
             group.verb, group.form = "be", "s"
     # `I was never`, `she has always`: adverbs behind the verb `be` belong to it.
     if group.verb in ("be", "have"):
-        while at < len(words) and (words[at].low in ("not", "never") or (words[at].low in ADVERBS and words[at].low not in ("all", "both"))):
+        while at < len(words) and (
+            words[at].low in ("not", "never") or (words[at].low in ADVERBS and words[at].low not in ("all", "both"))
+        ):
             if words[at].low in ("not", "never"):
                 group.denied = True
             if words[at].low != "not":
@@ -416,7 +539,7 @@ def _guessed(word: str) -> tuple[str, str]:
 
 def _next(words: Sequence[Word], at: int) -> int:
     """The next word that is neither an adverb nor a denial."""
-    while at < len(words) and (words[at].low in ADVERBS or words[at].low in ("not", "never")) and words[at].low not in ("like",):
+    while at < len(words) and (_adverb(words[at].low) or words[at].low in ("not", "never")):
         at += 1
     return at
 
@@ -430,7 +553,9 @@ def _to_verb(words: Sequence[Word], at: int) -> bool:
     found = verb_of(low)
     if low in ("be", "have", "do"):
         return True
-    return (found is not None and found[1] == "b") or (low.isalpha() and not words[at].capital and low not in NOT_NAMES and low not in ("work", "school", "bed"))
+    return (found is not None and found[1] == "b") or (
+        low.isalpha() and not words[at].capital and low not in NOT_NAMES and low not in ("work", "school", "bed")
+    )
 
 
 def clauses(words: Sequence[Word], bare: bool = True) -> list[Clause]:
@@ -448,8 +573,20 @@ def clauses(words: Sequence[Word], bare: bool = True) -> list[Clause]:
                 at = group.end
                 continue
         at += 1
-    if not starts and bare and words:
-        starts += _bare(words)
+    if (
+        bare
+        and words
+        and (
+            not starts
+            or (
+                starts[0][2].kind == "name"
+                and starts[0][1] == 0
+                and verb_of(words[starts[0][3].end - 1].low) is None
+                and starts[0][3].verb not in ("be", "have", "do")
+            )
+        )
+    ):
+        starts = _bare(words) or starts
     made: list[Clause] = []
     for number, (begin, first, subject, group) in enumerate(starts):
         stop = starts[number + 1][0] if number + 1 < len(starts) else len(words)
@@ -473,13 +610,13 @@ def _leads(words: Sequence[Word], at: int) -> bool:
 
 def _back(words: Sequence[Word], at: int, starts: list[tuple[int, int, Subject, _Group]]) -> int:
     """Where a clause begins whose subject stands at `at`: with what leads the sentence, or behind the last clause."""
-    return at if starts else 0
+    return at if starts or at > 9 or words[0].low not in LEADING else 0
 
 
 def _bare(words: Sequence[Word]) -> list[tuple[int, int, Subject, _Group]]:
     """`Contributions must be signed off`: a noun without an article, and a helper within a few words."""
-    for at in range(1, min(6, len(words))):
-        if words[at].low in _FINITE:
+    for at in range(1, min(7, len(words))):
+        if words[at].low in _FINITE or (words[at].low == "need" and at + 1 < len(words) and words[at + 1].low == "to"):
             if not all(word.raw[0].isalpha() for word in words[:at]):
                 return []
             group = _group(words, at, "bare")

@@ -3,15 +3,18 @@
 import re
 from collections.abc import Iterable
 
+import msgspec
+
 from enhanced_memory.daemon.extraction.clauses import Clause, Word, clauses, read_words
 from enhanced_memory.daemon.extraction.commands import commanded
-from enhanced_memory.daemon.extraction.english_words import ATTRIBUTES, KNOWN, OPENERS
+from enhanced_memory.daemon.extraction.english_words import ATTRIBUTES, HE, KNOWN, NOT_NAMES, OPENERS, SHE
 from enhanced_memory.daemon.extraction.rules import Told, subject_of, told
 from enhanced_memory.daemon.extraction.values import Found, Kind, Scene
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["MARKERS", "begin", "read"]
 
-MARKERS = frozenset("the and is to of in that it i you my we for not with are have do this was".split())  # noqa: SIM905
+MARKERS = wordlist("the and is to of in that it i you my we for not with are have do this was")
 """The commonest words, by which the language is known."""
 
 _BULLET = re.compile(r"^\s*(?:[-*•–—+]|\d{1,3}[.)]|\[[ xX]?\]|#+)\s+|\*\*|__")
@@ -20,7 +23,7 @@ _NOTED = re.compile(
     r"for the record,?|just so you know,?|by the way,?|btw,?|to be (?:clear|honest|fair|precise),?|in case you (?:wonder|were wondering|need it),?|"
     r"(?:i|we) (?:should|must|have to|want to|can|would like to) (?:mention|add|say|admit|tell you|point out|stress|note|confess)(?: that)?,?|"
     r"you should know(?: that)?,?|as you (?:may |might )?know,?|the (?:thing|fact|truth|point) is(?: that)?,?|i(?:['’]m| am) (?:happy|glad|proud|sorry|afraid) (?:to say )?that|"
-    r"one (?:more )?thing:|it(?:['’]s| is) (?:true|worth noting) that|as (?:i|we) said(?: before)?,|reminder:|quick (?:note|update|fyi):|edit:|update:|p\.?s\.?:?,?) +"
+    r"on (?:second|further) thought,?|one (?:more )?thing:|it(?:['’]s| is) (?:true|worth noting) that|as (?:i|we) said(?: before)?,|reminder:|quick (?:note|update|fyi):|edit:|update:|p\.?s\.?:?,?) +"
     r"(?=[\w“\"'])",
     re.IGNORECASE,
 )
@@ -32,7 +35,10 @@ _HEDGE = re.compile(
     r"they say(?: that)?|people say(?: that)?|rumou?r has it(?: that)?|in my opinion,?|imo,?|imho,?|in theory,?|(?:he|she|[A-Z]\w+) (?:says|said|claims?|claimed|thinks?|thought|told me)(?: that)?)(?=,? )",
     re.IGNORECASE,
 )
-_HEDGED = re.compile(r"\b(?:maybe|perhaps|probably|possibly|might|apparently|supposedly|in theory|not sure|i guess|kind of|if possible|hopefully|someday|one day)\b", re.IGNORECASE)
+_HEDGED = re.compile(
+    r"\b(?:maybe|perhaps|probably|possibly|might|apparently|supposedly|in theory|not sure|i guess|(?<!this )(?<!that )(?<!some )(?<!any )(?<!what )kind of|if possible|hopefully|someday|one day)\b",
+    re.IGNORECASE,
+)
 _ASKING = re.compile(
     r"^(?:(?:do|does|did|is|are|was|were|am|can|could|would|will|should|shall|may|have|has|had|isn['’]t|aren['’]t|don['’]t|doesn['’]t|didn['’]t|can['’]t|won['’]t|haven['’]t)"
     r" (?:i|we|you|he|she|it|they|there|this|that|these|those|the|a|an|my|our|your|his|her|their|any|anyone|anybody|someone|everyone)\b|"
@@ -66,7 +72,7 @@ _PROJECT = re.compile(
     r"(?:,| is| was| called| named|:)*,? ?(?:called |named )?[“\"]?(?P<a>[A-Z][\w-]+)|"
     r"\b(?:the|our|my|project) (?P<b>[A-Z][\w-]+) (?:project|app|application|service|repo|repository|codebase|build|team|website|platform|backend|frontend|release)\b|\b[Pp]roject (?P<c>[A-Z][\w-]+)"
 )
-_NEVER_NAMES = frozenset("api ui ux i the a an our my python java javascript rust go web ios android linux windows mac".split())  # noqa: SIM905
+_NEVER_NAMES = wordlist("api ui ux i the a an our my python java javascript rust go web ios android linux windows mac")
 
 
 def begin(scene: Scene, texts: Iterable[str]) -> None:
@@ -85,12 +91,16 @@ _LOWER = re.compile(r"(?<![\w.])[a-z]{3,}(?!\w)")
 def read(sentence: str, scene: Scene) -> list[Found]:
     """The facts of one sentence, in order; none for a question, a condition, a quotation or a platitude."""
     text = _BULLET.sub("", sentence).replace("**", "").strip()
-    if not text or len(text) < 4:
+    if len(text) < 4 or sum(map(str.isalpha, text)) * 2 < len(text) - text.count(" ") or _CONTROL.search(text):
         return []
     bonus = 0.0
     text, announced = _announced(text)
     if announced:
         bonus = 0.1 if _ASKED.search(announced) else 0.0
+    _relatives(text, scene)
+    favoured = _FAVOURED.match(text)
+    if favoured and "?" not in text[-3:]:
+        return [Found("preference", scene.speaker, "user" if scene.speaker == "user" else "person", _tidy(text), 0.85)]
     if "?" in text[-3:] or _ASKING.match(text):
         return []
     if _PROVERB.search(text) and not text.lower().startswith(("it was decided", "it was agreed", "it is decided")):
@@ -101,7 +111,9 @@ def read(sentence: str, scene: Scene) -> list[Found]:
         text = text[hedge.end() :].lstrip(" ,")
     elif _HEDGED.search(text):
         bonus -= 0.3
-    if _UNREAL.search(text) and not (_RULE_WORDS.search(text) and text.lower().startswith(("if", "in case")) and not _WOULD.search(text)):
+    if _UNREAL.search(text) and not (
+        _RULE_WORDS.search(text) and text.lower().startswith(("if", "in case")) and not _WOULD.search(text)
+    ):
         return []
     if _CONDITION.search(text):
         if _WOULD.search(text):
@@ -112,10 +124,55 @@ def read(sentence: str, scene: Scene) -> list[Found]:
     if not found:
         words = _opened(read_words(text))
         found = _clauses(text, words, scene) or commanded(text, words, scene)
+        found += _named_kin(text, scene, found)
     return [
-        Found(one.kind, one.subject, one.subject_type, one.text, round(max(0.05, min(0.98, one.confidence + bonus)), 2))
-        for one in found
+        msgspec.structs.replace(one, confidence=round(max(0.05, min(0.98, one.confidence + bonus)), 2)) for one in found
     ]
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
+_FAVOURED = re.compile(
+    r"^(?:what|the (?:thing|one thing|best thing)(?: that)?) (?:i|we) (?:really |actually |always |do(?:n['’]t| not) )?(?:like|love|hate|prefer|enjoy|dislike)\b.{3,80}?\b(?:is|are)\b",
+    re.IGNORECASE,
+)
+_RELATIVE = re.compile(
+    rf"\b(?P<whose>my|our) (?:\w+ )?(?P<kin>{'|'.join(sorted(KNOWN))})\b(?:,? (?P<name>[A-Z][a-zà-ÿ]+)\b)?"
+)
+_LISTED = re.compile(
+    r"\b(?:kids|children|daughters|sons|sisters|brothers|friends|colleagues|teammates|cats|dogs)(?: are(?: called| named)?|,| called| named|:)+ (?P<names>[A-Z]\w+(?:(?:, | and |, and | & )[A-Z]\w+)+)"
+)
+_APPOSED = re.compile(
+    rf"\b(?P<name>[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?), (?:who is )?(?P<whose>my|our) (?:\w+ ){{0,2}}(?P<kin>{'|'.join(sorted(KNOWN))})\b"
+)
+
+
+def _relatives(text: str, scene: Scene) -> None:
+    """Note who is spoken of as somebody's relative or friend, in whatever kind of sentence."""
+    for match in _RELATIVE.finditer(text):
+        pronoun = "he" if match["kin"] in HE else "she" if match["kin"] in SHE else ""
+        if match["name"] and match["name"].lower() not in NOT_NAMES:
+            scene.meet(match["name"], pronoun)
+        else:
+            scene.mention(match["kin"], scene.speaker, pronoun)
+    for match in _LISTED.finditer(text):
+        for name in re.findall(r"[A-Z]\w+", match["names"]):
+            scene.meet(name)
+    for match in _APPOSED.finditer(text):
+        if not _a_name(match, text):
+            continue
+        scene.meet(match["name"], "he" if match["kin"] in HE else "she" if match["kin"] in SHE else "")
+
+
+def _a_name(match: "re.Match[str]", text: str) -> bool:
+    """Whether what stands before `, my manager` is a name, and not `Thankfully`."""
+    low = match["name"].lower()
+    behind = text[match.end() : match.end() + 1]
+    return (
+        low not in OPENERS
+        and low not in NOT_NAMES
+        and not low.endswith("ly")
+        and (match.start() > 0 or (behind in (",", ".", " ") and behind == ","))
+    )
 
 
 def _announced(text: str) -> tuple[str, str]:
@@ -136,13 +193,19 @@ def _opened(words: list[Word]) -> list[Word]:
     while at < len(words) - 1 and at < 8:
         low = words[at].low
         comma = words[at + 1].low in (",", "!", ".", "–", "—", "-", ":")
-        if (low in OPENERS and (comma or low not in ("like", "look", "right", "fine", "great", "cool", "good", "perfect"))) or low in (",", "!", "–", "—", "-", ":", "…", "."):
+        if (low in OPENERS and (comma or low in _OPENING)) or low in (",", "!", "–", "—", "-", ":", "…", "."):
             at += 1
         elif comma and low in ("folks", "all", "team", "everyone", "guys", "guess"):
             at += 2
         else:
             break
     return words[at:]
+
+
+_OPENING = wordlist(
+    "well so ok okay oh ah hm hmm yes yeah yep and but also then plus anyway actually btw honestly personally hopefully exactly"
+)
+"""Openers that need no comma behind them."""
 
 
 def _labelled(text: str, scene: Scene) -> list[Found]:
@@ -155,12 +218,22 @@ def _labelled(text: str, scene: Scene) -> list[Found]:
     kind = _LABELS.get(label)
     if kind is not None:
         about = scene.project if kind in ("decision", "requirement", "plan") else scene.speaker
-        return [Found(kind, about, "project" if about == scene.project else "user" if about == "user" else "person", text, 0.8)]
+        return [
+            Found(
+                kind, about, "project" if about == scene.project else "user" if about == "user" else "person", text, 0.8
+            )
+        ]
     parts = label.removeprefix("my ").removeprefix("our ").replace("'s", "").split()
     if len(parts) > 4 or len(value) > 200 or value.startswith("//"):
         return []
     if parts[-1] in ATTRIBUTES or parts[-1] in KNOWN or parts[0] in ("favourite", "favorite", "preferred"):
-        kind = "preference" if parts[0] in ("favourite", "favorite", "preferred") else "relationship" if parts[-1] in KNOWN else "profile"
+        kind = (
+            "preference"
+            if parts[0] in ("favourite", "favorite", "preferred")
+            else "relationship"
+            if parts[-1] in KNOWN
+            else "profile"
+        )
         return [Found(kind, scene.speaker, "user" if scene.speaker == "user" else "person", text, 0.7)]
     return []
 
@@ -177,9 +250,34 @@ def _clauses(text: str, words: list[Word], scene: Scene) -> list[Found]:
             continue
         if found and found[-1].kind == result.kind == "correction":
             continue
+        if text.endswith("!") and result.confidence < 0.8:
+            less = 0.25 if result.kind == "requirement" and clause.subject.kind == "we" else 0.1
+            result = msgspec.structs.replace(result, confidence=result.confidence - less)
         alone = len(read_clauses) == 1
-        found.append(_as_found(result, text if alone or number == 0 and len(read_clauses) == 1 else _said(text, clause, words)))
+        found.append(
+            _as_found(result, text if alone or (number == 0 and len(read_clauses) == 1) else _said(text, clause, words))
+        )
     return found
+
+
+def _named_kin(text: str, scene: Scene, found: list[Found]) -> list[Found]:
+    """`My husband Karel is a pilot` tells of Karel, and that he is the speaker's husband."""
+    match = _APPOSED.search(text)
+    if match is None or not _a_name(match, text):
+        match = _OWN_KIN.search(text)
+    if match is None or match["name"].lower() in NOT_NAMES or any(one.kind == "relationship" for one in found):
+        return []
+    return [
+        Found(
+            "relationship", scene.speaker, "user" if scene.speaker == "user" else "person", _tidy(text), 0.8,
+            f"has_{match['kin'].replace('-', '_')}", match["name"],
+        )
+    ]  # fmt: skip
+
+
+_OWN_KIN = re.compile(
+    rf"\b(?P<whose>[Mm]y) (?:\w+ ){{0,2}}?(?P<kin>{'|'.join(sorted(KNOWN))}),? (?P<name>[A-Z][a-zà-ÿ]+)\b"
+)
 
 
 def _as_found(result: Told, text: str) -> Found:
@@ -196,7 +294,10 @@ def _tidy(text: str) -> str:
 
 def _subordinate(words: list[Word], clause: Clause) -> bool:
     """Whether a clause tells under which condition another holds."""
-    before = [word.low for word in words if word.end <= clause.start or word.start < clause.start]
+    before = [word.low for word in words if word.start < clause.start]
     last = before[-1] if before else ""
     lead = clause.lead[0].low if clause.lead else ""
-    return last in ("if", "unless", "whether", "than") or lead in ("if", "unless", "whether")
+    return last in _CONDITIONS or lead in ("if", "unless", "whether") or (lead in _CONDITIONS and len(clause.lead) == 1)
+
+
+_CONDITIONS = wordlist("if unless whether than since when before after while until once as how why what where")

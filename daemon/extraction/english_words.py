@@ -2,21 +2,19 @@
 
 from functools import cache
 
+from enhanced_memory.daemon.extraction.wordlists import wordlist
+
 __all__ = ["ADVERBS", "VERBS", "verb_of"]
-
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
 
 
 # Verbs, by what a sentence with them tells
 
-LIKING = _set(
+LIKING = wordlist(
     "prefer like love enjoy hate dislike adore detest loathe despise favour favor fancy cherish dread resent mind suit admire relish"
 )
 """Preferences, with whatever they are about."""
 
-DECIDING = _set(
+DECIDING = wordlist(
     """
     decide agree choose pick select opt settle adopt approve reject drop abandon ditch scrap standardise standardize finalise
     finalize veto discard conclude vote commit ban deprecate discontinue
@@ -24,10 +22,19 @@ DECIDING = _set(
 )
 """Decisions, once they have been made: past, perfect or passive."""
 
-DECIDING_WITH = {"go": "with for", "rule": "out", "stick": "with to", "stay": "with on", "sign": "off", "land": "on", "rule_in": "", "turn": "down"}
+DECIDING_WITH = {
+    "go": "with for",
+    "rule": "out",
+    "stick": "with to",
+    "stay": "with on",
+    "sign": "off",
+    "land": "on",
+    "rule_in": "",
+    "turn": "down",
+}
 """Decisions by a verb and its particle."""
 
-LIVING = _set(
+LIVING = wordlist(
     """
     live reside work study teach speak own drive play run manage lead maintain hold belong commute suffer wear weigh code
     program develop use raise breed volunteer sing paint write train compete coach rent share serve represent handle
@@ -36,15 +43,15 @@ LIVING = _set(
 )
 """What says something lasting of a person in the present tense."""
 
-LIFE = _set(
+LIFE = wordlist(
     """
-    bear join graduate retire move marry divorce found quit start leave become grow diagnose buy adopt lose qualify emigrate
+    bear join graduate retire move marry divorce establish quit start leave become grow diagnose buy adopt lose qualify emigrate
     immigrate settle train win publish earn receive inherit relocate transfer promote hire appoint raise tear break
     """
 )
 """What says something lasting of a person in the past tense, with a year or a place."""
 
-PERSONAL = LIKING | _set(
+PERSONAL = LIKING | wordlist(
     """
     live reside work study teach speak marry divorce retire graduate join move drive commute volunteer practise practice play
     grow quit report prefer plan hope intend want wish think say believe tell ask call visit travel fly celebrate learn train
@@ -52,7 +59,7 @@ PERSONAL = LIKING | _set(
 )
 """What only people do: a name in front of such a verb is a person's."""
 
-BUILDING = _set(
+BUILDING = wordlist(
     """
     use run have host deploy store support ship build write rely target depend require expose serve process keep log track
     release version publish document test monitor cache encrypt sync import export integrate implement follow maintain
@@ -60,20 +67,35 @@ BUILDING = _set(
 )
 """What is said of a project, or by those who make it."""
 
-BUILT = _set("write build host deploy base store maintain test document release develop implement make run design license package power")
+BUILT = wordlist(
+    "write build host deploy base store maintain test document release develop implement make run design license package power"
+)
 """What is done to a project: `is written in`, `is hosted on`."""
 
-TRIVIAL = _set(
+TRIVIAL = wordlist(
     """
-    try let see check think wait look get give tell know ask say miss say do be have need take keep send show explain add help
+    try let see check think wait look get give tell know ask say miss say do be make have need take keep send show explain add help
     remember forget mind hope guess bet assume leave admit mention note post paste put hang hold stop come go start
     """
 )
 """What one says that one will do next, and what says nothing unless it says when or what."""
 
+PASSING = wordlist(
+    """
+    think know guess mean see hope wonder feel want need understand agree disagree thank appreciate apologise apologize get keep try
+    say tell ask look hear find wish believe doubt remember forget suggest recommend promise bet notice assume expect suppose imagine
+    realise realize recall admit swear seem appear sound add wait regret insist claim point refer quote fail crash happen stop begin
+    start finish end take give make let put show send come go leave click press enter type paste copy open close reach turn bring miss
+    propose second congratulate welcome owe deserve trust concern confirm deny accept refuse object mind care matter help
+    be have do can may will would could run call stay make sit stand hit pick pull push spend lose win set post share join
+    """
+)
+"""Verbs whose present tense tells what passes: what is thought, said, tried, or done just now."""
+INSISTING = wordlist("insist demand require expect request want")
+
 # Verbs that ask for something now
 
-ASKING = _set(
+ASKING = wordlist(
     """
     help advice assistance hand idea ideas suggestion suggestions example examples explanation function script code recipe list
     summary email letter essay poem story name title answer second minute moment break favour favor something anything someone
@@ -83,16 +105,25 @@ ASKING = _set(
 )
 """What somebody who needs it asks for, and does not need for good."""
 
-TRANSIENT = _set(
+TRANSIENT = wordlist(
     """
     question problem issue idea doubt feeling look error bug bunch lot few minute chance time trouble headache cold fever
     meeting call interview appointment suggestion request favour favor couple point reason thought clue complaint concern
-    deadline fun day moment second exam test choice nothing something anything everything access
+    deadline fun day moment second exam test choice nothing something anything everything access plan goal dream hope
+    faith message update news tip thing attitude blast experience memory way need right talk chat sense word story view
+    picture photo video song book copy draft ticket task job start goal lead option surprise
     """
 )
 """What one has for a while."""
+NO_ROLE = wordlist(
+    """
+    bit little lot mess hurry while one same only first next case kind sort type mix disaster idiot fool wreck zombie genius failure
+    person one pity shame pleasure result reason problem thing way question challenge point joke sign matter fact believer
+    """
+)
+"""What `I am a …` says without telling who one is."""
 
-IDLE_NOUNS = _set(
+IDLE_NOUNS = wordlist(
     """
     question problem issue guess point concern understanding idea code build computer head program script test tests query
     printer internet connection mistake bad apologies thought thoughts feeling fault turn reason advice opinion impression
@@ -101,7 +132,7 @@ IDLE_NOUNS = _set(
 )
 """Of which `my … is` says how things stand."""
 
-ATTRIBUTES = _set(
+ATTRIBUTES = wordlist(
     """
     name birthday email e-mail mail address phone number mobile extension timezone language tongue username handle login
     nickname size height weight age job title role position profession occupation hometown nationality employer company
@@ -112,7 +143,7 @@ ATTRIBUTES = _set(
 )
 """What a person or a project has one of."""
 
-KIN = _set(
+KIN = wordlist(
     """
     wife husband partner spouse girlfriend boyfriend fiance fiancee fiancé fiancée mother father mum mom mummy dad daddy parent parents
     sister brother sibling siblings son daughter child children kid kids baby twin twins aunt uncle cousin niece nephew
@@ -120,7 +151,7 @@ KIN = _set(
     godmother godfather in-law sister-in-law brother-in-law mother-in-law father-in-law ex ex-wife ex-husband family
     """
 )
-NEAR = _set(
+NEAR = wordlist(
     """
     friend friends bestie mate colleague colleagues coworker co-worker boss manager supervisor mentor mentee teacher tutor coach
     neighbour neighbor roommate flatmate landlord landlady assistant client customer teammate partner co-founder cofounder
@@ -128,11 +159,17 @@ NEAR = _set(
     counterpart successor predecessor deputy contact buddy lead employer pupil nanny babysitter carer guardian
     """
 )
-PETS = _set("dog cat puppy kitten horse parrot hamster rabbit pet tortoise goldfish pony")
+HE = wordlist(
+    "husband boyfriend father dad daddy brother son uncle nephew grandfather grandpa grandson stepfather stepson godfather brother-in-law father-in-law ex-husband king prince landlord man boy"
+)
+SHE = wordlist(
+    "wife girlfriend mother mum mom mummy sister daughter aunt niece grandmother grandma granny granddaughter stepmother stepdaughter godmother sister-in-law mother-in-law ex-wife queen princess landlady waitress actress woman girl"
+)
+PETS = wordlist("dog cat puppy kitten horse parrot hamster rabbit pet tortoise goldfish pony")
 KNOWN = KIN | NEAR
 """Who somebody is to somebody."""
 
-ROLES = _set(
+ROLES = wordlist(
     """
     nurse pilot chef cook cto ceo cfo coo vp director head president chair chairman secretary treasurer lead founder owner
     vet doctor surgeon dentist midwife paramedic architect lawyer judge student pupil intern trainee apprentice freelancer
@@ -151,7 +188,7 @@ ROLES = _set(
 )
 """What a person is; words that end like one (-er, -or, -ist, -ian) count too where somebody says it of themselves."""
 
-LASTING = _set(
+LASTING = wordlist(
     """
     vegetarian vegan pescatarian coeliac celiac diabetic asthmatic dyslexic autistic colour-blind color-blind colourblind
     colorblind deaf blind lactose-intolerant left-handed right-handed short-sighted married single divorced widowed engaged
@@ -174,13 +211,17 @@ FOND = {"fond": "of", "keen": "on", "interested": "in", "passionate": "about", "
         "into": "", "sick": "of", "tired": "of", "fed": "up", "partial": "to", "averse": "to", "bored": "by"}  # fmt: skip
 """Adjectives that tell a preference, with the preposition that makes them do so."""
 
-DOING = _set("work learn study train build write save develop plan organise organize research practise practice prepare translate renovate design teach read")
+DOING = wordlist(
+    "work learn study train build write save develop plan organise organize research practise practice prepare translate renovate design teach read"
+)
 """What one is at for weeks: `I am learning Spanish`."""
 
 # Small words
 
-PRONOUNS = _set("i we you he she it they this that these those there who everybody everyone somebody someone nobody anybody anyone people one")
-GENERIC = _set(
+PRONOUNS = wordlist(
+    "i we you he she it they this that these those there who everybody everyone somebody someone nobody anybody anyone people one"
+)
+GENERIC = wordlist(
     """
     you one people everybody everyone somebody someone nobody anybody anyone they there most many some few several any
     all none both each either neither nothing everything something anything
@@ -188,15 +229,17 @@ GENERIC = _set(
 )
 """Of whom nothing is told that would be worth keeping."""
 
-MODALS = _set("will would can could may might must shall should")
+MODALS = wordlist("will would can could may might must shall should")
 BE = {"am": "b", "is": "s", "are": "b", "was": "d", "were": "d", "be": "b", "been": "n", "being": "g"}
 HAVE = {"have": "b", "has": "s", "had": "d", "having": "g"}
 DO = {"do": "b", "does": "s", "did": "d"}
 
-ALWAYS = _set("always never usually often rarely seldom normally typically regularly mostly generally habitually routinely frequently mainly")
+ALWAYS = wordlist(
+    "always never usually often rarely seldom normally typically regularly mostly generally habitually routinely frequently mainly"
+)
 """How often: with the present tense they tell a habit."""
 
-ADVERBS = ALWAYS | _set(
+ADVERBS = ALWAYS | wordlist(
     """
     really also just still now currently already actually probably definitely only both all ever even simply quite very much
     absolutely totally certainly personally especially particularly strongly truly honestly finally recently soon sometimes
@@ -206,7 +249,7 @@ ADVERBS = ALWAYS | _set(
     """
 )
 
-OPENERS = _set(
+OPENERS = wordlist(
     """
     well so ok okay oh ah hm hmm yes yeah yep no nope and but also then plus anyway actually btw fyi ps honestly tbh basically
     besides still right sure fine great cool haha lol omg wow ugh sorry thanks hi hello hey exactly indeed alright now look
@@ -216,7 +259,7 @@ OPENERS = _set(
 )
 """What a sentence may begin with and say nothing by it."""
 
-LEADING = _set(
+LEADING = wordlist(
     """
     in on at for since until till by after before during from next last this every each once two three as with to over under
     around throughout between within through today tomorrow yesterday tonight nowadays currently usually normally typically
@@ -225,10 +268,10 @@ LEADING = _set(
 )
 """What may stand in front of a sentence's subject: when, where, for what."""
 
-CUTTING = _set("and but so because since although though whereas while which ; : , — – ( ) - as")
+CUTTING = wordlist("and but so because since although though whereas while which ; : , — – ( ) - as")
 """Where another clause may begin."""
 
-NOT_NAMES = _set(
+NOT_NAMES = wordlist(
     """
     i we you he she it they this that these those there the a an my our your his her their its if when while because so and but
     or nor for yet not no yes do does did is are was were be been am has have had will would can could should shall may might
@@ -243,7 +286,7 @@ NOT_NAMES = _set(
 )
 """Words with a capital letter that are no names."""
 
-IMPERATIVES = _set(
+IMPERATIVES = wordlist(
     """
     use keep avoid stick answer reply respond call address treat prefer assume ensure format prefix name store put place
     write speak talk include exclude remove omit skip ask check run test commit add follow show send mention say start
@@ -252,24 +295,24 @@ IMPERATIVES = _set(
     schedule confirm delete touch change modify edit create generate print read open close save pin lock rely trust
     """
 )
-STANDING = _set("avoid ensure prefer assume treat stick")
+STANDING = wordlist("avoid ensure prefer assume treat stick")
 """Imperatives that are meant for good."""
-MANNER = _set("in with as by at using under over")
+MANNER = wordlist("in with as by at using under over")
 """Prepositions behind `answer`, `write`, `keep`: how it is to be done."""
 
 MONTHS = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 DAYS = "(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 
 VERBS = (
-    LIKING | DECIDING | LIVING | LIFE | PERSONAL | BUILDING | BUILT | TRIVIAL | DOING | IMPERATIVES
-    | _set(
+    LIKING | DECIDING | LIVING | LIFE | INSISTING | PERSONAL | BUILDING | BUILT | TRIVIAL | DOING | IMPERATIVES
+    | wordlist(
         """
         go come eat drink cook sleep bring carry fix repair finish complete switch migrate replace upgrade update rename
         schedule postpone cancel delay reschedule fly travel visit meet attend host sign sell pay bring invite celebrate
         perform playtest present launch retire rebase squash renovate install configure bake grow water walk run swim hike ride cycle
         climb dance listen watch collect knit sew draw shop smoke quit stop begin prepare organise organize apply
         practise exercise meditate jog take call text mail message mean correct happen close open end expire depart arrive
-        cost last contain declare carry weigh fit stand bear abide tolerate change accept allow forbid permit deny refuse
+        cost contain declare carry weigh fit stand bear abide tolerate change accept allow forbid permit deny refuse
         turn lead bisect squash talk discuss contact seem appear feel hear claim believe wonder suppose imagine
         wish expect understand agree disagree recommend suggest offer promise swear spend send receive win lose
         tend aim intend break kill burn cut hit hurt fall bite show freeze jam fail crash work wake rise sit stand share borrow lend
@@ -326,8 +369,8 @@ def _forms() -> dict[str, tuple[str, str]]:
             doubled = verb + verb[-1]
             table.setdefault(doubled + "ed", (verb, "d"))
             table.setdefault(doubled + "ing", (verb, "g"))
-    for word, form in (("liked", "d"), ("liking", "g")):
-        table[word] = ("like", form)
+    table["founded"] = ("establish", "d")
+    table["set"] = ("set", "d")  # as often as not it is past, and `I set` tells nothing lasting in the present
     return table
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from enhanced_memory.daemon.extraction.wordlists import wordlist
+
 __all__ = ["Role", "Turn", "prose", "role_of", "turns"]
 
 Role = Literal["user", "assistant", "system", "tool"]
@@ -42,15 +44,13 @@ _SPEAKER = re.compile(
     r"(?:[ \t]*[\[(][^\])\n]{1,30}[\])])?(?:\*\*|__)?(?:>|[ \t]*:)(?:\*\*)?(?=\s|$)",
     re.MULTILINE,
 )
-_LABELS = frozenset(
-    """
+_LABELS = wordlist("""
     note notes todo decision decisions requirement requirements plan plans update summary ps fyi edit correction reminder
     warning error info debug example examples question answer q a subject from to cc date deadline goal goals status action
     actions idea ideas context problem solution conclusion result results name email phone address birthday tip hint
     important attention caution minutes agenda attendees open done next preference preferences budget title tags also btw
     location where when who what why how language timezone role job age height weight http https version default editor
-    """.split()  # noqa: SIM905 - a list of words
-)
+    """)
 
 
 def turns(text: str) -> list[Turn]:
@@ -81,9 +81,15 @@ def turns(text: str) -> list[Turn]:
 
 
 _FENCE = re.compile(r"^[ \t]*(```|~~~)", re.MULTILINE)
+_RECALLED = re.compile(r"<memory-(?P<word>[0-9a-f]{12})>[\s\S]{0,200000}?</memory-(?P=word)>")
+"""What this memory gave out itself, in its fence: what was remembered is not said again by being recalled."""
 _TICKS = re.compile(r"`[^`\n]{1,200}`")
-_TAGGED = re.compile(r"<(?P<tag>[a-zA-Z][\w-]{0,40})(?: [^<>\n]{0,200})?>[^<]{0,20000}</(?P=tag)>|</?[a-zA-Z][\w-]{0,40}(?: [^<>\n]{0,200})?/?>")
-_QUOTED = re.compile(r"“[^”]{1,2000}”|«[^»]{1,2000}»|„[^“”]{1,2000}[“”]|(?<![\w\"])\"[^\"\n]{1,2000}\"(?!\w)|(?<!\w)‘[^’\n]{12,1000}’(?!\w)|(?<![\w'])'(?!\s)[^'\n]{12,1000}'(?!\w)")
+_TAGGED = re.compile(
+    r"<(?P<tag>[a-zA-Z][\w-]{0,40})(?: [^<>\n]{0,200})?>[^<]{0,20000}</(?P=tag)>|</?[a-zA-Z][\w-]{0,40}(?: [^<>\n]{0,200})?/?>"
+)
+_QUOTED = re.compile(
+    r"“[^”]{1,2000}”|«[^»]{1,2000}»|„[^“”]{1,2000}[“”]|(?<![\w\"])\"[^\"\n]{1,2000}\"(?!\w)|(?<!\w)‘[^’\n]{12,1000}’(?!\w)|(?<![\w'])'(?!\s)[^'\n]{12,1000}'(?!\w)"
+)
 _LOG = re.compile(
     r"""^\s*(?:
         [\[(]?\d{4}-\d\d-\d\d[T\s]\d\d:\d\d | [\[(]?\d{1,2}:\d\d:\d\d[\s.,\])] | (?:[A-Z][a-z]{2}\s+\d{1,2}\s+)?\d\d:\d\d:\d\d |
@@ -91,7 +97,7 @@ _LOG = re.compile(
         [\w.]*(?:Error|Exception):\s | [$%#❯➜]\s | >>>\s | \.\.\.\s | (?:PS\s)?[A-Z]:\\ | \w+@[\w-]+:.*[$\#]\s |
         [+-]{3}\s | @@\s | diff\s--git | (?:GET|POST|PUT|DELETE|HEAD)\s/ | HTTP/\d | \d{3}\s(?:OK|Not\sFound|Created)\b |
         \|.*\| | [{}\[\]();]+\s*$ | [{\[]".* | //|/\*|\*/|\#include|\#!/ | import\s[\w.{]+ | from\s[\w.]+\simport\s | def\s\w+\( | class\s\w+[(:] |
-        (?:const|let|var|function|public|private|static|return|async|await)\s.*[;{(] | \w[\w.\[\]'"]*\s*[-+*/|&]?=\s*\S+.* | \w+\(.*\)\s*[;{]?$ |
+        (?:const|let|var|function|public|private|static|return|async|await)\s.*[;{(]\s*$ | \w[\w.\[\]'"]*\s*[-+*/|&]?=\s*\S+.* | \w+\(.*\)\s*[;{]?$ |
         (?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP)\s(?:.*\s)?(?:FROM|INTO|SET|TABLE|INDEX)\b
     )""",
     re.VERBOSE,
@@ -103,7 +109,7 @@ _QUOTE = "“…”"
 
 def prose(text: str) -> str:
     """What of a turn its speaker says in words of their own, line breaks kept; a quotation leaves a mark in its place."""
-    text = _without_fences(text)
+    text = _without_fences(_RECALLED.sub(" ", text) if "<memory-" in text else text)
     if "<" in text:
         text = _TAGGED.sub(" ", text)
     text = "\n".join(line for line in _lines(text))
@@ -118,7 +124,9 @@ def _a_name(quoted: str) -> bool:
     return bool(inside) and len(inside.split()) <= 4 and inside[-1] not in ".!?," and not _SAID.search(inside)
 
 
-_SAID = re.compile(r"\b(?:i|we|you|he|she|they|my|our|your|is|are|always|never|do|don't|please|should|must)\b", re.IGNORECASE)
+_SAID = re.compile(
+    r"\b(?:i|we|you|he|she|they|my|our|your|is|are|always|never|do|don't|please|should|must)\b", re.IGNORECASE
+)
 
 
 def _without_fences(text: str) -> str:
@@ -148,11 +156,15 @@ def _lines(text: str) -> Iterator[str]:
 
 def _mostly_signs(line: str) -> bool:
     short = line[:2000].strip()
-    return len(short) >= 12 and len(_SYMBOL.findall(short)) * 7 > len(short) or _binary(short)
+    return (len(short) >= 12 and len(_SYMBOL.findall(short)) * 7 > len(short)) or _binary(short)
 
 
 def _binary(text: str) -> bool:
-    odd = sum(1 for char in text if char == "\ufffd" or (ord(char) < 32 and char not in "\t\r") or 0xE000 <= ord(char) < 0xF900)
+    odd = sum(
+        1
+        for char in text
+        if char == "\ufffd" or (ord(char) < 32 and char not in "\t\r") or 0xE000 <= ord(char) < 0xF900
+    )
     return odd * 10 > len(text)
 
 
