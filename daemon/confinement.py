@@ -18,7 +18,8 @@ WITHIN = frozenset((
     "create_relations", "delete_relations", "read_graph", "find_related", "find_path",
     "append_messages", "recent_messages", "messages_by", "get_window",
     "search_nodes", "search_messages", "get_context", "memory_history",
-    "save_skill", "list_skills", "auto_extract_facts", "store_facts", "detect_conflicts", "list_conflicts", "resolve_conflict",
+    "save_skill", "list_skills", "auto_extract_facts", "store_facts",
+    "summarize", "store_summary", "detect_conflicts", "list_conflicts", "resolve_conflict",
     "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch",
 ))
 """These know nothing but the connection's space, or (the last line) tell a confined caller of its own spaces only."""

@@ -1,9 +1,10 @@
 """Extraction as the daemon does it: in a thread, before the transaction, bounded; what is found is noted on the call."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,15 +16,17 @@ from enhanced_memory.client.values import TRUST_ORDER, Message, Origin, Trust
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.conflicts.comparing import compare, related
 from enhanced_memory.daemon.conflicts.statements import plain, read
-from enhanced_memory.daemon.extraction.extracting import LANGUAGES, Extraction, extract
-from enhanced_memory.daemon.extraction.secrets import masked
-from enhanced_memory.daemon.extraction.turns import Turn, role_of, turns
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.streams import messages_by, recent_messages
 from enhanced_memory.daemon.store import Engine, Tx
 from enhanced_memory.daemon.text import check_text
 
+if TYPE_CHECKING:
+    from enhanced_memory.daemon.extraction.extracting import Extraction
+
 __all__ = ["Extracting"]
+
+# The rules are imported when a conversation is first read: most daemons never read one, and 3 MB of patterns are 3 MB.
 
 MOST_MESSAGES = 1000
 """Messages of a stream that one call reads."""
@@ -55,6 +58,7 @@ class Extracting:
         ask: Any = call.ask
         assert isinstance(ask, AutoExtractFacts)
         self._check(ask)
+        await self._run(_check_language, ask.language)
         lines: list[tuple[Message, Trust]] = []
         if ask.stream is not None:
             lines = await self._engine.read(partial(_lines, ask.stream, ask.after), call)
@@ -77,10 +81,6 @@ class Extracting:
         given = sum((bool(ask.conversation_text), bool(ask.messages), ask.stream is not None))
         if given > 1:
             raise Invalid("A conversation is given twice.", "give conversation_text, messages or a stream")
-        if ask.language and ask.language not in LANGUAGES:
-            raise Invalid(
-                f"Facts are not read in {ask.language[:20]!r}.", f"use one of {', '.join(LANGUAGES)}, or leave it out"
-            )
         if ask.after is not None and ask.stream is None:
             raise Invalid("`after` is a message of a stream, and no stream is given.")
         limit = self._settings.max_extract_chars
@@ -98,6 +98,7 @@ class Extracting:
         settings = self._settings
         facts: list[Fact] = []
         hidden: dict[str, int] = {}
+        masked: Callable[[str], tuple[str, dict[str, int]]] = await self._run(_masking)
         for given in ask.facts:
             check_text(given.text, "A fact", settings.max_text_chars)
             check_text(given.source, "A fact's source", settings.max_text_chars)
@@ -126,10 +127,26 @@ class Extracting:
 
 
 def _lower(one: Trust, other: Trust | None) -> Trust:
-    return one if other is None else max(one, other, key=TRUST_ORDER.index)
+    return one if other is None or TRUST_ORDER.index(other) < TRUST_ORDER.index(one) else other
 
 
-def _extracted(ask: AutoExtractFacts, lines: list[tuple[Message, Trust]]) -> Extraction:
+def _check_language(code: str) -> None:
+    from enhanced_memory.daemon.extraction.extracting import LANGUAGES
+
+    if code and code not in LANGUAGES:
+        raise Invalid(f"Facts are not read in {code[:20]!r}.", f"use one of {', '.join(LANGUAGES)}, or leave it out")
+
+
+def _masking() -> Callable[[str], tuple[str, dict[str, int]]]:
+    from enhanced_memory.daemon.extraction.secrets import masked
+
+    return masked
+
+
+def _extracted(ask: AutoExtractFacts, lines: list[tuple[Message, Trust]]) -> "Extraction":
+    from enhanced_memory.daemon.extraction.extracting import extract
+    from enhanced_memory.daemon.extraction.turns import Turn, role_of, turns
+
     if lines:
         said = [
             Turn(

@@ -11,6 +11,7 @@ from enhanced_memory.client.operations import (
     skills,
     spaces,
     streams,
+    summaries,
     versions,
 )
 from enhanced_memory.client.operations.journal import Journal, Redo, Undo
@@ -84,6 +85,8 @@ class Operations:
 
     auto_extract_facts = method(facts.AutoExtractFacts)
     store_facts = method(facts.StoreFacts)
+    summarize = method(summaries.Summarize)
+    store_summary = method(summaries.StoreSummary)
 
     save_skill = method(skills.SaveSkill)
     list_skills = method(skills.ListSkills)

@@ -2,7 +2,6 @@
 
 import re
 
-from enhanced_memory.daemon.extraction.clauses import Word
 from enhanced_memory.daemon.extraction.english_words import (
     BUILDING,
     IMPERATIVES,
@@ -12,18 +11,22 @@ from enhanced_memory.daemon.extraction.english_words import (
     STANDING,
     verb_of,
 )
-from enhanced_memory.daemon.extraction.rules import FREQUENT
+from enhanced_memory.daemon.extraction.signs import FREQUENT
 from enhanced_memory.daemon.extraction.values import USER, Found, Kind, Scene
+from enhanced_memory.daemon.extraction.words import Word
 
 __all__ = ["commanded"]
 
 _FROM_NOW = re.compile(
-    r"^(?:from now on|in (?:the )?future|going forward|by default|as a rule|in general|for (?:all|every|each|any) [\w ]{3,30}|whenever [\w ]{3,40}|every time [\w ]{3,40}|when(?:ever)? you [\w ]{3,40}|for the rest of [\w ]{3,30}|at all times),? ",
+    r"^(?:from now on|in (?:the )?future|going forward|by default|as a rule|in general|for (?:all|every|each|any) [\w ]{3,30}|"
+    r"whenever [\w ]{3,40}|every time [\w ]{3,40}|when(?:ever)? you [\w ]{3,40}|for the rest of [\w ]{3,30}|at all times),? ",
     re.IGNORECASE,
 )
 _SURE = re.compile(r"^(?:make|be) (?:sure|certain)\b|^see to it\b|^be careful (?:to|not to)\b", re.IGNORECASE)
 _IDLE = re.compile(
-    r"^(?:worry|hesitate|mind|forget|bother|be (?:shy|afraid|scared|sorry|late|rude|silly|sad|a|too|so)\b|let |give up|stop|quit|get me wrong|panic|feel|think|know|take (?:it|this)|let (?:me|it|that)|you (?:think|know)|tell me|give up|say that|wait|sweat)\b",
+    r"^(?:worry|hesitate|mind|forget|bother|be (?:shy|afraid|scared|sorry|late|rude|silly|sad|a|too|so)\b|let |give up|stop|quit|"
+    r"get me wrong|panic|feel|think|know|take (?:it|this)|let (?:me|it|that)|you (?:think|know)|tell me|give up|say that|wait|"
+    r"sweat)\b",
     re.IGNORECASE,
 )
 _ENCOURAGING = re.compile(
@@ -31,7 +34,8 @@ _ENCOURAGING = re.compile(
     re.IGNORECASE,
 )
 _DECIDED = re.compile(
-    r"^(?:go (?:with|for)|stick (?:with|to)|use|keep(?! \w+ing\b)|drop|stay (?:with|on)|adopt|settle on|stop using|switch to|move to|call it|aim for|avoid|make it)\b(?! (?:it|that|this|in touch)\b)",
+    r"^(?:go (?:with|for)|stick (?:with|to)|use|keep(?! \w+ing\b)|drop|stay (?:with|on)|adopt|settle on|stop using|switch to|"
+    r"move to|call it|aim for|avoid|make it)\b(?! (?:it|that|this|in touch)\b)",
     re.IGNORECASE,
 )
 
@@ -69,7 +73,8 @@ def _lets(said: str, words: list[Word]) -> Command | None:
 
 
 _SCRATCH = re.compile(
-    r"^(?:scratch that|strike that|correction|forget (?:what i said|that)|never mind|make (?:that|it) (?!work|happen|so|clear|sure|look|better|easier)[\w ]+(?:,|;| instead| rather| not\b)|not (?!only)[\w ]+, (?:but )?[\w ]+|no, (?:it|that|i))",
+    r"^(?:scratch that|strike that|correction|forget (?:what i said|that)|never mind|make (?:that|it) (?!work|happen|so|clear|sure|"
+    r"look|better|easier)[\w ]+(?:,|;| instead| rather| not\b)|not (?!only)[\w ]+, (?:but )?[\w ]+|no, (?:it|that|i))",
     re.IGNORECASE,
 )
 

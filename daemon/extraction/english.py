@@ -5,12 +5,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from enhanced_memory.daemon.extraction.clauses import Clause, Word, clauses, read_words
+from enhanced_memory.daemon.extraction.clauses import Clause, clauses
 from enhanced_memory.daemon.extraction.commands import commanded
 from enhanced_memory.daemon.extraction.english_words import ATTRIBUTES, HE, KNOWN, NOT_NAMES, OPENERS, SHE
-from enhanced_memory.daemon.extraction.rules import Told, subject_of, told
+from enhanced_memory.daemon.extraction.rules import Told, told
+from enhanced_memory.daemon.extraction.subjects import subject_of
 from enhanced_memory.daemon.extraction.values import Found, Kind, Scene
 from enhanced_memory.daemon.extraction.wordlists import wordlist
+from enhanced_memory.daemon.extraction.words import Word, read_words
 
 __all__ = ["MARKERS", "begin", "read"]
 
@@ -22,33 +24,42 @@ _NOTED = re.compile(
     r"^(?:(?:please )?(?:also )?(?:remember|note|keep in mind|bear in mind|be aware|don['’]t forget|do not forget|know|understand)(?: (?:that|this))?[:,]?|fyi[:,]?|"
     r"for the record,?|just so you know,?|by the way,?|btw,?|to be (?:clear|honest|fair|precise),?|in case you (?:wonder|were wondering|need it),?|"
     r"(?:i|we) (?:should|must|have to|want to|can|would like to) (?:mention|add|say|admit|tell you|point out|stress|note|confess)(?: that)?,?|"
-    r"you should know(?: that)?,?|as you (?:may |might )?know,?|the (?:thing|fact|truth|point) is(?: that)?,?|i(?:['’]m| am) (?:happy|glad|proud|sorry|afraid) (?:to say )?that|"
-    r"on (?:second|further) thought,?|one (?:more )?thing:|it(?:['’]s| is) (?:true|worth noting) that|as (?:i|we) said(?: before)?,|reminder:|quick (?:note|update|fyi):|edit:|update:|p\.?s\.?:?,?) +"
+    r"you should know(?: that)?,?|as you (?:may |might )?know,?|the (?:thing|fact|truth|point) is(?: that)?,?|i(?:['’]m|"
+    r" am) (?:happy|glad|proud|sorry|afraid) (?:to say )?that|"
+    r"on (?:second|further) thought,?|one (?:more )?thing:|it(?:['’]s| is) (?:true|worth noting) that|as (?:i|"
+    r"we) said(?: before)?,|reminder:|quick (?:note|update|fyi):|edit:|update:|p\.?s\.?:?,?) +"
     r"(?=[\w“\"'])",
     re.IGNORECASE,
 )
 """What announces a statement. To be asked to remember makes it surer."""
 _ASKED = re.compile(r"remember|note|mind|forget|record|reminder|know", re.IGNORECASE)
 _HEDGE = re.compile(
-    r"^(?:i (?:think|believe|guess|suppose|assume|imagine|reckon|feel like|feel|suspect|bet|hope|wonder|heard|read)(?: that)?|(?:it )?(?:seems|looks like)(?: (?:that|like))?|"
-    r"maybe|perhaps|probably|possibly|presumably|apparently|supposedly|allegedly|afaik,?|as far as i know,?|i(?:['’]m| am) (?:not sure|pretty sure|fairly sure|told)(?: (?:that|if|whether))?|"
-    r"they say(?: that)?|people say(?: that)?|rumou?r has it(?: that)?|in my opinion,?|imo,?|imho,?|in theory,?|(?:he|she|[A-Z]\w+) (?:says|said|claims?|claimed|thinks?|thought|told me)(?: that)?)(?=,? )",
+    r"^(?:i (?:think|believe|guess|suppose|assume|imagine|reckon|feel like|feel|suspect|bet|hope|wonder|heard|read)(?: that)?|"
+    r"(?:it )?(?:seems|looks like)(?: (?:that|like))?|"
+    r"maybe|perhaps|probably|possibly|presumably|apparently|supposedly|allegedly|afaik,?|as far as i know,?|i(?:['’]m|"
+    r" am) (?:not sure|pretty sure|fairly sure|told)(?: (?:that|if|whether))?|"
+    r"they say(?: that)?|people say(?: that)?|rumou?r has it(?: that)?|in my opinion,?|imo,?|imho,?|in theory,?|(?:he|she|"
+    r"[A-Z]\w+) (?:says|said|claims?|claimed|thinks?|thought|told me)(?: that)?)(?=,? )",
     re.IGNORECASE,
 )
 _HEDGED = re.compile(
-    r"\b(?:maybe|perhaps|probably|possibly|might|apparently|supposedly|in theory|not sure|i guess|(?<!this )(?<!that )(?<!some )(?<!any )(?<!what )kind of|if possible|hopefully|someday|one day)\b",
+    r"\b(?:maybe|perhaps|probably|possibly|might|apparently|supposedly|in theory|not sure|i guess|"
+    r"(?<!this )(?<!that )(?<!some )(?<!any )(?<!what )kind of|if possible|hopefully|someday|one day)\b",
     re.IGNORECASE,
 )
 _ASKING = re.compile(
-    r"^(?:(?:do|does|did|is|are|was|were|am|can|could|would|will|should|shall|may|have|has|had|isn['’]t|aren['’]t|don['’]t|doesn['’]t|didn['’]t|can['’]t|won['’]t|haven['’]t)"
+    r"^(?:(?:do|does|did|is|are|was|were|am|can|could|would|will|should|shall|may|have|has|had|isn['’]t|aren['’]t|don['’]t|"
+    r"doesn['’]t|didn['’]t|can['’]t|won['’]t|haven['’]t)"
     r" (?:i|we|you|he|she|it|they|there|this|that|these|those|the|a|an|my|our|your|his|her|their|any|anyone|anybody|someone|everyone)\b|"
     r"(?:what|why|how|who|whom|whose|which|where)\b(?! (?:i|we) (?:need|want|like|prefer|love|hate)\b)|any (?:idea|chance|thoughts|news|suggestions)\b|"
-    r"(?:can|could|would|will) someone\b|when (?:do|does|did|is|are|was|were|can|could|will|would|should)\b|tell me\b|let me know\b|wonder(?:ing)? (?:if|whether|how|what)\b|i (?:wonder|was wondering)\b|i(?:['’]m| am) wondering\b)",
+    r"(?:can|could|would|will) someone\b|when (?:do|does|did|is|are|was|were|can|could|will|would|should)\b|tell me\b|"
+    r"let me know\b|wonder(?:ing)? (?:if|whether|how|what)\b|i (?:wonder|was wondering)\b|i(?:['’]m| am) wondering\b)",
     re.IGNORECASE,
 )
 _TAGGED = re.compile(r",? (?:right|no|isn['’]t it|don['’]t you|do you|doesn['’]t it|eh|ok|okay|huh)\?$", re.IGNORECASE)
 _UNREAL = re.compile(
-    r"^(?:if|unless|suppos(?:e|ing)|imagine|assum(?:e|ing)|provided|what if|let['’]s (?:say|assume|suppose|imagine)|say you|pretend|had i|were i|in case|should (?:you|we|i)|as if|as though|even if|hypothetically)\b|"
+    r"^(?:if|unless|suppos(?:e|ing)|imagine|assum(?:e|ing)|provided|what if|let['’]s (?:say|assume|suppose|imagine)|say you|"
+    r"pretend|had i|were i|in case|should (?:you|we|i)|as if|as though|even if|hypothetically)\b|"
     r"\b(?:i|we|he|she|they|[A-Z]\w+) wish(?:es|ed)?\b|\bif only\b|\bin an ideal world\b",
     re.IGNORECASE,
 )
@@ -56,7 +67,8 @@ _CONDITION = re.compile(r"\b(?:if|unless|as long as|provided)\b", re.IGNORECASE)
 _WOULD = re.compile(r"\b(?:would|could|might)\b|['’]d\b", re.IGNORECASE)
 _RULE_WORDS = re.compile(r"\b(?:always|never|must|has to|have to|whenever)\b", re.IGNORECASE)
 _PROVERB = re.compile(
-    r"^as (?:\w+ ){1,4}(?:says?|said|put it|used to say|wrote)\b|\b(?:there is|there['’]s) a saying\b|\bas the saying goes\b|^(?:it is|it['’]s|there is|there are|there['’]s|it was)\b(?! (?:my|our|me|i)\b)"
+    r"^as (?:\w+ ){1,4}(?:says?|said|put it|used to say|wrote)\b|\b(?:there is|there['’]s) a saying\b|\bas the saying goes\b|"
+    r"^(?:it is|it['’]s|there is|there are|there['’]s|it was)\b(?! (?:my|our|me|i)\b)"
     r"(?!.*\b(?:decided|agreed|required|mandatory|forbidden)\b)",
     re.IGNORECASE,
 )
@@ -68,9 +80,11 @@ _LABELS: dict[str, Kind] = {
     "deadline": "plan", "due": "plan", "due date": "plan", "correction": "correction",
 }  # fmt: skip
 _PROJECT = re.compile(
-    r"\b(?:our|my|the|this|a)(?: new| own| next| current| small| main)?(?: \w+)? (?:project|app|application|service|product|library|repo|repository|tool|game|website|site|platform|startup|package|codebase|engine|bot)"
+    r"\b(?:our|my|the|this|a)(?: new| own| next| current| small| main)?(?: \w+)? (?:project|app|application|service|product|"
+    r"library|repo|repository|tool|game|website|site|platform|startup|package|codebase|engine|bot)"
     r"(?:,| is| was| called| named|:)*,? ?(?:called |named )?[“\"]?(?P<a>[A-Z][\w-]+)|"
-    r"\b(?:the|our|my|project) (?P<b>[A-Z][\w-]+) (?:project|app|application|service|repo|repository|codebase|build|team|website|platform|backend|frontend|release)\b|\b[Pp]roject (?P<c>[A-Z][\w-]+)"
+    r"\b(?:the|our|my|project) (?P<b>[A-Z][\w-]+) (?:project|app|application|service|repo|repository|codebase|build|team|website|"
+    r"platform|backend|frontend|release)\b|\b[Pp]roject (?P<c>[A-Z][\w-]+)"
 )
 _NEVER_NAMES = wordlist("api ui ux i the a an our my python java javascript rust go web ios android linux windows mac")
 
@@ -132,14 +146,16 @@ def read(sentence: str, scene: Scene) -> list[Found]:
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
 _FAVOURED = re.compile(
-    r"^(?:what|the (?:thing|one thing|best thing)(?: that)?) (?:i|we) (?:really |actually |always |do(?:n['’]t| not) )?(?:like|love|hate|prefer|enjoy|dislike)\b.{3,80}?\b(?:is|are)\b",
+    r"^(?:what|the (?:thing|one thing|best thing)(?: that)?) (?:i|we) (?:really |actually |always |do(?:n['’]t| not) )?(?:like|"
+    r"love|hate|prefer|enjoy|dislike)\b.{3,80}?\b(?:is|are)\b",
     re.IGNORECASE,
 )
 _RELATIVE = re.compile(
     rf"\b(?P<whose>my|our) (?:\w+ )?(?P<kin>{'|'.join(sorted(KNOWN))})\b(?:,? (?P<name>[A-Z][a-zà-ÿ]+)\b)?"
 )
 _LISTED = re.compile(
-    r"\b(?:kids|children|daughters|sons|sisters|brothers|friends|colleagues|teammates|cats|dogs)(?: are(?: called| named)?|,| called| named|:)+ (?P<names>[A-Z]\w+(?:(?:, | and |, and | & )[A-Z]\w+)+)"
+    r"\b(?:kids|children|daughters|sons|sisters|brothers|friends|colleagues|teammates|cats|dogs)(?: are(?: called| named)?|,|"
+    r" called| named|:)+ (?P<names>[A-Z]\w+(?:(?:, | and |, and | & )[A-Z]\w+)+)"
 )
 _APPOSED = re.compile(
     rf"\b(?P<name>[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?), (?:who is )?(?P<whose>my|our) (?:\w+ ){{0,2}}(?P<kin>{'|'.join(sorted(KNOWN))})\b"

@@ -160,10 +160,17 @@ NEAR = wordlist(
     """
 )
 HE = wordlist(
-    "husband boyfriend father dad daddy brother son uncle nephew grandfather grandpa grandson stepfather stepson godfather brother-in-law father-in-law ex-husband king prince landlord man boy"
+    """
+    husband boyfriend father dad daddy brother son uncle nephew grandfather grandpa grandson stepfather stepson
+    godfather brother-in-law father-in-law ex-husband king prince landlord man boy
+    """
 )
 SHE = wordlist(
-    "wife girlfriend mother mum mom mummy sister daughter aunt niece grandmother grandma granny granddaughter stepmother stepdaughter godmother sister-in-law mother-in-law ex-wife queen princess landlady waitress actress woman girl"
+    """
+    wife girlfriend mother mum mom mummy sister daughter aunt niece grandmother grandma granny granddaughter
+    stepmother stepdaughter godmother sister-in-law mother-in-law ex-wife queen princess landlady waitress actress
+    woman girl
+    """
 )
 PETS = wordlist("dog cat puppy kitten horse parrot hamster rabbit pet tortoise goldfish pony")
 KNOWN = KIN | NEAR

@@ -4,6 +4,7 @@ The formats are those that issuers publish for secret scanners. A number is a ca
 has no format of its own – a password – is known by the word in front of it.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +12,10 @@ from collections.abc import Callable
 __all__ = ["masked"]
 
 _FORMATS: tuple[tuple[str, "re.Pattern[str]"], ...] = (
-    ("private key", re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,20000}?(?:-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|\Z)")),
+    ("private key", re.compile(
+        r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,20000}?"
+        r"(?:-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|\Z)"
+    )),
     ("AWS key", re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ANVA)[0-9A-Z]{16}\b")),
     ("GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})\b")),
     ("GitLab token", re.compile(r"\b(?:glpat|gldt|glrt|glcbt|glptt|glsoat)-[\w-]{20,64}")),
@@ -33,7 +37,8 @@ _FORMATS: tuple[tuple[str, "re.Pattern[str]"], ...] = (
     ("bearer token", re.compile(r"(?<=\b[Bb]earer )[\w.~+/=-]{16,4000}")),
 )  # fmt: skip
 _NAMED = re.compile(
-    r"(?P<what>\b(?:[\w-]{0,40}[_-])?(?:pass(?:word|wd|phrase|code)|pwd|secret(?:[ _-]?(?:access[ _-]?)?key)?|api[ _-]?key|(?:access|auth|refresh|session|bot|api|bearer|security)[ _-]?token|token|private[ _-]?key|"
+    r"(?P<what>\b(?:[\w-]{0,40}[_-])?(?:pass(?:word|wd|phrase|code)|pwd|secret(?:[ _-]?(?:access[ _-]?)?key)?|api[ _-]?key|"
+    r"(?:access|auth|refresh|session|bot|api|bearer|security)[ _-]?token|token|private[ _-]?key|"
     r"client[ _-]?secret|encryption[ _-]?key|access[ _-]?key|recovery[ _-]?(?:code|phrase)|pin(?:[ _-]?(?:code|number))?|cvv2?|cvc2?|credentials?)s?)"
     r"(?P<between>[\"']?\s*(?:[:=]>?|\bis\b|\bwas\b|\bare\b|\bto\b)\s*(?:now |still |just |actually |called )?)(?P<quote>[\"'`“‘]?)(?P<value>[^\s\"'`”’,;]{3,400})",
     re.IGNORECASE,
@@ -69,7 +74,7 @@ def masked(text: str) -> tuple[str, dict[str, int]]:
 
     def card(match: "re.Match[str]") -> str:
         digits = re.sub(r"\D", "", match[0])
-        if not 13 <= len(digits) <= 19 or not _luhn(digits) or len(set(digits)) < 3:
+        if not 13 <= len(digits) <= 19 or not _luhn(digits) or len(set(digits)) < 2:
             return match[0]
         found["card number"] += 1
         return "[masked: card number]"
@@ -129,4 +134,4 @@ def _luhn(digits: str) -> bool:
 def _runs(value: str) -> int:
     """How often letters, capitals and digits take turns: often in what a machine drew, seldom in what a person named."""
     sorts = ["a" if char.islower() else "A" if char.isupper() else "0" if char.isdigit() else "-" for char in value]
-    return sum(1 for one, other in zip(sorts, sorts[1:], strict=False) if one != other)
+    return sum(1 for one, other in itertools.pairwise(sorts) if one != other)

@@ -24,6 +24,7 @@ from enhanced_memory.daemon.handlers import (
     skills,
     spaces,
     streams,
+    summaries,
     uniting,
     versions,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "skills",
     "spaces",
     "streams",
+    "summaries",
     "uniting",
     "versions",
 ]

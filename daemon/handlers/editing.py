@@ -144,7 +144,7 @@ def _derive(tx: Tx, sources: list[Source], extra: dict[str, Any]) -> None:
                     "open it with `details`",
                 )
         told.append([one.id, said[0].id if source.observation is not None else 0])
-        trust = max(trust, *(noted.origin.trust for noted in said), key=TRUST_ORDER.index)
+        trust = max([trust, *(noted.origin.trust for noted in said)], key=TRUST_ORDER.index)
     extra["sources"] = told
     if trust != own.trust:
         extra["origin"] = tx.origin(msgspec.structs.replace(own, trust=trust))

@@ -107,7 +107,7 @@ def _observation(fact: Fact, session: str, method: str, sources: list[Source]) -
         fact.text,
         confidence=fact.confidence,
         origin=OriginInput(session=session, method=method, trust=fact.trust),
-        sources=sources if fact.trust == "agent" else [],
+        sources=sources,
         said=fact.source,
         speaker=fact.speaker,
     )

@@ -17,6 +17,7 @@ from enhanced_memory.client.operations import (
     skills,
     spaces,
     streams,
+    summaries,
     versions,
 )
 from enhanced_memory.client.request import Question, Request
@@ -25,6 +26,7 @@ from enhanced_memory.mcp_server.tools.budget import size_of
 from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
 from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
+from enhanced_memory.mcp_server.tools.facts import EXTRACT_FACTS, STORE_FACTS
 
 __all__ = ["TOOLSETS", "request_tool"]
 
@@ -195,6 +197,7 @@ CORE = (
         repeatable=True,
     ),
     DETECT,
+    STORE_FACTS,
     EXECUTE_CODE,
     STATUS,
 )
@@ -262,6 +265,21 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             "Quarantine",
             "Quarantine entities: searches no longer show them; or release them.",
             repeatable=True,
+        ),
+    ),
+    "facts": (
+        EXTRACT_FACTS,
+        STORE_FACTS,
+        request_tool(
+            summaries.Summarize,
+            "Summarize",
+            "Summarize a stream or an entity: its telling sentences, key events, developments, plot points.",
+            always=("text",),
+        ),
+        request_tool(
+            summaries.StoreSummary,
+            "Store summary",
+            "Store a summary that you wrote of a stream or an entity.",
         ),
     ),
     "skills": (
