@@ -18,7 +18,7 @@ MARKS = {"stored": "green", "found": "", "known": "dim", "unsure": "dim"}
     "Find facts in a conversation: preferences, requirements, decisions, plans, habits and what people are.",
     argument("file", metavar="FILE", nargs="?", help="the conversation as text; - for standard input"),
     argument("--stream", metavar="NAME", help="instead of a file: the newest messages of this stream"),
-    argument("--store", dest="keep", action="store_true", help="store those that are sure enough; otherwise they are only shown"),
+    argument("--keep", action="store_true", help="store those that are sure enough; otherwise they are only shown"),
     argument("--session", metavar="ID", help="note them under this session"),
     argument("--project", metavar="NAME", default="project", help="the entity that gets what `we` decided (project)"),
     argument("--threshold", type=float, default=0.6, help="store from this confidence on (0.6)"),
@@ -65,7 +65,7 @@ def _tell_facts(paper: Paper, found: Extracted) -> None:
     argument("name", metavar="NAME", help="by name, or by id as '#12' or id:12"),
     argument("--chars", type=positive, default=800, help="about how long (800)"),
     argument("--limit", "-n", type=positive, default=1000, help="of a stream: the newest messages (1000)"),
-    argument("--store", dest="keep", action="store_true", help="keep it as an entity of the type `summary`"),
+    argument("--keep", action="store_true", help="keep it as an entity of the type `summary`"),
 )
 def summarize(call: Call) -> Answer:
     """The sentences that say most of it, as they were said, and below them what happened, who changed, what follows."""

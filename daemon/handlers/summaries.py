@@ -1,6 +1,7 @@
 """Summaries: what a stream or an entity says in short, and keeping it."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.operations.relations import CreateRelations
@@ -15,15 +16,18 @@ from enhanced_memory.client.values import (
     RelationInput,
     Trust,
 )
-from enhanced_memory.daemon.extraction.secrets import masked
 from enhanced_memory.daemon.handlers.entities import create_entities
 from enhanced_memory.daemon.handlers.filters import message_conditions
 from enhanced_memory.daemon.handlers.relations import create_relations
 from enhanced_memory.daemon.handlers.told import details_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
-from enhanced_memory.daemon.summary import Chosen, Line, summarize
 from enhanced_memory.daemon.text import check_data, check_text
+
+if TYPE_CHECKING:
+    from enhanced_memory.daemon.summary import Chosen
+
+# What summarises needs NumPy, what masks many patterns: both are loaded when they are first used.
 
 TYPE = "summary"
 SUMMARIZES = "summarizes"
@@ -32,6 +36,8 @@ SUMMARIZES = "summarizes"
 @Summarize.handler
 def summarize_entity(tx: Tx, ask: Summarize) -> Summarized:
     """Messages where there are any, observations otherwise."""
+    from enhanced_memory.daemon.summary import Line, summarize
+
     known = tx.entities.get(ask.entity)
     total = tx.streams.count(known.id)
     if total:
@@ -70,7 +76,7 @@ def _messages(tx: Tx, stream: int, limit: int, since: int | None) -> list[Messag
     return tx.streams.read(stream, *conditions, down=True, limit=limit, **values)[::-1]
 
 
-def _told(chosen: Iterable[Chosen]) -> list[Told]:
+def _told(chosen: "Iterable[Chosen]") -> list[Told]:
     return [Told(one.text, one.line, one.speaker, one.score) for one in chosen]
 
 
@@ -89,6 +95,8 @@ def _trust_of(tx: Tx, known: Stored, messages: Sequence[Message]) -> Trust:
 @StoreSummary.handler
 def store_summary(tx: Tx, ask: StoreSummary) -> Outcome:
     """A new entity each time: a summary is of a moment. Secrets are masked."""
+    from enhanced_memory.daemon.extraction.secrets import masked
+
     known = tx.entities.get(ask.entity)
     limit = tx.settings.max_text_chars
     check_text(ask.text, "The summary", limit)

@@ -22,7 +22,7 @@ def test_facts_of_a_file_are_shown_and_stored_only_when_asked(ctl: Ctl, home: Pa
     assert "Mara: I prefer a warning." in shown.out
     assert "2 facts in 4 sentences, 0 stored" in shown.out
     assert ctl("show", "Mara").code != 0
-    kept = ctl("extract", str(home / "talk.txt"), "--store", "--session", "s1", "--project", "Heron", "--json").json
+    kept = ctl("extract", str(home / "talk.txt"), "--keep", "--session", "s1", "--project", "Heron", "--json").json
     assert (kept["stored"], kept["facts"][0]["subject"]) == (2, "Heron")
     assert "I prefer a warning." in ctl("show", "Mara").out
     noise = ctl("extract", "-", stdin=b"\xff\x00\xfe I prefer tea. \x01")
@@ -31,7 +31,7 @@ def test_facts_of_a_file_are_shown_and_stored_only_when_asked(ctl: Ctl, home: Pa
 
 def test_a_stream_is_summarised_and_the_summary_kept(ctl: Ctl) -> None:
     ctl("add", "standup", "--type", "session", "The nightly import failed because the file has two headers.")
-    told = ctl("summarize", "standup", "--store")
+    told = ctl("summarize", "standup", "--keep")
     assert told.code == 0
     assert "The nightly import failed" in told.out
     found = ctl("list", "--type", "summary", "--json").json["entities"]
