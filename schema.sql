@@ -12,7 +12,7 @@
 -- first byte is the dictionary's id, 0 for none.
 
 PRAGMA application_id = 1162692973;     -- 'EMem'
-PRAGMA user_version = 1;
+PRAGMA user_version = 4;
 
 -- What the file is: its id, when it was made, high-water marks.
 CREATE TABLE meta (
@@ -120,7 +120,7 @@ CREATE UNIQUE INDEX entities_id ON entities (space, id);
 CREATE INDEX entities_type ON entities (space, type, id);
 CREATE INDEX entities_began ON entities (space, began);              -- newest change first
 CREATE INDEX entities_pinned ON entities (space, id) WHERE pinned = 1;
-CREATE INDEX entities_expiring ON entities (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX entities_expiring ON entities (space, expires_at) WHERE expires_at IS NOT NULL AND deleted = 0;
 
 -- What an entity said before. The body is whole, or a delta against the next newer version's body.
 CREATE TABLE versions (
@@ -207,13 +207,28 @@ CREATE TABLE messages (
     began       INTEGER NOT NULL,
     ended       INTEGER NOT NULL DEFAULT 0,
     crc         INTEGER NOT NULL,
-    body        BLOB    NOT NULL                -- [content, provider, metadata]
+    body        BLOB    NOT NULL,               -- [content, provider, metadata]
+    block       INTEGER NOT NULL DEFAULT 0      -- the block that holds the body, which is then empty here; 0: none
 ) STRICT;
-CREATE INDEX messages_stream ON messages (stream, id);
+CREATE INDEX messages_stream ON messages (stream, id, space, began, ended);  -- counting touches no row
 CREATE INDEX messages_kind ON messages (stream, kind, id);
 CREATE INDEX messages_at ON messages (stream, at);
 CREATE INDEX messages_tick ON messages (stream, tick) WHERE tick IS NOT NULL;
 CREATE INDEX messages_space ON messages (space, id) WHERE space > 1;  -- what a branch adds; `default` is no branch
+
+-- What archived messages say: the bodies of some hundred of a stream, packed together. Their rows stay where they are, so that
+-- views, searches and exports know no difference; a body is found in its block by its checksum.
+CREATE TABLE blocks (
+    id          INTEGER PRIMARY KEY,
+    space       INTEGER NOT NULL,
+    stream      INTEGER NOT NULL,
+    first       INTEGER NOT NULL,               -- the oldest message in it
+    last        INTEGER NOT NULL,
+    bytes       INTEGER NOT NULL,               -- of the bodies as they were stored before
+    crc         INTEGER NOT NULL,               -- CRC-32 of the unpacked block
+    body        BLOB    NOT NULL                -- the plain bodies, each once
+) STRICT;
+CREATE INDEX blocks_stream ON blocks (stream, first);
 
 -- The searchable text of an entity's head (part 0), of an observation (part = its id) or of a message. Derived from the
 -- owner, ended with it; the words themselves stand in the two indexes below under the passage's id.
@@ -306,7 +321,7 @@ CREATE TABLE answers (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX answers_at ON answers (at);
 
--- Who asked for what. Never what was remembered.
+-- Who asked for what, and what callers noted of accesses of their own. Never what was remembered. A row outlives what it is about.
 CREATE TABLE access (
     id          INTEGER PRIMARY KEY,
     at          INTEGER NOT NULL,
@@ -316,9 +331,14 @@ CREATE TABLE access (
     pid         INTEGER NOT NULL,
     us          INTEGER NOT NULL,               -- microseconds it took
     error       TEXT    NOT NULL DEFAULT '',    -- the error's code; '' where all went well
-    number      INTEGER NOT NULL DEFAULT 0      -- the change it made, 0: none
+    number      INTEGER NOT NULL DEFAULT 0,     -- the change it made, 0: none
+    entity      INTEGER NOT NULL DEFAULT 0,     -- noted by a caller: what it was about, 0: no single one
+    address     TEXT    NOT NULL DEFAULT '',    -- noted by a caller: where its own caller is
+    request     TEXT    NOT NULL DEFAULT '',    -- noted by a caller: what was asked as JSON, without any text that was
+    says        TEXT    NOT NULL DEFAULT ''     -- noted by a caller: what went wrong, without what was quoted
 ) STRICT;
 CREATE INDEX access_at ON access (at);
+CREATE INDEX access_entity ON access (entity, id) WHERE entity > 0;
 
 -- Compression dictionaries by the id that bodies name. Never removed while a body needs them.
 CREATE TABLE dictionaries (

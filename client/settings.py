@@ -83,6 +83,17 @@ class Settings:
     max_extract_chars: int = _setting(2_000_000, "The longest conversation that facts are extracted from in one call.")
     access_log: bool = _setting(True, "Whether it is kept who asked for what.")
     access_keep_days: float = _setting(90.0, "Days that access rows are kept.")
+    relevance_half_life_days: float = _setting(
+        90.0, "Days after which what nobody read, confirmed or changed has half its relevance; 0: it keeps it."
+    )
+    expire_after_days: str = _setting(
+        "", "Days after which entities of a type expire unless they say when, as in `note=30, agent_state=0.5`."
+    )
+    curation: str = _setting(
+        "apply", "What curation does by itself in every space: `apply` it, `propose` alone (see status), or `off`."
+    )
+    curation_every_h: float = _setting(24.0, "Hours between two curations; one that was missed is made up for.")
+    curation_cap: float = _setting(0.01, "The share of a space's entities that curation may touch in a day.")
     answers_keep_days: float = _setting(
         7.0, "Days within which a repeated change with a key is answered instead of applied again."
     )

@@ -61,6 +61,7 @@ At = Annotated[int, Meta(ge=1, le=2**62)] | Annotated[str, Meta(min_length=1, ma
 """A moment: the number of a change (or of a version), a snapshot's name, a time (`2026-11-20T08:00:00Z`) or `change:17`."""
 Confidence = Annotated[float, Meta(ge=0, le=1)]
 Priority = Annotated[int, Meta(ge=1, le=10)]
+Lifetime = Annotated[float, Meta(gt=0, le=3_200_000_000)]
 
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -294,6 +295,14 @@ class AccessRow(Value, frozen=True):
     space: str = "default"
     error: str = ""
     change: int | None = None
+    entity: int | None = None
+    """Noted by a caller: what it was about, whether that is still there or not."""
+    address: str = ""
+    """Noted by a caller: where its own caller is."""
+    request: dict[str, Any] = {}
+    """Noted by a caller: what was asked, with the length of every text in its place."""
+    says: str = ""
+    """Noted by a caller: what went wrong, without what was quoted in it."""
 
 
 # What callers hand in
@@ -346,6 +355,8 @@ class EntityInput(msgspec.Struct, omit_defaults=True):
     expected_version: Number | None = None
     vectors: Vectors = {}
     """What the entity as a whole means; its observations may have their own."""
+    ttl_s: Lifetime | None = None
+    """Seconds from now after which it expires, instead of `expires_at`."""
 
 
 class RelationInput(msgspec.Struct, omit_defaults=True):

@@ -7,10 +7,12 @@ import os
 import sys
 from typing import NoReturn
 
-from enhanced_memory.client.errors import Error, Refused, StoreRefused
+from enhanced_memory.client.errors import Error, Invalid, Refused, StoreRefused
 from enhanced_memory.client.launch import inherited
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import VERSION
+from enhanced_memory.daemon.curation.tending import MODES
+from enhanced_memory.daemon.lifetimes import lifetimes
 from enhanced_memory.daemon.server import DRAIN_S, Server, listen, refuse
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.file import leaving
@@ -62,6 +64,9 @@ async def _serve(settings: Settings, on_demand: bool) -> None:
 
 async def _open(settings: Settings) -> SqliteEngine:
     """Open the store; one that a leaving daemon still holds is waited for."""
+    lifetimes(settings.expire_after_days)  # a wrong one is said now, not when something is stored
+    if settings.curation not in MODES:
+        raise Invalid(f"The setting curation is one of {', '.join(MODES)}, not {settings.curation[:40]!r}.")
     loop = asyncio.get_running_loop()
     began = loop.time()
     while True:

@@ -14,13 +14,14 @@ __all__ = ["BEYOND", "WITHIN", "keep_within", "narrow"]
 # fmt: off
 WITHIN = frozenset((
     "create_entities", "add_observations", "update_entity", "rename_entity", "delete_entities", "restore_entities",
-    "delete_observations", "purge_entities", "open_nodes", "list_entities", "tag", "untag", "pin", "confirm", "quarantine",
+    "delete_observations", "purge_entities", "open_nodes", "list_entities", "tag", "untag", "pin", "confirm", "quarantine", "promote_to_tier",
     "create_relations", "delete_relations", "read_graph", "find_related", "find_path",
-    "append_messages", "recent_messages", "messages_by", "get_window",
+    "append_messages", "recent_messages", "messages_by", "get_window", "set_retention", "archive_messages", "summarize",
+    "start_session", "end_session", "archive_session", "delete_session", "list_sessions",
     "search_nodes", "search_messages", "get_context", "memory_history",
-    "save_skill", "list_skills", "auto_extract_facts", "store_facts",
-    "summarize", "store_summary", "detect_conflicts", "list_conflicts", "resolve_conflict",
-    "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch",
+    "save_skill", "list_skills", "auto_extract_facts", "store_facts", "summarize_entity", "store_summary",
+    "detect_conflicts", "list_conflicts", "resolve_conflict",
+    "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch", "note_access",
 ))
 """These know nothing but the connection's space, or (the last line) tell a confined caller of its own spaces only."""
 
@@ -29,6 +30,7 @@ BEYOND = frozenset((
     "memory_branch", "list_branches", "diff_branch", "merge_branch", "discard_branch", "scan_conflicts",
     "memory_commit", "list_snapshots", "delete_snapshot", "memory_diff", "memory_revert", "graph_at", "journal",
     "undo", "redo",
+    "autonomous_curation", "expire",
     "backup", "verify", "reindex", "access_log", "export_data", "import_data",
 ))
 """These reach the whole store, files, or other spaces; or nobody has shown yet that they do not."""

@@ -20,7 +20,7 @@ COMPARED = 100
 """Texts that went, and texts that came, beyond which none are paired: each pair costs a comparison."""
 COMPARED_CHARS = 2000
 
-BOOKKEEPING = frozenset(("born", "copied"))
+BOOKKEEPING = frozenset(("born", "copied", "touched"))
 """Attributes that tell of a space's row, not of the entity."""
 _LATER_STAYS = frozenset(("confirmed_at", "relevance"))
 """Attributes of which a later value stays where an earlier change is taken back: they say how it fared since."""

@@ -50,7 +50,7 @@ def answer_from(
         if isinstance(ask, Change):
             return await engine.write(work if call.key is None else keyed(handler, call), call)
         # What is asked about the past opens older versions: more than the loop should wait for.
-        if ask.point and getattr(ask, "at", None) is None and getattr(ask, "version", None) is None:
+        if engine.near and ask.point and getattr(ask, "at", None) is None and getattr(ask, "version", None) is None:
             return engine.point(work, call)
         return await engine.read(work, call)
 

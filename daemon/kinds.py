@@ -24,8 +24,14 @@ class Kind:
     expires_after_s: float | None = None
     versions: int | None = None
     """How many versions are kept; None: all."""
+    curated: bool = True
+    """Whether entities go from tier to tier by themselves: what tells how something is, not what happened, stays where it is."""
     holds: Mapping[str, Property] = field(default_factory=dict[str, Property])
     """What its properties hold; those that are not named may hold anything."""
+    roles: tuple[str, ...] = ()
+    """The roles that messages in its stream may have; none named: any."""
+    ticks_rise: bool = False
+    """Whether its stream is one life, in which no tick goes back."""
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -43,28 +49,47 @@ TIME = Property("time")
 ON = Property("boolean", True)
 OFF = Property("boolean", False)
 
+STREAM = {
+    "summary": TEXT,
+    "summary_upto": Property("whole", at_least=0),
+    "summary_by": Property("text", choices=("caller", "extract")),
+    "running_summary": TEXT,
+    "archived_upto": Property("whole", at_least=0),
+    "keep_messages": Property("whole", at_least=1),
+    "keep_days": Property("number", at_least=0),
+    "message_kinds": LIST,
+}
+"""What any stream may say of itself: its summary and up to which message it goes, what was archived, what is kept, and the
+kinds of messages that it takes."""
+
+ROLES = ("user", "assistant", "system", "tool", "developer", "function")
+"""Who may speak in a conversation, as interfaces of language models have it."""
+
 DEFAULT = Kind()
 
 KINDS: dict[str, Kind] = {
     "session": Kind(
-        text=("title", "summary"),
+        curated=False,
+        text=("title", "summary", "running_summary"),
         scope="type",
+        roles=ROLES,
         holds={
+            **STREAM,
             "session_type": Property("text", "conversation", chars=32),
             "user": Property("text", chars=200),
             "title": Property("text", chars=1000),
             "metadata": MAP,
-            "summary": TEXT,
-            "summary_upto": Property("whole", at_least=0),
             "ended_at": TIME,
             "archived_at": TIME,
-            "retention": MAP,
         },
     ),
     "character": Kind(
-        text=("description", "background", "persona"),
+        curated=False,
+        text=("description", "background", "persona", "summary", "running_summary"),
         scope="own",
+        ticks_rise=True,
         holds={
+            **STREAM,
             "character_name": NAME,
             "current_tick": WHOLE,
             "last_decision_time": Property("number"),
@@ -81,10 +106,10 @@ KINDS: dict[str, Kind] = {
             "is_active": ON,
             "metadata": MAP,
             "conversation": WHOLE,
-            "retention": MAP,
         },
     ),
     "prop": Kind(
+        curated=False,
         text=("description", "category"),
         scope="own",
         holds={
@@ -100,6 +125,7 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "agent_config": Kind(
+        curated=False,
         text=("display_name",),
         scope="type",
         holds={
@@ -114,6 +140,7 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "preference": Kind(
+        curated=False,
         scope="type",
         holds={
             "category": Property("text", "general", chars=50),
@@ -121,10 +148,12 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "user_profile": Kind(
+        curated=False,
         scope="type",
         holds={"profile_data": Property("data"), "preferences": Property("data"), "is_active": ON},
     ),
     "agent_state": Kind(
+        curated=False,
         text=(),
         scope="type",
         versions=20,
@@ -134,7 +163,7 @@ KINDS: dict[str, Kind] = {
             "state_data": Property("data"),
         },
     ),
-    "persona": Kind(scope="type"),
+    "persona": Kind(scope="type", curated=False),
     "tool": Kind(scope="type", tier="procedural"),
     "workflow": Kind(scope="type", tier="procedural"),
     "skill": Kind(text=("description",), scope="type", tier="procedural"),

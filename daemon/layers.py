@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from enhanced_memory.client.errors import Broken, Busy, Denied, Error, Invalid, TimedOut
-from enhanced_memory.client.operations.service import Backup, Hello, Ping
+from enhanced_memory.client.operations.service import Backup, Hello, NoteAccess, Ping
 from enhanced_memory.client.request import Change
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.confinement import keep_within
@@ -102,7 +102,7 @@ def layers(context: Context) -> tuple[Layer, ...]:
 
     async def log_access(call_next: Answer, call: Call) -> Any:
         """Note who asked for what, never what was said, and what was read. Both are written in batches: a read is not a write."""
-        if isinstance(call.ask, Hello | Ping):
+        if isinstance(call.ask, Hello | Ping | NoteAccess):
             return await call_next(call)
         error = ""
         try:

@@ -50,6 +50,9 @@ SUBSTRING = 250.0
 RELEVANCE = 0.3
 """Taken from what has lost its relevance: half of it costs more than being of today gains, so that what is superseded comes behind."""
 
+FADED = 0.05
+"""Taken from what nobody has read, confirmed or changed for long, at the most: as much as being of today gains."""
+
 RECENCY = 0.05
 HALF_LIFE_DAYS = 30.0
 """For what was changed or said now; half of it after so many days. It decides between equals: old answers are still answers."""
@@ -124,6 +127,8 @@ class Standing(msgspec.Struct):
     pinned: bool = False
     age_ms: int = 0
     relevance: float = 1.0
+    fresh: float = 1.0
+    """The share of its relevance that time has left."""
 
 
 def fused(words: Mapping[int, float], meaning: Mapping[int, float]) -> dict[int, float]:
@@ -151,6 +156,7 @@ def standing(one: Standing) -> dict[str, float]:
         "priority": PRIORITY * (one.priority - 5),
         "pinned": PINNED if one.pinned else 0.0,
         "relevance": RELEVANCE * (min(1.0, max(0.0, one.relevance)) - 1.0),
+        "faded": FADED * (one.fresh - 1.0),
     }
 
 

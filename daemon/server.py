@@ -89,6 +89,7 @@ class Server:
         self._plan_idle()
         self._watch()
         self._service.embedding.start()
+        self._service.tending.start()
         loop.call_later(AFTER_START_S, self._keep_house)
         # What stands now stays: the collector need not look at it again, and looks less often at what answers come and go with.
         gc.collect()
@@ -108,6 +109,7 @@ class Server:
                 os.unlink(path)
             server.close()
             await self._drain()
+            await self._service.tending.stop()
             await self._service.detection.stop()
             self._service.extraction.stop()
             await self._service.embedding.stop()
@@ -173,7 +175,7 @@ class Server:
     def _leave(self) -> None:
         """Stop, unless something is under way that somebody asked for."""
         self._idle = None
-        if self._service.embedding.working:
+        if self._service.embedding.working or self._service.tending.working:
             self._plan_idle()
         else:
             self.stop()

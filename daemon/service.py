@@ -13,6 +13,7 @@ from msgspec import to_builtins
 
 from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
+from enhanced_memory.client.operations.curation import AutonomousCuration, Expire
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
 from enhanced_memory.client.operations.facts import AutoExtractFacts, StoreFacts
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
@@ -33,6 +34,7 @@ from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
 from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.curation.tending import Tending
 from enhanced_memory.daemon.detection import Detection
 from enhanced_memory.daemon.dispatch import Attendant, keyed
 from enhanced_memory.daemon.embedding.service import Embedding
@@ -62,6 +64,7 @@ class Service:
         self.embedding = Embedding(engine, settings)
         self.detection = Detection(engine, self.embedding, settings)
         self.extraction = Extracting(engine, settings)
+        self.tending = Tending(engine, settings)
         self.connections = 0
         self.mirrors = Mirrors(engine)
         self.notices: Callable[[], list[str]] = self.mirrors.problems
@@ -79,6 +82,8 @@ class Service:
             DetectConflicts.op: self.detection.detect,
             ScanConflicts.op: self.detection.scan,
             GetContext.op: self._search,
+            Expire.op: self.tending.expire,
+            AutonomousCuration.op: self.tending.curate,
         }
         self.before: dict[str, Attendant] = {
             AutoExtractFacts.op: self.extraction.extract,
@@ -92,7 +97,10 @@ class Service:
         return Pong(moment(self._engine.clock()))  # whether the store works is for `get_memory_status` to say
 
     async def _hello(self, call: Call) -> Welcome:
-        welcome: Welcome = self._engine.point(lambda tx: HANDLERS[Hello.op](tx, call.ask), call)
+        def work(tx: Tx) -> Welcome:
+            return HANDLERS[Hello.op](tx, call.ask)
+
+        welcome = self._engine.point(work, call) if self._engine.near else await self._engine.read(work, call)
         return msgspec.structs.replace(
             welcome, pid=os.getpid(), store=self._engine.path, store_id=self._engine.store_id
         )
@@ -119,6 +127,9 @@ class Service:
         status: Status = await self._engine.read(lambda tx: HANDLERS[GetMemoryStatus.op](tx, call.ask), call)
         usage = self._engine.usage()
         state, problem = self._engine.state
+        if status.curation is not None:
+            tended = msgspec.structs.replace(status.curation, problem=self.tending.problem)
+            status = msgspec.structs.replace(status, curation=tended)
         if call.peer.confined:
             # Sizes, counts, paths and problems of the whole store are somebody else's affair.
             return msgspec.structs.replace(

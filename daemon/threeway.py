@@ -33,7 +33,7 @@ Settled = Literal["", "ours", "theirs", "union"]
 ABSENT = msgspec.UNSET
 """What a side says that has no such part."""
 
-_BOOKKEEPING = ("born", "copied")
+_BOOKKEEPING = ("born", "copied", "touched")
 """Attributes that tell of a space's copy, not of the entity."""
 _LATER = ("confirmed_at",)
 """Of two times the later is right, whoever wrote it."""

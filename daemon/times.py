@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 from enhanced_memory.client.errors import Invalid
 
-__all__ = ["millis", "moment", "moment_or_none"]
+__all__ = ["LATEST", "millis", "moment", "moment_or_none"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLI = timedelta(milliseconds=1)
 _EARLIEST = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLI
-_LATEST = (datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC) - _EPOCH) // _MILLI
+LATEST = (datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC) - _EPOCH) // _MILLI
 
 
 def moment(ms: int) -> datetime:
@@ -27,6 +27,6 @@ def millis(when: datetime, what: str = "The time") -> int:
     if when.tzinfo is None:
         raise Invalid(f"{what} {when.isoformat()} has no time zone.", "write it with one, as in 2026-11-20T08:00:00Z")
     ms = (when - _EPOCH) // _MILLI
-    if not _EARLIEST <= ms <= _LATEST:
+    if not _EARLIEST <= ms <= LATEST:
         raise Invalid(f"{what} {when.isoformat()} is outside the years 1 to 9999 in UTC.", "choose a time within them")
     return ms

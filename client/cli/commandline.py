@@ -18,6 +18,8 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "writing": ("add", "forget", "restore", "purge", "rename", "tag", "untag", "relate", "unrelate", "spaces"),
     "versions": ("log", "diff", "revert", "commit", "snapshots", "journal", "undo", "redo"),
     "conflicts": ("conflicts",),
+    "curating": ("curate",),
+    "tiers": ("promote", "expire"),
     "branching": ("branch",),
     "importing": ("import",),
     "exporting": ("export",),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from enhanced_memory.client.cli.arguments import positive, since
-from enhanced_memory.client.cli.declare import BY_NAME, DETAILS, MOMENT, REFS, Answer, Call, argument, verb
+from enhanced_memory.client.cli.declare import BY_NAME, DETAILS, MOMENT, REFS, TIERS, Answer, Call, argument, verb
 from enhanced_memory.client.cli.exits import OK, PROBLEM
 from enhanced_memory.client.cli.output import Paper, moment, size
 from enhanced_memory.client.operations.service import AccessPage, Status
@@ -43,7 +43,7 @@ def _tell_status(paper: Paper, found: Status) -> None:
             ("space", f"{found.space} (one of {found.spaces})"),
             ("entities", f"{found.entities:,} here, {found.total_entities:,} in all"),
             ("by type", _counted(found.by_type)),
-            ("by tier", _counted(found.by_tier)),
+            *(("spaces hold", _counted(found.by_space)) for _ in range(len(found.by_space) > 1)),
             ("relations", f"{found.relations:,}"),
             ("messages", f"{found.messages:,}"),
             ("versions", f"{found.versions:,} by {found.changes:,} changes"),
@@ -53,6 +53,9 @@ def _tell_status(paper: Paper, found: Status) -> None:
             ),
             ("search", found.search),
             *_told_reindexing(found),
+            *_told_meaning(found),
+            ("expiring", _within(found.expiring)),
+            *_told_curation(found),
             ("last backup", moment(found.last_backup) if found.last_backup else "none yet: `memoryctl backup`"),
             (
                 "daemon",
@@ -61,6 +64,56 @@ def _tell_status(paper: Paper, found: Status) -> None:
             ),
         ]
     )
+
+    _chart(paper, "tiers", {tier: found.by_tier.get(tier, 0) for tier in TIERS})
+    _chart(paper, "made within", {age: found.by_age.get(age, 0) for age in AGES})
+
+
+AGES = ("day", "week", "month", "year", "older")
+CHART = 40
+"""Characters of the longest bar."""
+
+
+def _chart(paper: Paper, title: str, counts: dict[str, int]) -> None:
+    """A bar for each count, the largest as long as the chart is wide; what is there at all has one mark."""
+    most = max(counts.values(), default=0)
+    if not most:
+        return
+    paper.head(title)
+    widest = max(map(len, counts))
+    for name, count in counts.items():
+        bar = "#" * max(count > 0, round(CHART * count / most))
+        paper.line(f"{name:{widest}}  {bar}{' ' if bar else ''}{count:,}", indent=2)
+
+
+def _within(expiring: dict[str, int]) -> str:
+    told = {"expired": "expired and to be deleted", "day": "within a day", "week": "a week", "month": "a month"}
+    return (
+        ", ".join(f"{expiring[name]:,} {says}" for name, says in told.items() if expiring.get(name)) or "nothing soon"
+    )
+
+
+def _told_meaning(found: Status) -> list[tuple[str, str]]:
+    if found.meaning is None or not found.meaning.backlog:
+        return []
+    return [
+        (
+            "backlog",
+            f"{found.meaning.backlog:,} passages have no vector yet, the oldest for {found.meaning.lag_s:.0f} s",
+        )
+    ]
+
+
+def _told_curation(found: Status) -> list[tuple[str, str]]:
+    one = found.curation
+    if one is None:
+        return []
+    did = "would have done" if one.last_dry_run else "did"
+    last = f"{moment(one.last_at)}, {did} {_counted(one.last)}" if one.last_at else "never yet"
+    left = f", {one.left:,} left for another day" if one.left else ""
+    ahead = f"{one.mode}, {moment(one.next_at)}" if one.next_at else f"{one.mode}: none by itself"
+    lines = [("last curation", last + left), ("next", f"{ahead}; there is {_counted(one.next)}")]
+    return [*lines, *((("problem", one.problem),) if one.problem else ())]
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -70,7 +70,7 @@ def _tell_facts(paper: Paper, found: Extracted) -> None:
 def summarize(call: Call) -> Answer:
     """The sentences that say most of it, as they were said, and below them what happened, who changed, what follows."""
     given = call.given
-    told = call.memory.summarize(call.ref(given.name), chars=given.chars, limit=given.limit)
+    told = call.memory.summarize_entity(call.ref(given.name), chars=given.chars, limit=given.limit)
     if given.keep and told.text:
         call.memory.store_summary(told.entity, told.text, key_events=[one.text for one in told.key_events],
                                   plot_points=[one.text for one in told.plot_points],

@@ -246,9 +246,13 @@ def unrelate(call: Call) -> Answer:
 
 @verb(
     "spaces",
-    "List spaces, make one, or take one out of use.",
-    argument("action", nargs="?", choices=("list", "create", "delete"), default="list", help="what to do (list)"),
-    argument("name", nargs="?", metavar="NAME", help="the space to create or delete"),
+    "List spaces, make one, limit one, or take one out of use.",
+    argument(
+        "action", nargs="?", choices=("list", "create", "limit", "delete"), default="list", help="what to do (list)"
+    ),
+    argument("name", nargs="?", metavar="NAME", help="the space to create, limit or delete"),
+    argument("--max-entities", type=int, metavar="N", help="limit: how many entities it may hold; 0: any number"),
+    argument("--max-text", type=int, metavar="BYTES", help="limit: how much text it may hold; 0: any"),
     argument("--parent", metavar="NAME", help="the space that the new one reads through to"),
     argument("--deleted", action="store_true", help="list deleted ones too"),
 )
@@ -260,11 +264,25 @@ def spaces(call: Call) -> Answer:
     if given.action == "create":
         made = call.memory.create_space(given.name, parent=given.parent)
         return Answer(made, lambda paper: _tell_spaces(paper, [made], ""))
+    if given.action == "limit":
+        return _limited(call)
     if given.action == "delete":
         gone = call.memory.delete_space(given.name)
         return Answer(gone, lambda paper: _tell_spaces(paper, [gone], ""))
     found: SpaceList = call.memory.list_spaces(deleted=given.deleted)
     return Answer(found, lambda paper: _tell_spaces(paper, found.spaces, found.current))
+
+
+def _limited(call: Call) -> Answer:
+    """What is above the limit goes with the next curation."""
+    given = call.given
+    limits = {"max_entities": given.max_entities, "max_text_bytes": given.max_text}
+    if all(limit is None for limit in limits.values()):
+        raise Usage("spaces limit says no limit", "give --max-entities or --max-text")
+    said = {name: limit or None for name, limit in limits.items() if limit is not None}
+    space = call.memory.update_space(given.name, said)
+    told = ", ".join(f"{name} {space.metadata[name]:,}" for name in limits if name in space.metadata) or "no limit"
+    return Answer(space, lambda paper: paper.line(f"{space.name}: {told}; `memoryctl curate` tells what goes"))
 
 
 def _tell_spaces(paper: Paper, found: list[Space], current: str) -> None:

@@ -3,11 +3,13 @@
 from enhanced_memory.client.operations import (
     branches,
     conflicts,
+    curation,
     entities,
     facts,
     relations,
     search,
     service,
+    sessions,
     skills,
     spaces,
     streams,
@@ -61,6 +63,15 @@ class Operations:
     recent_messages = method(streams.RecentMessages)
     messages_by = method(streams.MessagesBy)
     get_window = method(streams.GetWindow)
+    set_retention = method(streams.SetRetention)
+    archive_messages = method(streams.ArchiveMessages)
+    summarize = method(streams.Summarize)
+
+    start_session = method(sessions.StartSession)
+    end_session = method(sessions.EndSession)
+    archive_session = method(sessions.ArchiveSession)
+    delete_session = method(sessions.DeleteSession)
+    list_sessions = method(sessions.ListSessions)
 
     search_nodes = method(search.SearchNodes)
     search_messages = method(search.SearchMessages)
@@ -85,8 +96,11 @@ class Operations:
 
     auto_extract_facts = method(facts.AutoExtractFacts)
     store_facts = method(facts.StoreFacts)
-    summarize = method(summaries.Summarize)
+    summarize_entity = method(summaries.SummarizeEntity)
     store_summary = method(summaries.StoreSummary)
+    promote_to_tier = method(curation.PromoteToTier)
+    autonomous_curation = method(curation.AutonomousCuration)
+    expire = method(curation.Expire)
 
     save_skill = method(skills.SaveSkill)
     list_skills = method(skills.ListSkills)
@@ -98,6 +112,7 @@ class Operations:
     reindex = method(service.Reindex)
     verify = method(service.Verify)
     access_log = method(service.AccessLog)
+    note_access = method(service.NoteAccess)
     export_data = method(service.ExportData)
     import_data = method(service.ImportData)
     subscribe = method(service.Subscribe)

@@ -15,6 +15,7 @@ from enhanced_memory.client.values import (
     EntityInput,
     Filter,
     Graph,
+    Lifetime,
     Limit,
     Number,
     ObservationInput,
@@ -79,6 +80,8 @@ class UpdateEntity(Change[Outcome]):
     expires_at: datetime | None | UnsetType = UNSET
     expected_version: Number | None = None
     message: str = ""
+    ttl_s: Lifetime | None = None
+    """Seconds from now after which it expires, instead of `expires_at`."""
 
 
 class RenameEntity(Change[Outcome]):

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
 from enhanced_memory.client.request import Change, Question
-from enhanced_memory.client.values import AccessRow, BackupMade, Limit, Outcome, Ref, Value
+from enhanced_memory.client.values import AccessRow, BackupMade, Limit, Number, Outcome, Ref, Value
 
 
 class Behalf(Value, frozen=True):
@@ -100,6 +101,28 @@ class Reindexing(Value, frozen=True):
     """What it waits for, if it does."""
 
 
+class CurationStatus(Value, frozen=True):
+    """What was curated last in this space, and what comes next."""
+
+    mode: str
+    """The setting `curation`: apply, propose or off."""
+    last_at: datetime | None = None
+    last_dry_run: bool = False
+    last: dict[str, int] = {}
+    """What the last run did, by rule, or would have done."""
+    left: int = 0
+    """What its cap left for another day."""
+    session: str = ""
+    """Under which it is noted, for `undo`."""
+    next_at: datetime | None = None
+    """When the daemon curates by itself again; none where it is off, or leaves this space out."""
+    next: dict[str, int] = {}
+    """What a run would find to do, by rule: settled entities and what is above a limit as it is now, the other rules as the last
+    dry run found it."""
+    problem: str = ""
+    """What keeps memories from being looked after, if something does."""
+
+
 class Status(Value, frozen=True):
     """How the memory fares."""
 
@@ -136,6 +159,13 @@ class Status(Value, frozen=True):
     meaning: Meaning | None = None
     reindexing: Reindexing | None = None
     """The last reindexing since the daemon started."""
+    by_space: dict[str, int] = {}
+    """Entities that each space holds itself."""
+    by_age: dict[str, int] = {}
+    """Entities here by when they were made: within a `day`, `week`, `month`, `year`, or `older`."""
+    expiring: dict[str, int] = {}
+    """Entities here that have `expired` and are not deleted yet, or expire within a `day`, `week`, `month`; each counted once."""
+    curation: CurationStatus | None = None
 
 
 class Reindex(Change[Reindexing]):
@@ -182,7 +212,11 @@ class AccessPage(Value, frozen=True):
 
 
 class AccessLog(Question[AccessPage]):
-    """Who asked for what and what came of it, newest first. Rows are written in batches: a crash may take the last second's."""
+    """Who asked for what and what came of it, newest first. Rows are written in batches: a crash may take the last second's.
+
+    What callers noted themselves (`note_access`) stands among them, under the operations that they named; `entity` asks for
+    what was noted about one.
+    """
 
     limit: Limit = 100
     before: int | None = None
@@ -191,6 +225,42 @@ class AccessLog(Question[AccessPage]):
     session: str | None = None
     failed: bool | None = None
     since: datetime | None = None
+    entity: Number | None = None
+
+
+class AccessInput(msgspec.Struct, omit_defaults=True):
+    """One access to what is remembered, as a caller tells of it."""
+
+    op: Annotated[str, Meta(min_length=1, max_length=40)]
+    entity: Ref | None = None
+    """What it was about. A number is kept as it stands; a name that nothing has is refused."""
+    session: str = ""
+    """Empty: the connection's."""
+    agent: str = ""
+    error: Annotated[str, Meta(max_length=40)] = ""
+    """A code for what went wrong; empty: all went well."""
+    says: Annotated[str, Meta(max_length=4000)] = ""
+    request: dict[str, Any] = {}
+    address: Annotated[str, Meta(max_length=200)] = ""
+    at: datetime | None = None
+    """Now, unless given."""
+
+
+class Noted(Value, frozen=True):
+    """How many accesses were noted."""
+
+    rows: int
+    space: str = "default"
+
+
+class NoteAccess(Change[Noted]):
+    """Put accesses of an application's own into the access log: which memory, for whom, in which session, and what came of it.
+
+    They outlive what they are about and go with `access_keep_days`. No text that was asked or quoted is kept: in `request` the
+    length of each text stands in its place, from `says` what is in quotation marks is taken out. A purge empties both.
+    """
+
+    rows: Annotated[list[AccessInput], Meta(min_length=1, max_length=1000)]
 
 
 class Exported(Value, frozen=True):

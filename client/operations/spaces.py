@@ -15,7 +15,10 @@ class CreateSpace(Change[Space]):
 
 
 class UpdateSpace(Change[Space]):
-    """Change what is noted about a space. What `metadata` does not name stays; a key set to null is removed."""
+    """Change what is noted about a space. What `metadata` does not name stays; a key set to null is removed.
+
+    `max_entities` and `max_text_bytes` limit what the space holds: curation lets go of what is above (`docs/curation.md`).
+    """
 
     name: str
     metadata: dict[str, Any]

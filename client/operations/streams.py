@@ -18,11 +18,17 @@ class Appended(Value, frozen=True):
 
 
 class AppendMessages(Change[Appended]):
-    """Append messages to a stream. A stream named for the first time is made, as an entity of `stream_type`."""
+    """Append messages to a stream. A stream named for the first time is made, as an entity of `stream_type`.
+
+    `conflict` where the session has ended or is archived, `not_found` where the stream was deleted; `invalid` for a role that
+    the stream's kind does not know, and for a character's tick that goes back. Then none of them is appended.
+    """
 
     stream: Ref
     messages: Annotated[list[MessageInput], Meta(min_length=1, max_length=10_000)]
     stream_type: str = "session"
+    scope: str = ""
+    """Where the stream's name is unique, for kinds of which several may have one name."""
 
 
 class Messages(Value, frozen=True):
@@ -34,7 +40,10 @@ class Messages(Value, frozen=True):
 
 
 class RecentMessages(Question[Messages]):
-    """The newest messages of a stream, oldest of them first. `before` is a message id to go back from."""
+    """The newest messages of a stream, oldest of them first. `before` is a message id to go back from.
+
+    What the stream does not keep (`set_retention`) is told only where `archived` asks for it.
+    """
 
     point: ClassVar[bool] = True
 
@@ -43,10 +52,14 @@ class RecentMessages(Question[Messages]):
     before: Number | None = None
     roles: list[str] = []
     kinds: list[str] = []
+    archived: bool = False
 
 
 class MessagesBy(Question[Messages]):
-    """Messages of a stream that meet every condition given; both ends of a range are included."""
+    """Messages of a stream that meet every condition given; both ends of a range are included.
+
+    What the stream does not keep (`set_retention`) is told only where `archived` asks for it.
+    """
 
     stream: Ref
     tick_from: int | None = None
@@ -60,6 +73,7 @@ class MessagesBy(Question[Messages]):
     newest_first: bool = False
     limit: Limit = 100
     cursor: str | None = None
+    archived: bool = False
 
 
 class WindowLine(Value, frozen=True):
@@ -74,15 +88,98 @@ class Window(Value, frozen=True):
 
     messages: list[WindowLine]
     tokens: int
-    """Counted where the messages say it, estimated (four characters a token) where they do not."""
+    """Counted where the messages say it, estimated (four characters a token) where they do not; the summary's among them."""
     total: int
+    """How many messages the stream has, archived ones among them."""
     summary: str = ""
+    """What the stream was said to be about, and what went before the messages that it keeps."""
     space: str = "default"
 
 
 class GetWindow(Question[Window]):
-    """The last messages of a stream within a count and, if given, a token budget, oldest first."""
+    """What a model needs of a stream: its summary, and the last messages within a count and, if given, a token budget, oldest first.
+
+    `summary_as` `system` puts the summary before the messages as a line of its own; `apart` leaves it beside them, `none` leaves
+    it out. Of a budget the summary takes at most half.
+    """
 
     stream: Ref
     messages: Limit = 20
     tokens: Annotated[int, Meta(ge=1)] | None = None
+    summary_as: Literal["apart", "system", "none"] = "apart"
+
+
+class Retained(Value, frozen=True):
+    """What a stream keeps, and what was archived by the call."""
+
+    stream: int
+    keep_messages: int | None = None
+    keep_days: float | None = None
+    archived: int = 0
+    """How many messages went into the archive now."""
+    space: str = "default"
+
+
+class SetRetention(Change[Retained]):
+    """Say what a stream keeps: its newest `messages`, what was said in the last `days`, or (neither given) everything.
+
+    What is older is left out of recent messages and windows, summed up in the stream's running summary, and packed into
+    compressed blocks some hundred at a time. Searches, exports and `archived` still find it; nothing is dropped.
+    """
+
+    stream: Ref
+    messages: Annotated[int, Meta(ge=1, le=2**31)] | None = None
+    days: Annotated[float, Meta(gt=0, le=36_500)] | None = None
+    message: str = ""
+
+
+class Archived(Value, frozen=True):
+    """How much went into the archive."""
+
+    streams: int
+    messages: int
+    space: str = "default"
+
+
+class ArchiveMessages(Change[Archived]):
+    """Archive now what streams do not keep any more: of one stream, or of all that say what they keep.
+
+    Appending does so by itself, some hundred messages at a time; this is for streams that only time makes older. Of one
+    stream, `everything` archives all that it has.
+    """
+
+    stream: Ref | None = None
+    everything: bool = False
+    message: str = ""
+
+
+class Summary(Value, frozen=True):
+    """What some messages come to."""
+
+    text: str
+    stream: int
+    first: int = 0
+    """The messages that it covers, by their ids: 0 for none."""
+    last: int = 0
+    messages: int = 0
+    key_events: list[str] = []
+    """What happened."""
+    developments: dict[str, list[str]] = {}
+    """By speaker or character: what became of them."""
+    plot_points: list[str] = []
+    """Decisions, plans, discoveries."""
+    kept: bool = False
+    space: str = "default"
+
+
+class Summarize(Change[Summary]):
+    """Sum a stream up, without a language model, and keep that as its summary; or keep a `text` that the caller wrote.
+
+    `keep` false only tells. Behind the summary, windows go on with a running summary of what was archived since.
+    """
+
+    stream: Ref
+    text: str | None = None
+    chars: Annotated[int, Meta(ge=50, le=20_000)] = 800
+    keep: bool = True
+    message: str = ""

@@ -44,10 +44,11 @@ class Summarized(Value, frozen=True):
     space: str = "default"
 
 
-class Summarize(Question[Summarized]):
-    """Tell in short what a stream says – its newest messages – or, where there are none, an entity's observations.
+class SummarizeEntity(Question[Summarized]):
+    """Tell in short what an entity says: the newest messages of a stream, or its observations where it has none.
 
-    Without a model: the sentences that say most, each once, as they were said. Nothing is written; `store_summary` keeps it.
+    Without a model: the sentences that say most, each once, as they were said, each with its place. Nothing is written;
+    `store_summary` keeps it, and `summarize` keeps that of a stream with the stream.
     """
 
     entity: Ref

@@ -30,24 +30,26 @@ class Static:
         """The cosines of words' vectors; 0 for a word without a known piece."""
         import numpy as np
 
-        cosines = np.stack([self._vector(word) for word in some]) @ np.stack([self._vector(word) for word in others]).T
-        return cosines.tolist()
+        vectors = self._all([*some, *others])
+        return (np.stack(vectors[: len(some)]) @ np.stack(vectors[len(some) :]).T).tolist()
 
     def sentences(self, one: str, other: str) -> float:
         """The same for sentences."""
-        return float(self._vector(one) @ self._vector(other))
+        both = self._all((one, other))
+        return float(both[0] @ both[1])
 
     def vectors(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """A unit vector for each text; zeros for one that says nothing to the model."""
         return self._embedder.embed(texts)
 
-    def _vector(self, text: str) -> "NDArray[np.float32]":
-        found = self._kept.get(text)
-        if found is None:
-            found = self._embedder.embed([text])[0]
-            self._kept[text] = found
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+    def _all(self, texts: Sequence[str]) -> "list[NDArray[np.float32]]":
+        """The vector of each text. Those that are new are embedded together, which costs little more than one of them."""
+        kept = self._kept
+        if fresh := [text for text in dict.fromkeys(texts) if text not in kept]:
+            kept.update(zip(fresh, self._embedder.embed(fresh), strict=True))
+        found = [kept[text] for text in texts]
+        while len(kept) > KEPT:
+            kept.popitem(last=False)
         return found
 
 

@@ -112,6 +112,10 @@ def plain(text: str) -> str:
     """A text without what does not change its meaning: case, accents, punctuation, spaces. Numbers keep their points and signs."""
     if len(text) > 20 * LONGEST:
         return " ".join(text.lower().split())  # a document: its letters are enough
+    return _kept_plain(text) if len(text) <= REMEMBERED else _plain(text)
+
+
+def _plain(text: str) -> str:
     low = folded(_THOUSANDS.sub("", text))
     return " ".join(_PLAIN.findall(low))
 
@@ -257,6 +261,7 @@ def _read(text: str, name: str) -> Statement:
 
 
 _kept = lru_cache(1 << 13)(_read)
+_kept_plain = lru_cache(1 << 12)(_plain)
 
 
 class _Token(msgspec.Struct, frozen=True):

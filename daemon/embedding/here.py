@@ -54,8 +54,10 @@ class HereEmbedder:
         for begin in range(0, len(texts), self.batch):
             part = texts[begin : begin + self.batch]
             found.append(await asyncio.get_running_loop().run_in_executor(self._pool, self._embedder.embed, part))
-            if self._busy():
-                await asyncio.sleep(GIVE_WAY_S)
+            pauses = PAUSES
+            while pauses and self._busy():
+                await asyncio.sleep(PAUSE_S)
+                pauses -= 1
         return np.concatenate(found) if found else np.zeros((0, self.dimension), np.float32)
 
     async def stop(self) -> None:
@@ -63,8 +65,10 @@ class HereEmbedder:
         self._pool.shutdown(wait=True)
 
 
-GIVE_WAY_S = 0.004
-"""Between two batches, while somebody writes: Python runs one thread at a time."""
+PAUSE_S = 0.004
+PAUSES = 25
+"""Between two batches, while somebody writes: Python runs one thread at a time, and who writes is waited for, meaning is not. Under a
+load that never ends some 600 passages a second are embedded all the same."""
 
 
 def _loaded() -> "tuple[StaticEmbedder, str]":

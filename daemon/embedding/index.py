@@ -81,12 +81,13 @@ class Matrix:
         self._spaces = np.zeros(size, np.int32)
         self._entities = np.zeros(size, np.int64)
         self._alive = np.zeros(size, bool)
-        by_row = self.arm is not None and self.arm.by_row
-        self._bits = np.zeros(
-            (0 if exact else size, self.words) if by_row else (self.words, 0 if exact else size), np.uint64
-        )
+        self._bits = self._no_bits(0 if exact else size)
         self._large = np.zeros((0 if exact else size, self.words), np.uint64)
         self._exact = np.zeros((min(size, self._exact_up_to), self.dimension), np.float32) if exact else None
+
+    def _no_bits(self, size: int) -> Bits:
+        width = self.words if self.arm is None else self.arm.width(self.words)
+        return np.zeros((size, width) if self.arm is not None and self.arm.by_row else (width, size), np.uint64)
 
     def __len__(self) -> int:
         return self._living
@@ -154,11 +155,10 @@ class Matrix:
 
     def _keep_bits(self, places: "npt.NDArray[np.intp]", vectors: Floats) -> None:
         self._large[places] = _packed(np.abs(vectors) > LARGE / self.dimension**0.5, self.words)
-        signs = _packed(vectors > 0, self.words)
         if self.arm is not None and self.arm.by_row:
-            self._bits[places] = signs
+            self._bits[places] = _packed(vectors > 0, self._bits.shape[1])
         else:
-            self._bits[:, places] = signs.T
+            self._bits[:, places] = _packed(vectors > 0, self._bits.shape[0]).T
 
     def _leave_exactness(self) -> None:
         """From here on signs are kept, and what they find is compared again with what the store holds."""
@@ -166,7 +166,7 @@ class Matrix:
         assert exact is not None
         self.arm = self._choose()
         size = len(self._ids)
-        self._bits = np.zeros((size, self.words) if self.arm.by_row else (self.words, size), np.uint64)
+        self._bits = self._no_bits(size)
         self._large = np.zeros((size, self.words), np.uint64)
         self._keep_bits(np.arange(self._count), exact[: self._count])
 
@@ -230,14 +230,14 @@ class Matrix:
         if allowed is not None and living <= wanted:
             return ids[np.flatnonzero(allowed)].tolist(), None
         first = min(max(BY_SIGNS, 2 * wanted, min(MOST_BY_SIGNS, int(end * BY_SIGNS_SHARE))), living)
-        signs = _packed(query[None, :] > 0, self.words)[0]
+        signs = _packed(query[None, :] > 0, arm.width(self.words))[0]
         if allowed is not None and arm.by_row and living > end * (1 - WASTE):
             # Few are left out: to ask for a few more is cheaper than to gather the others.
             places = arm.nearest(bits[:end], signs, min(end, first + end - living), None)
             places = places[allowed[places]]
         else:
             places = arm.nearest(bits[:end] if arm.by_row else bits[:, :end], signs, first, allowed)
-        found = bits[places] if arm.by_row else np.ascontiguousarray(bits[:, places].T)
+        found = bits[places, : self.words] if arm.by_row else np.ascontiguousarray(bits[: self.words, places].T)
         return ids[places[_weighed(query, found, large[places], wanted)]].tolist(), None
 
     @property

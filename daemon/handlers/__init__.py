@@ -8,9 +8,11 @@ from collections.abc import Collection
 from enhanced_memory.client.operations import Operations
 from enhanced_memory.client.request import HANDLERS, method
 from enhanced_memory.daemon.handlers import (
+    accesses,
     branches,
     conflicts,
     context,
+    curation,
     entities,
     facts,
     graph,
@@ -21,6 +23,7 @@ from enhanced_memory.daemon.handlers import (
     removal,
     search,
     service,
+    sessions,
     skills,
     spaces,
     streams,
@@ -30,10 +33,12 @@ from enhanced_memory.daemon.handlers import (
 )
 
 __all__ = [
+    "accesses",
     "branches",
     "complete",
     "conflicts",
     "context",
+    "curation",
     "entities",
     "facts",
     "graph",
@@ -44,6 +49,7 @@ __all__ = [
     "removal",
     "search",
     "service",
+    "sessions",
     "skills",
     "spaces",
     "streams",

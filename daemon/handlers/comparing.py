@@ -17,7 +17,7 @@ __all__ = ["Bound", "Key", "edges_in", "entity_diff", "key_of", "relation_diff",
 Key = tuple[End, End, str]
 """By what a relation is known: its ends and its type."""
 
-_UNTOLD = ("born", "copied", "confirmed_at")
+_UNTOLD = ("born", "copied", "touched", "confirmed_at")
 """Attributes that are no difference in what an entity says."""
 _TIMES = ("at", "confirmed_at", "valid_from", "valid_to")
 _NAMES = {"pinned": "always_include", "relevance": "relevance_score"}

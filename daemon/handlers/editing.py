@@ -1,6 +1,7 @@
 """How an entity's state is edited: what the handlers that change entities share."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import Noted, State
 from enhanced_memory.daemon.store.known import TIERS, Stored
 from enhanced_memory.daemon.text import check_name, check_text
-from enhanced_memory.daemon.times import millis
+from enhanced_memory.daemon.times import LATEST, millis
 
 __all__ = [
     "add",
@@ -23,6 +24,7 @@ __all__ = [
     "each",
     "expect",
     "expect_one",
+    "expiry",
     "outcome",
     "put",
     "set_attribute",
@@ -150,7 +152,7 @@ def _derive(tx: Tx, sources: list[Source], extra: dict[str, Any]) -> None:
         extra["origin"] = tx.origin(msgspec.structs.replace(own, trust=trust))
 
 
-def attributes(given: EntityInput) -> dict[str, Any]:
+def attributes(tx: Tx, given: EntityInput) -> dict[str, Any]:
     """The attributes that a new entity says of itself."""
     own: dict[str, Any] = {}
     set_attribute(own, "tier", TIERS.index(given.tier) if given.tier else 0, 0)
@@ -158,8 +160,25 @@ def attributes(given: EntityInput) -> dict[str, Any]:
     set_attribute(own, "importance", given.importance, None)
     set_attribute(own, "confidence", given.confidence, None)
     set_attribute(own, "pinned", bool(given.always_include), False)
-    set_attribute(own, "expires_at", millis(given.expires_at, "expires_at") if given.expires_at else None, None)
+    set_attribute(own, "expires_at", expiry(tx, given.expires_at, given.ttl_s), None)
     return own
+
+
+def expiry(tx: Tx, at: datetime | None, ttl_s: float | None) -> int | None:
+    """When something is to expire: at a time, or so many seconds from now. `Invalid` for both, and for a time that is past."""
+    if ttl_s is not None:
+        if at is not None:
+            raise Invalid("expires_at and ttl_s both say when it expires.", "give one of the two")
+        return min(tx.now + max(1, int(ttl_s * 1000)), LATEST)
+    if at is None:
+        return None
+    when = millis(at, "expires_at")
+    if when <= tx.now:
+        raise Invalid(
+            f"expires_at {at.isoformat()} is past: it would be gone at once.",
+            "choose a time to come, or leave it out; what should go now goes by `delete_entities`",
+        )
+    return when
 
 
 def set_attribute(own: dict[str, Any], name: str, value: Any, default: Any) -> None:

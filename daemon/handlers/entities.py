@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from enhanced_memory.client.errors import Conflict, NotFound
 from enhanced_memory.client.operations.entities import (
@@ -27,16 +27,17 @@ from enhanced_memory.daemon.handlers.editing import (
     copy,
     each,
     expect,
+    expiry,
     outcome,
     put,
     set_attribute,
 )
 from enhanced_memory.daemon.kinds import accept, kind_of
+from enhanced_memory.daemon.lifetimes import lifetimes
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import Noted, State
 from enhanced_memory.daemon.store.known import TIERS, Stored
 from enhanced_memory.daemon.text import check_data, check_name, check_text
-from enhanced_memory.daemon.times import millis
 
 
 @CreateEntities.handler
@@ -109,7 +110,7 @@ def _merge(tx: Tx, known: Stored, given: EntityInput) -> Outcome:
     accept(state.type, given.properties)
     state.properties |= given.properties
     state.tags += [tag for tag in checked_tags(tx, given.tags) if tag not in state.tags]
-    state.attributes |= attributes(given)
+    state.attributes |= attributes(tx, given)
     merged = put(tx, known, state)
     _give(tx, known.id, state, given.vectors, given.observations)
     return merged
@@ -120,11 +121,12 @@ def _fresh(tx: Tx, given: EntityInput) -> State:
     accept(given.type, given.properties)
     kind = kind_of(given.type)
     said = kind.defaults | given.properties
-    state = State(given.name, given.type, [], said, checked_tags(tx, given.tags), attributes(given))
+    state = State(given.name, given.type, [], said, checked_tags(tx, given.tags), attributes(tx, given))
     if given.tier is None and kind.tier != "working":
         state.attributes["tier"] = TIERS.index(kind.tier)
-    if given.expires_at is None and kind.expires_after_s is not None:
-        state.attributes["expires_at"] = tx.now + int(kind.expires_after_s * 1000)
+    lifetime_s = lifetimes(tx.settings.expire_after_days).get(given.type)
+    if lifetime_s is not None:
+        state.attributes.setdefault("expires_at", tx.now + int(lifetime_s * 1000))
     add(tx, state, given.observations, repeats=True)
     return state
 
@@ -164,15 +166,17 @@ def update_entity(tx: Tx, ask: UpdateEntity) -> Outcome:
         ("confidence", ask.confidence, None),
         ("relevance", ask.relevance_score, 1.0),
         ("pinned", ask.always_include, False),
-        (
-            "expires_at",
-            millis(ask.expires_at, "expires_at") if isinstance(ask.expires_at, datetime) else ask.expires_at,
-            None,
-        ),
+        ("expires_at", _expiry(tx, ask), None),
     ):
         if value is not UNSET:
             set_attribute(own, name, value, default)
     return put(tx, known, state)
+
+
+def _expiry(tx: Tx, ask: UpdateEntity) -> int | UnsetType | None:
+    if ask.ttl_s is None and not isinstance(ask.expires_at, datetime):
+        return ask.expires_at
+    return expiry(tx, ask.expires_at if isinstance(ask.expires_at, datetime) else None, ask.ttl_s)
 
 
 @RenameEntity.handler

@@ -41,7 +41,7 @@ def append_missing(tx: Tx, job: ImportJob, report: Report, stream: int, run: Seq
         else []
     )
     for role, kind, at, checksum, body in rows:
-        had[role, kind, at, _digest(tx.codec.line(body, checksum).content)] += 1
+        had[role, kind, at, _digest(tx.line(body, checksum).content)] += 1
     appended: list[tuple[int, MessageInput]] = []
     for one in fresh:
         key = (one.role, one.kind, one.at, _digest(one.content))

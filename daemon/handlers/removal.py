@@ -19,6 +19,8 @@ from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.purging import Gone
 from enhanced_memory.daemon.text import check_name
 
+__all__ = ["bury"]
+
 
 @DeleteEntities.handler
 def delete_entities(tx: Tx, ask: DeleteEntities) -> Removed:
@@ -32,14 +34,19 @@ def delete_entities(tx: Tx, ask: DeleteEntities) -> Removed:
             missing.append(ref)
             continue
         expect(known, ask.expected_version)
-        for edge in tx.relations.touching([known.id]):
-            tx.relations.delete(edge)
-        tx.entities.change(known, copy(known.state), act="delete", deleted=True)
+        bury(tx, known)
         ids.append(known.id)
     # Relations may name what was never made; deleting the name takes them too (the official server's rule).
     for edge in tx.relations.touching([], names=[ref for ref in missing if isinstance(ref, str)]):
         tx.relations.delete(edge)
     return Removed(ids, missing, tx.space_name)
+
+
+def bury(tx: Tx, known: Stored, act: str = "delete") -> None:
+    """Make a tombstone of an entity; the relations that touch it end with it."""
+    for edge in tx.relations.touching([known.id]):
+        tx.relations.delete(edge)
+    tx.entities.change(known, copy(known.state), act=act, deleted=True)
 
 
 @RestoreEntities.handler
@@ -55,6 +62,8 @@ def restore_entities(tx: Tx, ask: RestoreEntities) -> Created:
         state = copy(known.state)
         for name in ("parent", "resolution"):
             state.attributes.pop(name, None)  # it stands for itself again
+        if state.attributes.get("expires_at", tx.now + 1) <= tx.now:
+            del state.attributes["expires_at"]  # or it would be gone again
         if ask.as_name is not None:
             state.name = check_name(ask.as_name, "The new name", tx.settings.max_name_chars)
         holder = tx.entities.named(state.name, known.scope)

@@ -9,6 +9,7 @@ import msgspec
 from enhanced_memory.client.operations.search import MessageSearch, SearchMessages, SearchNodes, SearchResult
 from enhanced_memory.client.values import Hit, MessageHit
 from enhanced_memory.daemon import ranking
+from enhanced_memory.daemon.ageing import relevance
 from enhanced_memory.daemon.handlers.filters import entity_conditions, message_conditions
 from enhanced_memory.daemon.handlers.moments import look_back
 from enhanced_memory.daemon.handlers.saying import Fit, Wanted, shown_of
@@ -162,8 +163,9 @@ def standing_of(tx: Tx, one: Stored) -> ranking.Standing:
         own.get("priority", 5),
         own.get("importance") or 0.0,
         bool(own.get("pinned")),
-        tx.now - one.updated_at,
+        tx.now - one.touched_at,
         own.get("relevance", 1.0),
+        relevance(1.0, one.last_at, tx.now, tx.settings.relevance_half_life_days),
     )
 
 

@@ -6,6 +6,7 @@ from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.operations.service import (
     AccessLog,
     AccessPage,
+    CurationStatus,
     GetMemoryStatus,
     Hello,
     Status,
@@ -17,6 +18,7 @@ from enhanced_memory.client.operations.service import (
 from enhanced_memory.client.wire import PROTOCOL
 from enhanced_memory.daemon import VERSION
 from enhanced_memory.daemon.confinement import narrow
+from enhanced_memory.daemon.curation.ahead import above_limit, settled
 from enhanced_memory.daemon.handlers.filters import as_json
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.text import check_name, check_text
@@ -101,7 +103,29 @@ def get_memory_status(tx: Tx, ask: GetMemoryStatus) -> Status:
         connections=0,
         requests=0,
         last_backup=moment_or_none(backup[0] if backup else None),
+        by_space={name: size for name, size in tx.spaces.sizes().items() if not confined or name in confined},
+        by_age=tx.entities.by("age"),
+        expiring=tx.entities.expiring(),
+        curation=_curation(tx),
     )
+
+
+def _curation(tx: Tx) -> CurationStatus:
+    """What was curated last in this space, and what comes next; the daemon adds what keeps it from it."""
+    mode, mark = tx.settings.curation, tx.tended.mark()
+    space = tx.spaces.find(tx.space_name)
+    following: int | None = None
+    if mode != "off" and space is not None and space.kind == "space":
+        following = max(
+            tx.now, (mark.at if mark else tx.tended.made_at()) + int(tx.settings.curation_every_h * 3_600_000)
+        )
+    found = {rule: count for rule, count in mark.counts.items() if mark.dry_run} if mark else {}
+    found |= {"to_episodic": settled(tx), "size_limit": above_limit(tx)}
+    return CurationStatus(
+        mode, moment_or_none(mark.at if mark else None), mark.dry_run if mark else False, mark.counts if mark else {},
+        mark.left if mark else 0, mark.session if mark else "", moment_or_none(following),
+        {rule: count for rule, count in found.items() if count},
+    )  # fmt: skip
 
 
 @AccessLog.handler
@@ -115,6 +139,7 @@ def access_log(tx: Tx, ask: AccessLog) -> AccessPage:
         ("access_agent", "agent", ask.agent),
         ("access_session", "session", ask.session),
         ("access_since", "since", millis(ask.since, "since") if ask.since else None),
+        ("access_entity", "entity", ask.entity),
     ):
         if value is not None:
             names.append(name)

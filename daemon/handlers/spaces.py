@@ -1,5 +1,7 @@
 """Spaces: making, listing, retiring, switching."""
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from enhanced_memory.client.errors import Denied, Invalid
@@ -13,6 +15,7 @@ from enhanced_memory.client.operations.spaces import (
 )
 from enhanced_memory.client.values import Space
 from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store.tended import LIMITS
 from enhanced_memory.daemon.text import check_data, check_name
 
 
@@ -20,7 +23,7 @@ from enhanced_memory.daemon.text import check_data, check_name
 def create_space(tx: Tx, ask: CreateSpace) -> Space:
     """The space as it is then."""
     check_name(ask.name, "The space's name", 200)
-    check_data(ask.metadata, "The space's metadata", tx.settings.max_text_chars)
+    _check(tx, ask.metadata)
     if ask.name == "auto":
         raise Invalid("'auto' means the space of the project at hand.", "choose another name")
     if ask.parent == ask.name:
@@ -36,8 +39,19 @@ def create_space(tx: Tx, ask: CreateSpace) -> Space:
 @UpdateSpace.handler
 def update_space(tx: Tx, ask: UpdateSpace) -> Space:
     """The space as it is then."""
-    check_data(ask.metadata, "The space's metadata", tx.settings.max_text_chars)
+    _check(tx, ask.metadata)
     return tx.spaces.annotate(ask.name, ask.metadata)
+
+
+def _check(tx: Tx, metadata: dict[str, Any]) -> None:
+    """Refuse what cannot be noted of a space: what is no plain data, and a limit that is none."""
+    check_data(metadata, "The space's metadata", tx.settings.max_text_chars)
+    for name in LIMITS:
+        limit = metadata.get(name)
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+            raise Invalid(
+                f"{name} is {str(limit)[:40]}, which is no limit.", "give a whole number from 1 on, or null for none"
+            )
 
 
 @ListSpaces.handler

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.operations.relations import CreateRelations
-from enhanced_memory.client.operations.summaries import StoreSummary, Summarize, Summarized, Told
+from enhanced_memory.client.operations.summaries import StoreSummary, Summarized, SummarizeEntity, Told
 from enhanced_memory.client.values import (
     TRUST_ORDER,
     EntityInput,
@@ -33,8 +33,8 @@ TYPE = "summary"
 SUMMARIZES = "summarizes"
 
 
-@Summarize.handler
-def summarize_entity(tx: Tx, ask: Summarize) -> Summarized:
+@SummarizeEntity.handler
+def summarize_entity(tx: Tx, ask: SummarizeEntity) -> Summarized:
     """Messages where there are any, observations otherwise."""
     from enhanced_memory.daemon.summary import Line, summarize
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from enhanced_memory.client.values import Entity, Observation, Origin
+from enhanced_memory.daemon.ageing import relevance
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import TIERS, Stored
 from enhanced_memory.daemon.times import moment, moment_or_none
@@ -31,7 +32,9 @@ def entity_of(tx: Tx, one: Stored, details: list[Observation]) -> Entity:
         priority=own.get("priority", 5),
         importance=own.get("importance"),
         confidence=own.get("confidence"),
-        relevance_score=own.get("relevance", 1.0),
+        relevance_score=round(
+            relevance(own.get("relevance", 1.0), one.last_at, tx.now, tx.settings.relevance_half_life_days), 4
+        ),
         always_include=bool(own.get("pinned")),
         quarantined=bool(own.get("quarantined")),
         deleted=one.deleted,

@@ -15,6 +15,7 @@ from enhanced_memory.client.errors import Error
 from enhanced_memory.client.operations.journal import Effect, Obstacle
 from enhanced_memory.daemon.differences import Refusal, alike, taken_back
 from enhanced_memory.daemon.handlers.editing import copy
+from enhanced_memory.daemon.handlers.keeping import renew
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
 from enhanced_memory.daemon.store.known import Stored
@@ -84,8 +85,10 @@ class Undoing:
             ends: dict[int, tuple[JournalRow, JournalRow]] = {}
             bonds: dict[int, None] = {}
             for entry in entries.get(number, []):
-                if entry.subject == "entity" and entry.act != "prune":
+                if entry.subject == "entity" and entry.act not in ("prune", "archive"):
                     ends[entry.id] = (ends.get(entry.id, (entry, entry))[0], entry)
+                elif entry.subject == "entity":
+                    pass  # what a stream archived by the way is no change to be taken back: its summary is made anew
                 elif entry.subject == "relation":
                     bonds[entry.id] = None
                 elif entry.subject == "messages":
@@ -294,6 +297,8 @@ class Undoing:
         for lines in self._lines:
             if lines.again:
                 tx.streams.append_again(lines.stream, lines.ids)
+        for stream in {lines.stream for lines in self._lines}:
+            renew(tx, stream, min(lines.ids[0] for lines in self._lines if lines.stream == stream))
         for work in self._beside:
             work()
 

@@ -82,6 +82,8 @@ class Engine(Protocol):
     """Called on the loop after each commit, in order."""
     clock: Callable[[], int]
     """Milliseconds since 1970."""
+    near: bool
+    """Whether a point read takes so little that the loop carries it out itself: not where it crosses to another process."""
 
     @property
     def waiting(self) -> int:
@@ -103,7 +105,7 @@ class Engine(Protocol):
         ...
 
     def point(self, work: Callable[[Tx], A], call: Call) -> A:
-        """Run a `work` of a few row reads here and now."""
+        """Run a `work` of a few row reads here and now. Only of an engine that is `near`."""
         ...
 
     async def write(self, work: Callable[[Tx], A], call: Call) -> A:
@@ -130,6 +132,10 @@ class Engine(Protocol):
     @property
     def scrub_due(self) -> bool:
         """Whether a purge was carried out before the store was opened and its traces were not cleared."""
+        ...
+
+    async def fold(self) -> None:
+        """Bring what was written lately to where it stays, beside whoever writes, so that no change has to wait for it."""
         ...
 
     async def backup(self, to: str) -> Copy:

@@ -102,6 +102,7 @@ class Line(msgspec.Struct, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode_body = msgspec.msgpack.Decoder(Body).decode
 _decode_texts = msgspec.msgpack.Decoder(_Texts).decode
+_decode_bundle = msgspec.msgpack.Decoder(list[bytes]).decode
 _decode_line = msgspec.msgpack.Decoder(Line).decode
 
 
@@ -197,6 +198,18 @@ class Codec:
             return b"\0" + self._quick.compress(raw)
         return bytes((self.current,)) + self._packer.compress(raw)
 
+    def bundle(self, raws: list[bytes]) -> tuple[int, bytes]:
+        """Plain bodies packed together: the CRC-32 of all, and the bytes that are stored. What one says again, another need not."""
+        raw = _encode(raws)
+        return crc(raw), bytes((self.current,)) + self._packer.compress(raw)
+
+    def unbundle(self, stored: bytes, checksum: int) -> list[bytes]:
+        """The plain bodies that `bundle` was given. `StoreDamaged` where they are not those."""
+        try:
+            return _decode_bundle(self.plain(stored, checksum))
+        except msgspec.DecodeError:
+            raise StoreDamaged("A stored block cannot be read.") from None
+
     def plain(self, stored: bytes, checksum: int) -> bytes:
         """The plain bytes of what was stored. `StoreDamaged` where they are not those that were written."""
         raw = self.unsqueeze(stored)
@@ -217,8 +230,13 @@ class Codec:
 
     def line(self, stored: bytes, checksum: int) -> Line:
         """The message's content in `stored`."""
+        return self.said(self.plain(stored, checksum))
+
+    @staticmethod
+    def said(raw: bytes) -> Line:
+        """The message's content in plain bytes. `StoreDamaged` where they hold none."""
         try:
-            return _decode_line(self.plain(stored, checksum))
+            return _decode_line(raw)
         except msgspec.DecodeError:
             raise StoreDamaged("A stored message cannot be read.") from None
 

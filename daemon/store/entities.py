@@ -20,6 +20,9 @@ from enhanced_memory.daemon.store.words import Words
 
 __all__ = ["Entities"]
 
+_NOBODYS = frozenset(("autonomous_curation", "undo", "redo"))
+"""Operations after which a memory is as old as before: curation's, and what takes it back."""
+
 
 class Entities(Lineage):
     """Reads and writes entities."""
@@ -61,6 +64,8 @@ class Entities(Lineage):
             and self.named(state.name, old.scope) not in (None, old.id)
         ):
             raise self._taken(state.name)
+        if self._ground.call.ask.op not in _NOBODYS:
+            state.attributes.pop("touched", None)
         if old.space != self._ground.space:
             state.attributes["born"] = old.created_at
         elif "born" in old.state.attributes:
@@ -137,7 +142,7 @@ class Entities(Lineage):
         oldest = self.oldest_version(entity, ground.space)
         if oldest is None or oldest > upto:
             return
-        if ground.rows.run("prune_versions", space=ground.space, entity=entity, version=upto):
+        if ground.rows.count("prune_versions", space=ground.space, entity=entity, version=upto):
             left = self.oldest_version(entity, ground.space)
             ground.note("entity", entity, "prune", oldest, upto if left is None else left - 1)
 
@@ -156,7 +161,7 @@ class Entities(Lineage):
 
     def _name(self, entity: int, name: str, scope: str) -> None:
         ground = self._ground
-        if not ground.rows.run(
+        if not ground.rows.count(
             "add_name", space=ground.space, name=name, scope=scope, began=ground.number, entity=entity
         ):
             raise self._taken(name)

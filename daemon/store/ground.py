@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from enhanced_memory.client.errors import Broken, Conflict, Denied, NotFound
+from enhanced_memory.client.errors import Broken, Conflict, Denied, NotFound, StoreDamaged
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import Origin
 from enhanced_memory.daemon.call import Call
-from enhanced_memory.daemon.store.bodies import Codec
+from enhanced_memory.daemon.store.bodies import Codec, Line, crc
 from enhanced_memory.daemon.store.views import NOW, Layer, View
 from enhanced_memory.daemon.text import check_text
 
@@ -19,6 +19,9 @@ __all__ = ["DEEPEST", "Counters", "Ground", "Rows"]
 
 MESSAGE_CHARS = 10_000
 """What may be said about a change."""
+
+OPEN_BLOCKS = 8
+"""Blocks of archived messages that one request keeps unpacked."""
 
 DEEPEST = 32
 """How many spaces may read through one another."""
@@ -43,8 +46,12 @@ class Rows(Protocol):
         """The first row."""
         ...
 
-    def run(self, name: str, /, **values: Any) -> int:
-        """Carry it out; how many rows it changed."""
+    def run(self, name: str, /, **values: Any) -> None:
+        """Carry it out, at once or together with what follows: before anything is read, and before the commit."""
+        ...
+
+    def count(self, name: str, /, **values: Any) -> int:
+        """Carry it out now; how many rows it changed."""
         ...
 
     def many(self, name: str, rows: Iterable[Mapping[str, Any]], /) -> None:
@@ -88,6 +95,24 @@ class Ground:
         self._journal: list[dict[str, Any]] = []
         self._view: View | None = None
         self._space = 0
+        self._blocks: dict[int, dict[int, bytes]] = {}
+
+    def line(self, body: bytes | int, checksum: int) -> Line:
+        """What a message says, by its row's body: the bytes, or the block of archived messages that holds them."""
+        if isinstance(body, bytes):
+            return self.codec.line(body, checksum)
+        known = self._blocks.get(body)
+        if known is None:
+            row = self.rows.one("block", id=body)
+            if row is None:
+                raise StoreDamaged(f"The block {body} of archived messages is not there.")
+            if len(self._blocks) >= OPEN_BLOCKS:
+                self._blocks.pop(next(iter(self._blocks)))
+            known = self._blocks[body] = {crc(raw): raw for raw in self.codec.unbundle(row[1], row[0])}
+        raw = known.get(checksum)
+        if raw is None:
+            raise StoreDamaged(f"The block {body} of archived messages lacks one of them.")
+        return self.codec.said(raw)
 
     @property
     def counters(self) -> Counters:

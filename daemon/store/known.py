@@ -52,6 +52,16 @@ class Stored(msgspec.Struct):
     place: Any = None
     """What it was ordered by, where it was listed."""
 
+    @property
+    def touched_at(self) -> int:
+        """When somebody last changed it; what curation does to it makes it no younger."""
+        return self.state.attributes.get("touched", self.updated_at)
+
+    @property
+    def last_at(self) -> int:
+        """When it was last changed, read or confirmed."""
+        return max(self.touched_at, self.used_at, self.state.attributes.get("confirmed_at", 0))
+
 
 class Known:
     """Reads entities."""
@@ -241,18 +251,33 @@ class Known:
         return [loaded[entity] for entity, _ in rows]
 
     def by(self, what: str) -> dict[str, int]:
-        """How many living entities the view has, by `type` or by `tier`."""
+        """How many living entities the view has, by `type`, by `tier` or by `age`."""
         view = self._ground.view
         total: dict[str, int] = {}
         for depth, layer in view:
             for name, count in self._ground.rows.all(
-                f"count_by_{what}", space=layer.space, at=layer.at, nearer=view.nearer(depth)
+                f"count_by_{what}", space=layer.space, at=layer.at, nearer=view.nearer(depth), now=self._ground.now
             ):
                 total[str(name)] = total.get(str(name), 0) + count
         for one in self.changed_since(view):
             if not one.deleted:
-                said: str = one.state.type if what == "type" else str(TIERS[one.state.attributes.get("tier") or 0])
+                said = {
+                    "type": one.state.type,
+                    "tier": str(TIERS[one.state.attributes.get("tier") or 0]),
+                    "age": _age(self._ground.now - one.created_at),
+                }[what]
                 total[said] = total.get(said, 0) + 1
+        return total
+
+    def expiring(self) -> dict[str, int]:
+        """How many living entities of the view have expired, or expire within a day, a week, a month; each counted once."""
+        view = self._ground.view
+        total: dict[str, int] = {}
+        for depth, layer in view:
+            for name, count in self._ground.rows.all(
+                "count_expiring", space=layer.space, at=layer.at, nearer=view.nearer(depth), now=self._ground.now
+            ):
+                total[name] = total.get(name, 0) + count
         return total
 
     def changed_since(self, view: View, after: int = 0) -> Iterator[Stored]:
@@ -356,6 +381,17 @@ class Known:
             entity, space, scope, version, first, began, bool(deleted), text_bytes, checksum, len(body), raw, state,
             updated_at or 0, state.attributes.get("born", created_at or 0), used or 0, used_at or 0,
         )  # fmt: skip
+
+
+_DAY_MS = 86_400_000
+
+
+def _age(ms: int) -> str:
+    """An age as `count_by_age` names it."""
+    for name, days in (("day", 1), ("week", 7), ("month", 30), ("year", 365)):
+        if ms < days * _DAY_MS:
+            return name
+    return "older"
 
 
 def _after(place: tuple[Any, int], last: tuple[Any, int], down: bool) -> bool:

@@ -125,11 +125,19 @@ class Log:
                     ok=not row[6],
                     error=row[6],
                     change=row[7] or None,
-                    origin=Origin(*row[8:]),
+                    entity=row[8] or None,
+                    address=row[9],
+                    request=msgspec.json.decode(row[10]) if row[10] else {},
+                    says=row[11],
+                    origin=Origin(*row[12:]),
                 ),
             )
             for row in rows
         ]
+
+    def note_access(self, rows: list[dict[str, Any]]) -> None:
+        """Write what a caller notes of accesses of its own."""
+        self._ground.rows.many("note_access", rows)
 
     def counts(self, spaces: list[int] | None = None) -> dict[str, int]:
         """How many rows of each primitive the store holds, or these spaces of it."""

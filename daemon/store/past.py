@@ -36,6 +36,8 @@ def place(one: Said, key: str, values: Mapping[str, Any]) -> Any:
     if key == "key_property":
         of = [value for name, value in derived.properties(one.state) if name == values["order_key"] and value != b""]
         return min(of, key=in_order, default=None)
+    if key == "key_spoken":
+        return max(one.began, values["spoken"](one.id))
     return {"key_id": one.id, "key_updated": one.began, "key_priority": one.state.attributes.get("priority", 5)}[key]
 
 

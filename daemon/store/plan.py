@@ -9,14 +9,14 @@ but those with a rare word, or with several common ones; a passage with a single
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["BUDGET", "PLAIN", "Step", "steps"]
+__all__ = ["PLAIN", "Step", "budget_of", "steps"]
 
 PLAIN = 8_000
 """Passages up to which every query is put as it is."""
 
-BUDGET = 8_000
-"""Passages that one query may have scored: some 10 ms. Twice the budget scores 20 % faster at a million, since fewer steps
-follow, and half as fast at a hundred thousand."""
+LEAST, MOST, SHARE = 2_000, 4_000, 50
+"""Passages that one query may have scored: one of fifty, within bounds. At a hundred thousand a tighter budget is faster and finds
+more of the ten best, since it asks for words together; at a million it has more steps follow, which cost what it saves."""
 
 OFTEN = 0.1
 ENOUGH = 3
@@ -26,20 +26,30 @@ LIFT = 3.0
 """How much oftener words of one question stand together than chance has it."""
 
 
+ANY = (1 << 63) - 1
+"""No ceiling."""
+
+
 class Step(NamedTuple):
-    """One expression to ask for, of the passages beyond `floor`."""
+    """One expression to ask for, of the passages beyond `floor` and up to `ceiling`."""
 
     match: str
     floor: int = 0
+    ceiling: int = ANY
+
+
+def budget_of(total: int) -> int:
+    """How many of `total` passages one query may have scored."""
+    return min(MOST, max(LEAST, total // SHARE))
 
 
 def steps(counts: Mapping[str, int], total: int, last: int, budget: int | None = None) -> list[Step]:
     """The expressions to ask for until enough is found.
 
-    `counts` says in about how many of `total` passages each expression of the query is, `last` is the newest passage.
-    The scores of one passage in several steps compare: the highest is its own. `budget` is `BUDGET` unless given.
+    `counts` says in about how many of `total` passages each expression of the query is, `last` is the newest passage that is to be found.
+    The scores of one passage in several steps compare: the highest is its own. `budget` is `budget_of(total)` unless given.
     """
-    budget = BUDGET if budget is None else budget
+    budget = budget_of(total) if budget is None else budget
     known = sorted((one for one in counts if counts[one]), key=counts.__getitem__)
     asked = known[:ENOUGH] + [one for one in known[ENOUGH:] if counts[one] <= OFTEN * total]
     if not asked:
@@ -84,7 +94,7 @@ def _several(common: Sequence[str], counts: Mapping[str, int], total: int, budge
 def _newest(known: Sequence[str], counts: Mapping[str, int], total: int, last: int, budget: int) -> Step:
     """Any of the words, in the newest passages: as many of these as the budget allows several times over."""
     share = sum(counts[one] for one in known) / (4 * budget)
-    return Step(_any(known), 0 if share <= 1 else max(0, last - int(total / share)))
+    return Step(_any(known)) if share <= 1 else Step(_any(known), max(0, last - int(total / share)), last)
 
 
 def _any(asked: Sequence[str]) -> str:

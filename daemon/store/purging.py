@@ -36,6 +36,7 @@ TABLES = (
     "names",
     "versions",
     "messages",
+    "blocks",
     "relations",
     "conflicts",
     "uses",
@@ -97,11 +98,12 @@ class Purging:
         rows.many("drop_words", found)
         rows.many("drop_words_past", found)
         ground.ended += passages
+        rows.run("blank_access", entity=entity)
         ground.note("entity", entity, "purge", before=gone.crcs[-1][1] if gone.crcs else 0)
         which["passages"] = _json(passages)
-        gone.rows["notes"] = rows.run("purge_notes", **which)
+        gone.rows["notes"] = rows.count("purge_notes", **which)
         for table in TABLES:
-            gone.rows[table] = rows.run(f"purge_{table}", **which)
+            gone.rows[table] = rows.count(f"purge_{table}", **which)
         return gone
 
     def finish(self) -> tuple[int, int, set[str]]:
@@ -148,7 +150,7 @@ class Purging:
         after = 0
         while rows := ground.rows.all("messages_said", after=after, limit=PAGE, **which):
             for number, speaker, checksum, body in rows:
-                line = ground.codec.line(body, checksum)
+                line = ground.line(body, checksum)
                 self._texts |= {line.content, speaker, *_strings(line.metadata)}
                 after = number
         self._texts.discard("")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from enhanced_memory.client.conflict_values import ConflictStatus, ConflictType, Resolution
 from enhanced_memory.client.errors import Invalid, Refused
 from enhanced_memory.client.values import Origin
 from enhanced_memory.daemon.store.bodies import Noted, State
@@ -14,6 +15,7 @@ __all__ = [
     "VERSION",
     "Attributes",
     "ChangeRecord",
+    "ConflictRecord",
     "EntityRecord",
     "Extra",
     "HeaderRecord",
@@ -81,6 +83,8 @@ class Attributes(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True)
     """When it was made, where its space did not have it from the beginning."""
     copied: list[Whole] | UnsetType = UNSET
     """For what was merged in and has a name of its own: its id where it comes from, and the time of its making."""
+    touched: Millis | UnsetType = UNSET
+    """When somebody last changed it, where curation has changed it since."""
 
 
 class NotedRecord(msgspec.Struct, forbid_unknown_fields=True):
@@ -234,6 +238,26 @@ class MergeRecord(msgspec.Struct, tag="merge", forbid_unknown_fields=True):
     ended: Number = 0
 
 
+class ConflictRecord(msgspec.Struct, tag="conflict", forbid_unknown_fields=True):
+    """Two entities that conflict, or two observations of one, for as long as it stood so."""
+
+    space: Id
+    id: Id
+    kind: ConflictType
+    entity: Id
+    other: Id
+    part: Number
+    other_part: Number
+    confidence: float
+    reason: str
+    action: Resolution
+    status: ConflictStatus
+    notes: str
+    found: Id
+    began: Id
+    ended: Number = 0
+
+
 Record = (
     HeaderRecord
     | SpaceRecord
@@ -245,6 +269,7 @@ Record = (
     | UseRecord
     | MergeRecord
     | SnapshotRecord
+    | ConflictRecord
 )
 
 

@@ -91,9 +91,9 @@ class Rederived:
 
     def _spoken(self, ids: Any) -> dict[int, Spoken]:
         rows = self._ground.rows.all("spoken", ids=msgspec.json.encode(sorted(ids)).decode())
-        codec = self._ground.codec
+        ground = self._ground
         return {
-            number: Spoken(speaker, codec.line(body, checksum).content, at, number)
+            number: Spoken(speaker, ground.line(body, checksum).content, at, number)
             for number, speaker, at, checksum, body in rows
         }
 

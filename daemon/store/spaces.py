@@ -35,6 +35,10 @@ class Spaces:
         found = [self._space(row) for row in self._ground.rows.all("spaces")]
         return [space for space in found if deleted or not space.deleted]
 
+    def sizes(self) -> dict[str, int]:
+        """How many living entities each space in use holds itself."""
+        return dict(self._ground.rows.all("count_by_space"))
+
     def create(self, name: str, parent: str | None, metadata: dict[str, Any]) -> Space:
         """Make a space, or bring a retired one back. `Conflict` where it exists with another parent."""
         ground = self._ground

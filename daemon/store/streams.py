@@ -162,7 +162,7 @@ class Streams:
         inside = ground.rows.all("lines_between", first=ids[0], last=ids[-1], **around)
         after = ground.rows.all("lines_after", id=ids[-1], **around)
         line = [
-            Spoken(speaker, ground.codec.line(body, checksum).content, at, number, passage or 0)
+            Spoken(speaker, ground.line(body, checksum).content, at, number, passage or 0)
             for number, speaker, at, checksum, body, passage in (*before, *inside, *after)
         ]
         for place in range(max(0, len(before) - 1), len(before) + len(inside) + min(1, len(after))):
@@ -174,7 +174,7 @@ class Streams:
                 self._words.again(one.passage, one.speaker, one.content, near, day(one.at))
 
     def _said(self, row: tuple[Any, ...]) -> Line:
-        return self._ground.codec.line(row[4], row[3])
+        return self._ground.line(row[4], row[3])
 
     def neighbours(
         self, stream: int, spoken: list[Spoken], view: View, space: int, before: int = NOW
@@ -201,7 +201,7 @@ class Streams:
         return [
             Spoken(
                 speaker,
-                self._ground.codec.line(body, checksum).content,
+                self._ground.line(body, checksum).content,
                 at,
                 number,
                 (passage or 0) if held == space else 0,
@@ -253,17 +253,19 @@ class Streams:
         )
         return {one.message: one for one in msgspec.json.decode(row[0], type=list[Head])} if row else {}
 
-    def count(self, stream: int) -> int:
-        """How many messages the view has of a stream."""
+    def count(self, stream: int, *also: str, **values: Any) -> int:
+        """How many messages the view has of a stream. `also` names conditions."""
         total = 0
         for _, layer in self._ground.view:
-            row = self._ground.rows.one("count_messages", space=layer.space, at=layer.at, stream=stream)
+            row = self._ground.rows.one(
+                "count_messages", *also, space=layer.space, at=layer.at, stream=stream, **values
+            )
             total += row[0] if row else 0
         return total
 
     def _message(self, row: tuple[Any, ...]) -> Message:
         (number, _, stream, role, kind, speaker, at, tick, importance, tokens, began, checksum, body) = row
-        line = self._ground.codec.line(body, checksum)
+        line = self._ground.line(body, checksum)
         return Message(
             id=number,
             role=role,

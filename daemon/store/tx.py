@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from enhanced_memory.daemon.store.archive import Archive
 from enhanced_memory.daemon.store.branches import Branches
 from enhanced_memory.daemon.store.conflicts import Conflicts
 from enhanced_memory.daemon.store.entities import Entities
@@ -13,6 +14,7 @@ from enhanced_memory.daemon.store.relations import Relations
 from enhanced_memory.daemon.store.snapshots import Snapshots
 from enhanced_memory.daemon.store.spaces import Spaces
 from enhanced_memory.daemon.store.streams import Streams
+from enhanced_memory.daemon.store.tended import Tended
 from enhanced_memory.daemon.store.transfer import Transfer
 from enhanced_memory.daemon.store.vectors import Vectors
 from enhanced_memory.daemon.store.words import Words
@@ -31,6 +33,7 @@ class Tx(Ground):
         self.relations = Relations(self, self.entities)
         self.conflicts = Conflicts(self)
         self.streams = Streams(self, self.words)
+        self.archive = Archive(self)
         self.spaces = Spaces(self)
         self.snapshots = Snapshots(self)
         self.branches = Branches(self)
@@ -46,6 +49,11 @@ class Tx(Ground):
     def rederived(self) -> Rederived:
         """What is derived, to be made anew; made when asked for, which is rarely."""
         return Rederived(self)
+
+    @property
+    def tended(self) -> Tended:
+        """What curation reads; made when asked for, which is rarely."""
+        return Tended(self)
 
     @property
     def transfer(self) -> Transfer:

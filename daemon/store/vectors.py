@@ -155,7 +155,7 @@ class Vectors:
                 True,
             )
             for number, speaker, checksum, body in (ground.rows.all("lines", ids=_json(lines)) if lines else [])
-            for row, content in ((lines[number], ground.codec.line(body, checksum).content),)
+            for row, content in ((lines[number], ground.line(body, checksum).content),)
         ]
         for space in {row[1] for row in rows if not row[4]}:
             here = [row for row in rows if row[1] == space and not row[4]]

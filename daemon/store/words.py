@@ -144,13 +144,14 @@ class Words:
         asked = expressions(query)
         if not asked or not view.layers:
             return [], False
-        if not view.now:
-            return self._matching_then(Step(" OR ".join(asked)), limit, view, messages, stream)
         found: dict[int, Candidate] = {}
         more = False
-        plan = [Step(" OR ".join(asked))] if whole else self._plan(asked)
+        plan = [Step(" OR ".join(asked))] if whole else self._plan(asked, view)
         for place, step in enumerate(plan, 1):
-            fresh, cut = self._matching_now(step, limit, view, messages, stream, *also, **values)
+            if view.now:
+                fresh, cut = self._matching_now(step, limit, view, messages, stream, *also, **values)
+            else:
+                fresh, cut = self._matching_then(step, limit, view, messages, stream)
             for one in fresh:
                 if one.passage not in found or found[one.passage].score < one.score:
                     found[one.passage] = one
@@ -161,7 +162,7 @@ class Words:
         best = sorted(found.values(), key=lambda one: (-one.score, one.passage))
         return best[:limit], more or len(best) > limit
 
-    def _plan(self, asked: list[str]) -> list[Step]:
+    def _plan(self, asked: list[str], view: View) -> list[Step]:
         """How to put a query to the index: as it is, while that is small."""
         row = self._ground.rows.one("passage_span")
         first, last = (row[0], row[1]) if row else (0, 0)
@@ -175,7 +176,16 @@ class Words:
             # As dense as the passages looked at, from both ends, say it is in between.
             looked_at = (upto - first + 1) + (last - downto + 1)
             counts[one] = count if count < PROBED else max(count, min(total, 2 * PROBED * total // max(1, looked_at)))
-        return steps(counts, total, last)
+        return steps(counts, total, last if view.now else self._newest(view, first, last))
+
+    def _newest(self, view: View, first: int, last: int) -> int:
+        """About the newest passage that a view of the past sees: passages are numbered as they are written."""
+        at = max(layer.at for layer in view.layers)
+        while first < last:
+            middle = (first + last + 1) // 2
+            row = self._ground.rows.one("passage_from", id=middle)
+            first, last = (middle, last) if row is not None and row[0] <= at else (first, middle - 1)
+        return last
 
     def _matching_now(
         self, step: Step, limit: int, view: View, messages: bool, stream: int, *also: str, **values: Any
@@ -208,7 +218,7 @@ class Words:
         self, name: str, step: Step, limit: int, view: View, messages: bool, stream: int, *also: str, **values: Any
     ) -> list[Candidate]:
         row = self._ground.rows.one(
-            name, *also, match=step.match, floor=step.floor, limit=limit, weights=OF_MESSAGES if messages else OF_ENTITIES,
+            name, *also, match=step.match, floor=step.floor, ceiling=step.ceiling, limit=limit, weights=OF_MESSAGES if messages else OF_ENTITIES,
             spaces=_json(layer.space for _, layer in view), messages=messages, stream=stream, **values,
         )  # fmt: skip
         return msgspec.json.decode(row[0], type=list[Candidate]) if row else []

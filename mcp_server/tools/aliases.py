@@ -72,6 +72,10 @@ ALIASES: Mapping[str, Mapping[str, Names]] = {
     "redo": {"": {"change": ("number", "id"), "dry_run": ("dryRun",)}},
     "detect_conflicts": {"": {"entity_data": ("entity", "entityData", "data")}, "entity_data": _ENTITY},
     "resolve_conflict": {"": {"conflict": ("id", "conflict_id"), "action": ("resolution", "strategy")}},
+    "autonomous_curation": {"": {"dry_run": ("dryRun",)}},
+    "promote_to_tier": {
+        "": {"entity": ("entity_id", "name", "entityName", "entity_name", "id"), "tier": ("new_tier", "newTier", "to")}
+    },
     "update_entity": {
         "": {"entity": ("name", "entityName", "entity_name", "id"), "type": ("entityType", "entity_type")}
     },

@@ -25,6 +25,7 @@ from enhanced_memory.mcp_server.sandbox.offering import told_isolation
 from enhanced_memory.mcp_server.tools.budget import size_of
 from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
 from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
+from enhanced_memory.mcp_server.tools.curation import CURATION
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 from enhanced_memory.mcp_server.tools.facts import EXTRACT_FACTS, STORE_FACTS
 
@@ -271,8 +272,8 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
         EXTRACT_FACTS,
         STORE_FACTS,
         request_tool(
-            summaries.Summarize,
-            "Summarize",
+            summaries.SummarizeEntity,
+            "Summarize entity",
             "Summarize a stream or an entity: its telling sentences, key events, developments, plot points.",
             always=("text",),
         ),
@@ -360,6 +361,7 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
         request_tool(branches.DiscardBranch, "Discard branch", "Discard a branch, merged or not.", destroys=True),
         *CONFLICTS,
     ),
+    "curation": CURATION,
     "admin": (
         request_tool(service.Verify, "Verify", "Verify the whole store: file, checksums and indexes.", always=("ok",)),
         request_tool(

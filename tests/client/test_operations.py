@@ -17,7 +17,7 @@ from enhanced_memory.client.operations.entities import (
     OpenNodes,
 )
 from enhanced_memory.client.operations.search import SearchNodes
-from enhanced_memory.client.operations.service import Ping
+from enhanced_memory.client.operations.service import AccessInput, Ping
 from enhanced_memory.client.request import method
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput, ObservationInput, RelationInput
 
@@ -153,6 +153,8 @@ def service(call: Call, home: Path) -> None:
     assert (Path(made.path).stat().st_size, made.entities) == (made.bytes, 1)
     assert call("verify").ok
     assert call("access_log").rows is not None
+    assert call("note_access", [AccessInput("read", 1, agent="planner")]).rows == 1
+    assert [row.origin.agent for row in call("access_log", entity=1).rows] == ["planner"]
     assert call("export_data", format="official").records[0]["name"] == "kept"
     record = {"type": "entity", "name": "brought", "entityType": "t", "observations": ["in"]}
     assert call("import_data", [record], format="official").counts["created"] == 1

@@ -374,6 +374,8 @@ async def test_every_tool_of_every_toolset_can_be_called(memory: AsyncMemory, mo
         assert memory.space.endswith(f"-other-{mode}")
     called = {tool for tool, _ in calls} | {
         "resolve_conflict",  # test_conflicts.py
+        "promote_to_tier",  # test_curation.py
+        "autonomous_curation",
         "create_relations",
         "add_observations",
         "delete_observations",

@@ -47,7 +47,7 @@ async def test_what_the_hosts_model_found_is_kept_and_summaries_are_told(memory:
     again = await call(memory, mode, "store_facts", facts=[fact])
     assert (first["stored"], again["stored"], again["known"]) == (1, 0, ["Prefers rum"])
     await memory.append_messages("talk", [MessageInput("The ferry left the island before the storm.", speaker="Bo")])
-    told = await call(memory, mode, "summarize", entity="talk")
+    told = await call(memory, mode, "summarize_entity", entity="talk")
     assert told["text"] == "Bo: The ferry left the island before the storm."
     await call(memory, mode, "store_summary", entity="talk", text="A ferry left.")
     [kept] = (await memory.list_entities(types=["summary"])).entities

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from fastmcp.client.client import CallToolResult
 from fastmcp.client.transports import FastMCPTransport
 
 from enhanced_memory.client import AsyncMemory, Settings
+from enhanced_memory.mcp_server import official_file
+from enhanced_memory.mcp_server.arrival import Arrivals
 from enhanced_memory.mcp_server.official_file import file_meant, old_places, space_of
 from enhanced_memory.mcp_server.profiles import COMPAT, CORE, Profile
 from enhanced_memory.mcp_server.server import build
@@ -49,7 +53,8 @@ async def opening(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[
         memories.append(AsyncMemory(settings, client="tests", channel="mcp"))
         memory = memories[-1]
         launch = Launch(folder or str(tmp_path), str(file), bool(space), str(tmp_path / "home"))
-        return Client(build(lambda: memory, profile, lambda: launch), mode=mode, **more)
+        arrivals = Arrivals(more.pop("wait_s", 60.0))
+        return Client(build(lambda: memory, profile, lambda: launch, arrivals=arrivals), mode=mode, **more)
 
     yield opening
     for memory in memories:
@@ -214,8 +219,6 @@ async def test_a_file_that_is_written_meanwhile_is_read_again(
     opening: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The official server writes beside it and renames, so what was opened first is the old one to its end."""
-    from enhanced_memory.mcp_server import official_file
-
     file = tmp_path / "busy.jsonl"
     file.write_text(lines(ADA))
     original, times = official_file._batch, 0
@@ -258,6 +261,36 @@ async def test_a_caller_who_gives_up_does_not_end_the_import(opening: Open, tmp_
         with pytest.raises(Exception, match=r"(?i)timed out"):
             await client.call_tool("read_graph", timeout=0.01)
         assert data(await client.call_tool("get_memory_status"))["entities"] == 3000
+
+
+async def test_a_call_is_told_how_far_a_large_file_is_rather_than_kept_waiting(
+    opening: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "huge.jsonl"
+    file.write_text(lines(*(ADA | {"name": f"n{number}"} for number in range(600))))
+    go_on = threading.Event()
+    original, calls = official_file._batch, 0
+
+    def held(reading: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            go_on.wait(30)
+        return original(reading)
+
+    monkeypatch.setattr(official_file, "_batch", held)
+    async with opening(file, wait_s=0.3) as client:
+        for _ in range(2):
+            refused = await client.call_tool("read_graph", raise_on_error=False)
+            assert refused.is_error
+            while ": 0% is done" in refused.content[0].text:  # a slow machine is still at its beginning
+                refused = await client.call_tool("read_graph", raise_on_error=False)
+            assert re.search(r"huge\.jsonl is being taken into memory: (1|2|3|4|5)\d% is done", refused.content[0].text)
+            assert "nothing is lost" in refused.content[0].text
+        go_on.set()
+        while (status := await client.call_tool("get_memory_status", raise_on_error=False)).is_error:
+            assert "is being taken into memory" in status.content[0].text
+        assert data(status)["entities"] == 600
 
 
 # Which file

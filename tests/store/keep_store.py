@@ -51,6 +51,7 @@ QUESTIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("default", "read_graph", {"limit": 12}),
     ("default", "find_related", {"entity": "Ada", "depth": 2}),
     ("default", "recent_messages", {"stream": "talk", "limit": 100}),
+    ("default", "recent_messages", {"stream": "put away", "limit": 100}),
     ("default", "list_branches", {"discarded": True}),
     ("default", "diff_branch", {"branch": "idea"}),
     ("default", "list_snapshots", {}),
@@ -67,14 +68,14 @@ QUESTIONS: list[tuple[str, str, dict[str, Any]]] = [
 SEARCHES = ["analytical engine", "brass wheels", "lighthouse", "Grüße aus München", "雪が降る"]
 """What they find is noted by name: the order may become a better one."""
 
-PASSING = frozenset(("access_count", "last_accessed", "score", "seconds"))
-"""Parts of answers that asking itself changes."""
+PASSING = frozenset(("access_count", "compressed_size", "last_accessed", "relevance_score", "score", "seconds"))
+"""Parts of answers that asking itself, time alone or packing anew changes."""
 
 
-def asked(memory: Memory) -> list[dict[str, Any]]:
-    """The answer to each of `QUESTIONS`, and what each of `SEARCHES` finds."""
+def asked(memory: Memory, questions: list[tuple[str, str, dict[str, Any]]] = QUESTIONS) -> list[dict[str, Any]]:
+    """The answer to each question, and what each of `SEARCHES` finds."""
     told: list[dict[str, Any]] = []
-    for space, op, args in QUESTIONS:
+    for space, op, args in questions:
         memory.switch(space)
         answer = memory.send(msgspec.convert(args, REQUESTS[op]))
         told.append({"space": space, "op": op, "args": args, "answer": lasting(msgspec.to_builtins(answer))})
@@ -149,6 +150,9 @@ def fill(memory: Memory) -> None:
             MessageInput("good evening", role="assistant", kind="dialogue", tokens=2, metadata={"mood": "calm"}),
         ],
     )
+    memory.start_session("put away", title="What was archived", user="ada")
+    memory.append_messages("put away", [MessageInput(f"line {n} of a finished conversation") for n in range(20)])
+    memory.archive_session("put away")
     memory.save_skill("double", "result = context['n'] * 2", "twice a number", {"n": 1})
     memory.create_space("project", parent="default")
     memory.switch("project")

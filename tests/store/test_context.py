@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +14,6 @@ from enhanced_memory.daemon.tokens import estimated
 
 if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, World
-
-
-EXPIRED = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 def told(context: Context, part: str) -> list[str]:
@@ -106,7 +102,8 @@ async def test_without_a_query_the_last_message_is_what_is_looked_for(busy: Plac
 
 async def test_what_is_hidden_stays_hidden(busy: Place, world: World) -> None:
     await busy.do(Quarantine(["Bob", "Rules"]))
-    await busy.create("Milk", "an engine oil that went off", expires_at=EXPIRED)
+    await busy.create("Milk", "an engine oil that went off", ttl_s=1.0)
+    world.clock.ms += 2000
     found = await busy.do(GetContext("engine analytical", entities=["Bob", "Milk", "Ada"], stream="talk"))
     assert {item.name for item in found.items} == {"Ada", "talk", "other"}
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.values import EntityInput
-from enhanced_memory.daemon.store.sqlite.training import STAGES
+from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, Noted, State, built_in
+from enhanced_memory.daemon.store.sqlite import writer
+from enhanced_memory.daemon.store.training import STAGES
 
 if TYPE_CHECKING:
-    from enhanced_memory.tests.store.conftest import Place, World
+    from enhanced_memory.tests.store.conftest import Place, Reopen, World
 
 
 def about(number: int) -> EntityInput:
     said = f"Shift supervisor {number % 7} signed the furnace protocol of kiln {number % 11} at the Ostrava works."
     return EntityInput(f"protocol {number}", "record", [said, f"Slag sample {number * 37} went to the laboratory."])
+
+
+PACKED_WITH = "SELECT hex(substr(body, 1, 1)), count(*), avg(length(body)) FROM entities GROUP BY 1 ORDER BY 1"
 
 
 async def test_from_some_entities_on_a_store_packs_with_a_dictionary_of_its_own(default: Place, world: World) -> None:
@@ -24,13 +31,41 @@ async def test_from_some_entities_on_a_store_packs_with_a_dictionary_of_its_own(
         while not await world.rows("SELECT 1 FROM dictionaries"):
             await asyncio.sleep(0.01)
     await default.do(CreateEntities([about(number) for number in range(500, 600)]))
-    packed = "SELECT hex(substr(body, 1, 1)), avg(length(body)) FROM entities GROUP BY 1 ORDER BY 1"
-    (shipped, before), (own, after) = await world.rows(packed)
-    assert (shipped, own) == ("01", "02")
-    assert after < before * 0.8
+    own = {dictionary: taken for dictionary, _, taken in await world.rows(PACKED_WITH)}["02"]
+    shipped = Codec({BUILT_IN: built_in()})
+    before = [len(shipped.pack(State(one.name, one.type, [Noted(1, 1, text) for text in one.observations]))[1])
+              for one in map(about, range(500, 600))]  # fmt: skip
+    assert own < sum(before) / len(before) * 0.8
     assert await default.says("protocol 3") == about(3).observations
     assert await default.says("protocol 503") == about(503).observations
     await world.sound()
+
+
+async def test_what_was_packed_before_follows_in_idle_moments(default: Place, world: World) -> None:
+    await default.do(CreateEntities([about(number) for number in range(STAGES[0] + 150)]))
+    async with asyncio.timeout(30):
+        while [row[0] for row in await world.rows(PACKED_WITH)] != ["02"]:
+            await asyncio.sleep(0.05)
+        while await world.rows("SELECT 1 FROM meta WHERE key = 'repack_due'"):
+            await asyncio.sleep(0.05)
+    assert await default.says("protocol 3") == about(3).observations
+    await world.sound()
+
+
+async def test_a_store_that_was_closed_before_goes_on_with_it(reopen: Reopen, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "IDLE_S", 60.0)
+        async with reopen() as world:
+            await world.default.do(CreateEntities([about(number) for number in range(STAGES[0] + 150)]))
+            async with asyncio.timeout(20):
+                while not await world.rows("SELECT 1 FROM dictionaries"):
+                    await asyncio.sleep(0.01)
+            assert {row[0] for row in await world.rows(PACKED_WITH)} == {"01"}
+    async with reopen() as world, asyncio.timeout(30):
+        while [row[0] for row in await world.rows(PACKED_WITH)] != ["02"]:
+            await asyncio.sleep(0.05)
+        assert await world.default.says("protocol 3") == about(3).observations
+        await world.sound()
 
 
 async def test_it_learns_once_more_when_there_is_more_to_learn_from(default: Place, world: World) -> None:

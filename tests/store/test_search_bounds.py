@@ -25,7 +25,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every store is put questions as a large one is."""
     monkeypatch.setattr(words, "PLAIN", 0)
     monkeypatch.setattr(words, "PROBED", 5)
-    monkeypatch.setattr(plan, "BUDGET", 20)
+    monkeypatch.setattr(plan, "budget_of", lambda total: 20)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enhanced_memory.daemon.store.plan import Step, steps
+from enhanced_memory.daemon.store.plan import Step, budget_of, steps
 
 
 def test_a_query_of_few_matches_is_put_as_it_is() -> None:
@@ -30,7 +30,7 @@ def test_a_word_in_every_tenth_passage_is_left_out_where_there_are_rarer_ones() 
 
 def test_one_common_word_is_looked_for_in_the_newest_passages() -> None:
     (only,) = steps({"all": 1_000_000}, 1_000_000, 5_000_000, 1000)
-    assert only == Step("all", 5_000_000 - 4_000)
+    assert only == Step("all", 5_000_000 - 4_000, 5_000_000)
 
 
 @given(
@@ -48,3 +48,7 @@ def test_no_word_stands_twice_in_a_step_and_the_last_one_has_them_all(counts: di
     if found:
         assert {char for char in found[-1].match if char.islower()} == known
         assert all(step.floor >= 0 for step in found)
+
+
+def test_a_query_may_score_a_share_of_the_passages_within_bounds() -> None:
+    assert [budget_of(total) for total in (0, 10_000, 150_000, 1_000_000)] == [2_000, 2_000, 3_000, 4_000]

@@ -20,15 +20,23 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
+from enhanced_memory.daemon.store.jobs import Job, Later, settle
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
-from enhanced_memory.daemon.store.sqlite import comparing, copies, file, scrubbing, training
+from enhanced_memory.daemon.store.sqlite import comparing, copies, file, scrubbing
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
-from enhanced_memory.daemon.store.sqlite.writer import Job, Later, Plain, Writer, settle
+from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
+from enhanced_memory.daemon.store.sqlite.writer import Plain, Writer
+from enhanced_memory.daemon.store.training import SAMPLES, STAGES, trained
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["SqliteEngine"]
 
 A = TypeVar("A")
+
+ADD_DICTIONARY = "INSERT INTO dictionaries (id, at, bytes) VALUES (?, ?, ?)"
+
+_IDLE_ROWS = 100
+"""Bodies that are packed anew in one idle moment: some milliseconds of work."""
 
 
 def now_ms() -> int:
@@ -65,6 +73,8 @@ class _Reader:
 class SqliteEngine:
     """Keeps memories in one SQLite file that it alone writes. Made by `open`, on the running loop."""
 
+    near = True
+
     def __init__(
         self, settings: Settings, clock: Callable[[], int], loop: asyncio.AbstractEventLoop, owned: file.Owned
     ) -> None:
@@ -90,6 +100,8 @@ class SqliteEngine:
         self._writer = Writer(
             connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished, self.epoch
         )
+        if list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (REPACK_DUE,))):
+            self._writer.repacking = self._older()
         self._writer.start()
         self._own = _Reader(self)
         self._threads = [
@@ -177,7 +189,7 @@ class SqliteEngine:
                 for listen in self.listeners:
                     listen(Touched(*job.touched))
             settle(job.waiter, job.result, job.error)
-        if self._stage < len(training.STAGES) and self._writer.counters.entity >= training.STAGES[self._stage]:
+        if self._stage < len(STAGES) and self._writer.counters.entity >= STAGES[self._stage]:
             self._train()
 
     async def alone(self, work: Callable[[apsw.Connection], A]) -> A:
@@ -190,26 +202,46 @@ class SqliteEngine:
         """Make a dictionary from the store's own bodies, away from loop and writer, and pack with it from then on."""
         if self._trainer is not None and self._trainer.is_alive():
             return
-        while self._stage < len(training.STAGES) and self._writer.counters.entity >= training.STAGES[self._stage]:
+        while self._stage < len(STAGES) and self._writer.counters.entity >= STAGES[self._stage]:
             self._stage += 1  # a store that is taken in whole passes several at once
 
         def make() -> None:
-            found = training.trained(Path(self.path), Codec(self.dictionaries, self.dictionary))
+            found = trained(self._newest, Codec(self.dictionaries, self.dictionary))
             if found is not None:
                 number = max(self.dictionaries) + 1
 
                 def keep(connection: apsw.Connection) -> None:
-                    connection.execute(
-                        "INSERT INTO dictionaries (id, at, bytes) VALUES (?, ?, ?)", (number, self.clock(), found.words)
-                    )
-                    self.dictionaries[number] = found.words
-                    self.dictionary = number
-                    self._writer.codec.use(number)
+                    # What came before it, a burst of first entities above all, follows in idle moments.
+                    with connection:
+                        connection.execute(ADD_DICTIONARY, (number, self.clock(), found.words))
+                        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (REPACK_DUE, number))
+                    self._pack_with(number, found.words)
+                    self._writer.repacking = self._older()
 
                 self._loop.call_soon_threadsafe(self._keep_dictionary, keep)
 
         self._trainer = threading.Thread(target=make, name="trainer", daemon=True)
         self._trainer.start()
+
+    def _newest(self) -> list[tuple[int, bytes]]:
+        """The newest bodies, with their checksums."""
+        with translated():
+            connection = file.connect(Path(self.path), readonly=True)
+            try:
+                return list(each(connection, "SELECT crc, body FROM entities ORDER BY row DESC LIMIT ?", (SAMPLES,)))  # pyright: ignore[reportReturnType]
+            finally:
+                connection.close()
+
+    def _pack_with(self, number: int, words: bytes) -> None:
+        """Pack with a dictionary from now on. It is in the file already: what is packed with it must be readable for ever."""
+        self.dictionaries[number] = words
+        self.dictionary = number
+        self._writer.codec.use(number)
+
+    def _older(self) -> Repacking:
+        """What packs anew, a little at a time, bodies that were packed with other dictionaries than the present one."""
+        older = self.dictionaries.keys() - self._dropped - {self.dictionary}
+        return Repacking(older, Codec(self.dictionaries, self.dictionary), _IDLE_ROWS)
 
     def _keep_dictionary(self, keep: Callable[[apsw.Connection], None]) -> None:
         with suppress(Unavailable):  # the store is closing: the next daemon trains anew
@@ -222,15 +254,15 @@ class SqliteEngine:
         if self._trainer is not None:
             await self._loop.run_in_executor(None, self._trainer.join)
             await self.alone(lambda _: None)  # what it hands over comes before us
-        trained = {
+        known = {
             number: words
             for number, words in self.dictionaries.items()
             if number != BUILT_IN and number not in self._dropped
         }
         going = (
-            list(trained)
+            list(known)
             if texts is None
-            else await self._loop.run_in_executor(None, scrubbing.held_by, texts, trained, self.dictionaries[BUILT_IN])
+            else await self._loop.run_in_executor(None, scrubbing.held_by, texts, known, self.dictionaries[BUILT_IN])
         )
         if going:
             await self._replace(going)
@@ -242,20 +274,18 @@ class SqliteEngine:
     async def _replace(self, going: list[int]) -> None:
         """Pack with another dictionary from now on, then anew what was packed with those that go, in steps between which others write."""
         codec = Codec(self.dictionaries, BUILT_IN)
-        found = await self._loop.run_in_executor(None, training.trained, Path(self.path), codec)
+        found = await self._loop.run_in_executor(None, trained, self._newest, codec)
         if self.dictionary in going:
             number = max(self.dictionaries) + 1
 
             def use(connection: apsw.Connection) -> None:
                 if found is None or number > 255:
-                    self.dictionary = BUILT_IN
+                    self._pack_with(BUILT_IN, self.dictionaries[BUILT_IN])
                 else:
-                    connection.execute(
-                        "INSERT INTO dictionaries (id, at, bytes) VALUES (?, ?, ?)", (number, self.clock(), found.words)
-                    )
-                    self.dictionaries[number] = found.words
-                    self.dictionary = number
-                self._writer.codec.use(self.dictionary)
+                    connection.execute(ADD_DICTIONARY, (number, self.clock(), found.words))
+                    self._pack_with(number, found.words)
+                # It packs with a dictionary that goes. The next daemon goes on with what is left.
+                self._writer.repacking = None
 
             await self.alone(use)
         repacking = scrubbing.Repacking(going, Codec(self.dictionaries, self.dictionary))
@@ -276,6 +306,11 @@ class SqliteEngine:
     def waiting(self) -> int:
         """Changes that wait for the writer."""
         return self._writer.waiting
+
+    async def fold(self) -> None:
+        """Copy the log into the file on a connection that does nothing else. Left to the writer, every 40 MB of log would hold
+        up one commit for as long as copying them takes."""
+        await self._loop.run_in_executor(None, copies.fold, Path(self.path))
 
     async def alive(self) -> bool:
         """Whether the writer came round to its queue."""

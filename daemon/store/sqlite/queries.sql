@@ -71,7 +71,7 @@ SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type,
 FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
 
 -- name: own_messages
-SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, m.body
+SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
 -- name: of_stream
@@ -272,6 +272,61 @@ GROUP BY e.id
 HAVING :beyond_id = 0 OR CASE WHEN :falling THEN (min(p.value), e.id) < (:beyond, :beyond_id) ELSE (min(p.value), e.id) > (:beyond, :beyond_id) END
 ORDER BY 2 /*down*/, e.id /*down*/ LIMIT :limit
 
+-- name: expired
+-- What has expired in one space, the first to expire first; what an undoing brought back stays.
+SELECT e.expires_at, e.id FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now AND (e.expires_at, e.id) > (:beyond, :beyond_id)
+  AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = e.began AND c.op IN ('undo', 'redo'))
+ORDER BY e.expires_at, e.id LIMIT :limit
+
+-- name: spaces_expiring
+SELECT s.name FROM spaces s WHERE s.ended = 0
+  AND EXISTS (SELECT 1 FROM entities e WHERE e.space = s.id AND e.deleted = 0 AND e.expires_at <= :now)
+ORDER BY s.id
+
+-- name: tended
+-- A page of one space's own entities as curation looks at them; `declined` is told of what an undoing of curation made so.
+SELECT json_group_array(json_array(id, type, tier, began, made_at, changed_at, declined, used, used_at)) FROM (
+    SELECT e.id, e.type, e.tier, e.began, f.at AS made_at, c.at AS changed_at, u.count AS used, u.last AS used_at,
+           CASE WHEN c.op <> 'undo' THEN 0 ELSE EXISTS (
+               SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
+               WHERE j.number = e.began AND j.subject = 'change' AND j.act = 'undo' AND k.op = 'autonomous_curation') END AS declined
+    FROM entities e JOIN changes c ON c.number = e.began JOIN changes f ON f.number = e.first LEFT JOIN uses u ON u.entity = e.id
+    WHERE e.space = :space AND e.id > :after AND e.deleted = 0 AND e.quarantined = 0 AND (e.expires_at IS NULL OR e.expires_at > :now)
+    ORDER BY e.id LIMIT :limit)
+
+-- name: tended_size
+SELECT count(*), coalesce(sum(text_bytes), 0) FROM entities WHERE space = :space AND deleted = 0
+
+-- name: tended_links
+SELECT j.value, (SELECT count(*) FROM relations r WHERE r.from_id = j.value AND r.from_id > 0 AND r.space = :space AND r.ended = 0 AND r.deleted = 0)
+              + (SELECT count(*) FROM relations r WHERE r.to_id = j.value AND r.to_id > 0 AND r.space = :space AND r.ended = 0 AND r.deleted = 0) AS links
+FROM json_each(:ids) j WHERE links > 0
+
+-- name: tended_streams
+-- From stream to stream by the index, whatever they hold.
+WITH RECURSIVE s (stream) AS (
+    SELECT min(stream) FROM messages WHERE stream > :after
+    UNION ALL SELECT (SELECT min(m.stream) FROM messages m WHERE m.stream > s.stream) FROM s WHERE s.stream IS NOT NULL)
+SELECT stream FROM s WHERE stream IS NOT NULL LIMIT :limit
+
+-- name: tended_actions
+SELECT id, at, crc, body FROM messages WHERE stream = :stream AND kind = :kind AND space = :space AND ended = 0 ORDER BY id DESC LIMIT :limit
+
+-- name: tended_origins
+SELECT DISTINCT began FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: tended_declined
+SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
+WHERE j.number = :number AND j.subject = 'change' AND j.act = 'undo' AND k.op = 'autonomous_curation' LIMIT 1
+
+-- name: tended_acts
+SELECT count(*) FROM changes c JOIN journal j ON j.number = c.number
+WHERE c.at >= :at AND c.space = :space AND c.op = 'autonomous_curation' AND j.subject = 'entity' AND j.act IN ('promote', 'create')
+
+-- name: tended_runs
+SELECT s.name, m.value FROM spaces s LEFT JOIN meta m ON m.key = :prefix || s.id WHERE s.ended = 0 AND s.kind = 'space' ORDER BY s.id
+
 -- name: bodies
 SELECT e.id, e.began, e.crc, e.body FROM entities e
 WHERE e.space = :space AND e.began <= :at AND e.deleted = 0 AND (e.began, e.id) < (:beyond, :beyond_id)
@@ -291,6 +346,10 @@ e.id
 e.began
 -- name: key_priority
 e.priority
+-- name: key_spoken
+max(e.began, coalesce((
+    SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
+    WHERE m.stream = e.id AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1), 0))
 -- name: key_name
 m.name
 -- name: key_property
@@ -466,7 +525,7 @@ SELECT id, part, began FROM passages WHERE entity = :entity AND space = :space A
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY w.rank LIMIT :limit)
 
@@ -474,7 +533,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
@@ -482,7 +541,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
@@ -490,7 +549,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
-    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor
+    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY w.rank LIMIT :limit)
 
@@ -512,6 +571,9 @@ GROUP BY p.entity
 
 -- name: passage_span
 SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0) FROM passages)
+
+-- name: passage_from
+SELECT began FROM passages WHERE id >= :id ORDER BY id LIMIT 1
 
 -- For each expression: in how many of the oldest and how many of the newest passages that have it, up to where, and down to where.
 -- name: term_spans
@@ -648,12 +710,12 @@ INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importan
 VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :crc, :body)
 
 -- name: messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block THEN block ELSE body END FROM messages m
 WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
 ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT :limit
 
 -- name: messages_by_ids
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, body FROM messages m
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block THEN block ELSE body END FROM messages m
 WHERE id IN (SELECT value FROM json_each(:ids)) /*also*/
 
 -- name: message_heads
@@ -661,7 +723,7 @@ SELECT json_group_array(json_array(m.id, m.speaker, m.role, m.stream, m.at, m.im
 WHERE m.id IN (SELECT value FROM json_each(:ids)) /*also*/
 
 -- name: last_lines
-SELECT m.id, m.space, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.space, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m
 WHERE m.stream = :stream AND m.space = :space AND m.id < :before AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
 
@@ -670,19 +732,19 @@ SELECT id, stream FROM messages
 WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn THEN ended = :number ELSE began = :number AND ended = 0 END ORDER BY id
 
 -- name: lines_spoken
-SELECT m.id, m.speaker, m.at, m.crc, m.body, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.id IN (SELECT value FROM json_each(:ids)) ORDER BY m.id
 
 -- name: lines_before
-SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id < :id ORDER BY m.id DESC LIMIT 2
 
 -- name: lines_between
-SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id BETWEEN :first AND :last ORDER BY m.id
 
 -- name: lines_after
-SELECT m.id, m.speaker, m.at, m.crc, m.body, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id > :id ORDER BY m.id LIMIT 2
 
 -- name: end_message
@@ -692,7 +754,49 @@ UPDATE messages SET ended = :number WHERE id = :id AND ended = 0
 UPDATE messages SET ended = 0 WHERE id = :id
 
 -- name: count_messages
-SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at)
+SELECT count(*) FROM messages m WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
+
+-- name: stream_cut
+-- The newest message that is not among the newest :keep of a stream.
+SELECT m.id FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
+WHERE m.stream = :stream AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1 OFFSET :keep
+
+-- name: last_of_stream
+SELECT max(id) FROM messages WHERE stream = :stream AND space = :space AND ended = 0
+
+-- name: stream_spoken
+SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
+WHERE m.stream = :stream AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1
+
+-- name: lines_older
+-- Up to which message all that follow :after were said before :since.
+SELECT max(id), count(*) FROM messages WHERE stream = :stream AND space = :space AND ended = 0 AND id > :after AND id < coalesce((
+    SELECT min(n.id) FROM messages n WHERE n.stream = :stream AND n.space = :space AND n.ended = 0 AND n.id > :after AND +n.at >= :since), 1 << 62)
+
+-- name: count_lines
+SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND ended = 0 AND id > :after AND id <= :upto
+
+-- name: newest_tick
+SELECT tick FROM messages WHERE stream = :stream AND tick IS NOT NULL AND space = :space AND ended = 0 ORDER BY tick DESC LIMIT 1
+
+-- name: lines_to_pack
+SELECT id, crc, body FROM messages
+WHERE stream = :stream AND space = :space AND block = 0 AND id > :after AND id <= :upto ORDER BY id LIMIT :limit
+
+-- name: add_block
+INSERT INTO blocks (space, stream, first, last, bytes, crc, body) VALUES (:space, :stream, :first, :last, :bytes, :crc, :body)
+
+-- name: last_block
+SELECT max(id) FROM blocks
+
+-- name: pack_line
+UPDATE messages SET body = x'', block = :block WHERE id = :id
+
+-- name: block
+SELECT crc, body FROM blocks WHERE id = :id
+
+-- name: purge_blocks
+DELETE FROM blocks WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: message_id
 m.id
@@ -703,6 +807,12 @@ m.tick
 
 -- name: before_message
 AND m.id < :before
+-- name: after_message
+AND m.id > :after
+-- name: upto_message
+AND m.id <= :upto
+-- name: kept_since
+AND m.at >= :kept_since
 -- name: with_tick
 AND m.tick IS NOT NULL
 -- name: tick_from
@@ -738,11 +848,18 @@ DELETE FROM answers WHERE (uid, key) IN (SELECT uid, key FROM answers WHERE at <
 -- name: add_access
 INSERT INTO access (at, op, origin, space, pid, us, error, number) VALUES (:at, :op, :origin, :space, :pid, :us, :error, :number)
 
+-- name: note_access
+INSERT INTO access (at, op, origin, space, pid, us, error, entity, address, request, says)
+VALUES (:at, :op, :origin, :space, :pid, 0, :error, :entity, :address, :request, :says)
+
+-- name: blank_access
+UPDATE access SET request = '', says = '' WHERE entity = :entity
+
 -- name: expire_access
 DELETE FROM access WHERE id IN (SELECT id FROM access WHERE at < :before LIMIT 2000)
 
 -- name: access
-SELECT a.id, a.at, a.op, a.space, a.pid, a.us, a.error, a.number, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
+SELECT a.id, a.at, a.op, a.space, a.pid, a.us, a.error, a.number, a.entity, a.address, a.request, a.says, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
 FROM access a JOIN origins o ON o.id = a.origin WHERE 1 /*also*/ ORDER BY a.id DESC LIMIT :limit
 
 -- name: access_before
@@ -759,10 +876,13 @@ AND a.error <> ''
 AND a.error = ''
 -- name: access_since
 AND a.at >= :since
+-- name: access_entity
+AND a.entity = :entity AND a.entity > 0
 
+-- Batches come in order, so that the newest is the last use, also where a clock was ahead for a while.
 -- name: add_use
 INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last)
-ON CONFLICT (entity) DO UPDATE SET count = count + excluded.count, last = max(last, excluded.last)
+ON CONFLICT (entity) DO UPDATE SET count = count + excluded.count, last = excluded.last
 
 -- name: counts
 SELECT (SELECT count(*) FROM entities WHERE deleted = 0), (SELECT count(*) FROM relations WHERE ended = 0 AND deleted = 0),
@@ -789,6 +909,31 @@ SELECT CASE e.tier WHEN 0 THEN 'working' WHEN 1 THEN 'episodic' WHEN 2 THEN 'sem
 WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
 GROUP BY e.tier
+
+-- name: count_by_age
+SELECT CASE WHEN f.at > :now - 86400000 THEN 'day' WHEN f.at > :now - 7 * 86400000 THEN 'week' WHEN f.at > :now - 30 * 86400000 THEN 'month'
+            WHEN f.at > :now - 365 * 86400000 THEN 'year' ELSE 'older' END, count(*)
+FROM entities e JOIN changes f ON f.number = e.first
+WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY 1
+
+-- name: count_expiring
+SELECT CASE WHEN e.expires_at <= :now THEN 'expired' WHEN e.expires_at <= :now + 86400000 THEN 'day'
+            WHEN e.expires_at <= :now + 7 * 86400000 THEN 'week' ELSE 'month' END, count(*)
+FROM entities e
+WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now + 30 * 86400000 AND e.began <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY 1
+
+-- name: count_by_space
+SELECT s.name, count(e.id) FROM spaces s LEFT JOIN entities e ON e.space = s.id AND e.deleted = 0 WHERE s.ended = 0 GROUP BY s.id ORDER BY s.id
+
+-- name: tended_settled
+SELECT count(*) FROM entities e JOIN changes c ON c.number = e.began JOIN changes f ON f.number = e.first LEFT JOIN uses u ON u.entity = e.id
+WHERE e.space = :space AND e.deleted = 0 AND e.quarantined = 0 AND e.tier = :tier AND (e.expires_at IS NULL OR e.expires_at > :now)
+  AND e.type NOT IN (SELECT value FROM json_each(:types)) AND f.at < :made AND c.at <= :quiet AND c.op <> 'undo'
+  AND coalesce(u.count, 0) < :reads AND coalesce(u.last, 0) <= :quiet
 
 -- name: add_backup
 INSERT INTO backups (at, path, bytes, sha256, number) VALUES (:at, :path, :bytes, :sha256, :number)
@@ -817,7 +962,7 @@ SELECT from_name, to_name, type, metadata FROM relations
 WHERE (from_id = :entity OR to_id = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: messages_said
-SELECT id, speaker, crc, body FROM messages
+SELECT id, speaker, crc, CASE WHEN block THEN block ELSE body END FROM messages
 WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND id > :after ORDER BY id LIMIT :limit
 
 -- name: answers_page
@@ -922,7 +1067,7 @@ SELECT row, space, id, from_id, to_id, from_name, to_name, type, strength, metad
 FROM relations WHERE row > :after AND began <= :at ORDER BY row LIMIT :limit
 
 -- name: transfer_messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, body
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, CASE WHEN block THEN block ELSE body END
 FROM messages WHERE id > :after AND began <= :at ORDER BY id LIMIT :limit
 
 -- name: transfer_journal
@@ -951,11 +1096,24 @@ SELECT branch, target, subject, id, part, ended FROM merges
 -- name: transfer_merge
 INSERT INTO merges (branch, target, subject, id, part, began, base, ended) VALUES (:branch, :target, :subject, :id, :part, :began, :base, :ended)
 
+-- name: transfer_conflicts
+SELECT row, space, id, type, entity, other, part, other_part, confidence, reason, action, status, notes, found, began,
+    CASE WHEN ended > :at THEN 0 ELSE ended END FROM conflicts
+WHERE row > :after AND began <= :at ORDER BY row LIMIT :limit
+
+-- name: transfer_known_conflicts
+SELECT space, id, began FROM conflicts WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: transfer_conflict
+INSERT INTO conflicts (space, id, entity, other, part, other_part, type, confidence, reason, action, status, notes, found, began, ended)
+VALUES (:space, :id, :entity, :other, :part, :other_part, :kind, :confidence, :reason, :action, :status, :notes, :found, :began, :ended)
+
 -- name: transfer_total
 SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
      + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
      + (SELECT count(*) FROM snapshots WHERE began <= :at)
      + (SELECT count(*) FROM merges WHERE began <= :at)
+     + (SELECT count(*) FROM conflicts WHERE began <= :at)
 
 -- name: transfer_known_changes
 SELECT number FROM changes WHERE number IN (SELECT value FROM json_each(:numbers))
@@ -981,7 +1139,7 @@ SELECT id, space, stream, at, crc FROM messages WHERE id IN (SELECT value FROM j
 SELECT number, seq, subject, id, act, before, after FROM journal WHERE number IN (SELECT value FROM json_each(:numbers))
 
 -- name: transfer_messages_at
-SELECT role, kind, at, crc, body FROM messages
+SELECT role, kind, at, crc, CASE WHEN block THEN block ELSE body END FROM messages
 WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at IN (SELECT value FROM json_each(:times))
 
 -- name: transfer_space
@@ -1077,7 +1235,7 @@ SELECT coalesce(max(id), 0) FROM passages
 SELECT id, crc, body FROM entities WHERE space = :space AND id IN (SELECT value FROM json_each(:ids))
 
 -- name: lines
-SELECT id, speaker, crc, body FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+SELECT id, speaker, crc, CASE WHEN block THEN block ELSE body END FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: vectors_after
 SELECT v.key >> 6, v.vector, p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.key >> 6
@@ -1120,7 +1278,7 @@ DROP TABLE words;
 ALTER TABLE words_next RENAME TO words;
 
 -- name: spoken
-SELECT id, speaker, at, crc, body FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
+SELECT id, speaker, at, crc, CASE WHEN block THEN block ELSE body END FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: neighbours
 SELECT m.id,

@@ -106,11 +106,15 @@ class SqliteRows:
         rows = self._execute(text, values).fetchall()
         return rows[0] if rows else None
 
-    def run(self, name: str, /, **values: Any) -> int:
-        """Carry it out; how many rows it changed."""
+    def run(self, name: str, /, **values: Any) -> None:
+        """Carry it out, or put it off."""
         if name in _PUT_OFF:
             self.put_off.append((name, [values]))
-            return 1
+        else:
+            self.count(name, **values)
+
+    def count(self, name: str, /, **values: Any) -> int:
+        """Carry it out now; how many rows it changed."""
         text = QUERIES[name]
         if self.put_off:
             self._settle_for(text)

@@ -2,17 +2,22 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """What a purge leaves behind in the file: free pages, the log, and dictionaries that were trained on what is gone."""
 
+from collections.abc import Iterable
+
 import apsw
 
 from enhanced_memory.daemon.store import Scrubbed
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.sqlite.rows import each
 
-__all__ = ["REWRITE_BYTES", "Repacking", "clear", "held_by"]
+__all__ = ["REPACK_DUE", "REWRITE_BYTES", "Repacking", "clear", "held_by"]
 
 REWRITE_BYTES = 512 * 1024 * 1024
 """Up to this size the whole file is written anew, which leaves no doubt; beyond it free pages are written over, which leaves the
 room between rows of a page as SQLite left it."""
+
+REPACK_DUE = "repack_due"
+"""The note in `meta` that some bodies may be packed with older dictionaries than the present one."""
 
 PIECE = 16
 """So many bytes of a text in a dictionary are taken for a piece of it; a shorter text counts as a whole."""
@@ -22,7 +27,8 @@ BATCH = 500
 
 _PLACES = (
     ("entities", "row", "body", "1"),
-    ("messages", "id", "body", "1"),
+    ("messages", "id", "body", "block = 0"),
+    ("blocks", "id", "body", "1"),
     ("versions", "space, entity, version", "body", "whole = 1"),
     ("answers", "uid, key", "answer", "1"),
 )
@@ -51,11 +57,12 @@ def _holds(words: bytes, pieces: set[bytes], raw: bytes, shipped: bytes) -> bool
 
 
 class Repacking:
-    """Packs anew, some rows at a time, whatever was packed with dictionaries that are to go."""
+    """Packs anew, some rows at a time, whatever was packed with certain dictionaries: those that are to go, or that a better one followed."""
 
-    def __init__(self, numbers: list[int], codec: Codec) -> None:
+    def __init__(self, numbers: Iterable[int], codec: Codec, batch: int = BATCH) -> None:
         self._going = frozenset(numbers)
         self._codec = codec
+        self._batch = batch
         self._place = 0
         self._last: tuple[object, ...] = ()
 
@@ -69,7 +76,7 @@ class Repacking:
         rows = list(
             each(
                 connection,
-                f"SELECT {key}, {column} FROM {table} WHERE {condition} {beyond} ORDER BY {key} LIMIT {BATCH:d}",
+                f"SELECT {key}, {column} FROM {table} WHERE {condition} {beyond} ORDER BY {key} LIMIT {self._batch:d}",
                 self._last,
             )
         )
@@ -85,7 +92,7 @@ class Repacking:
             raise
         connection.execute("COMMIT")
         self._last = tuple(rows[-1][:-1]) if rows else ()
-        if len(rows) < BATCH:
+        if len(rows) < self._batch:
             self._place, self._last = self._place + 1, ()
         return True
 

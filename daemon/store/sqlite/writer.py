@@ -24,10 +24,12 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
+from enhanced_memory.daemon.store.jobs import Job, Later, settle
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, translated
+from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.tx import Tx
 
-__all__ = ["Job", "Later", "Plain", "Writer", "settle"]
+__all__ = ["Plain", "Writer"]
 
 log = logging.getLogger(__name__)
 
@@ -43,27 +45,6 @@ LARGE_WAL_PAGES = 1000
 
 class _HalfDone(Exception):
     """A job failed after it had written: the group is to be carried out anew, with a savepoint for each."""
-
-
-@dataclass(slots=True)
-class Job:
-    """A request's work, and who waits for it."""
-
-    work: Callable[[Tx], Any]
-    call: Call
-    waiter: "Future[Any]"
-    result: Any = None
-    error: BaseException | None = None
-    touched: tuple[int, str, str, list[int], int, list[int], list[int]] | None = None
-
-
-@dataclass(slots=True)
-class Later:
-    """Rows that nobody waits for."""
-
-    name: str
-    rows: list[dict[str, Any]]
-    prepare: Callable[[Tx, dict[str, Any]], dict[str, Any]] | None = None
 
 
 @dataclass(slots=True)
@@ -92,12 +73,15 @@ class Writer:
     """Commits begun, and commits done: while both are the same number as before, nothing has changed in between."""
     state: str = "ready"
     problem: str = ""
+    repacking: Repacking | None = None
+    """Bodies that wait to be packed with a better dictionary than theirs. Set on the writer's thread alone, or before it starts."""
     _queue: "queue.SimpleQueue[Job | Later | Plain | None]" = field(
         default_factory=queue.SimpleQueue["Job | Later | Plain | None"]
     )
     _thread: threading.Thread | None = None
     _rows: SqliteRows | None = None
     _sql: Any = None
+    _under_way: int = 0
     _unmerged: int = 0
     _checkpoint_due: bool = False
     _noted: list[Later] = field(default_factory=list["Later"])
@@ -123,8 +107,8 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait."""
-        return self._queue.qsize()
+        """Requests that wait, those among them that are being carried out."""
+        return self._queue.qsize() + self._under_way
 
     def stop(self) -> None:
         """Finish what was handed over, then end. Blocks until then."""
@@ -159,7 +143,9 @@ class Writer:
                 except queue.Empty:
                     break
             if batch:
+                self._under_way = len(batch)
                 self._group(batch)
+                self._under_way = 0
                 self.loop.call_soon_threadsafe(self.finished, batch)
             for one in plain:
                 self._alone(one)
@@ -290,7 +276,7 @@ class Writer:
 
     @property
     def _chores(self) -> bool:
-        return bool(self._noted) or self._unmerged > MERGE_AFTER or self._checkpoint_due
+        return bool(self._noted) or self._unmerged > MERGE_AFTER or self.repacking is not None or self._checkpoint_due
 
     def _chore(self) -> None:
         """One small piece of work that can wait."""
@@ -300,6 +286,8 @@ class Writer:
                     self._write_noted()
                 elif self._unmerged > MERGE_AFTER:
                     self._merge()
+                elif self.repacking is not None:
+                    self._repack(self.repacking)
                 elif self._checkpoint_due:
                     # With few pages in the log there is nothing to gain; a reader in the way is no reason to wait.
                     self._checkpoint_due = False
@@ -309,6 +297,7 @@ class Writer:
             log.warning("a chore failed: %s", problem)
             self._noted.clear()
             self._unmerged = 0
+            self.repacking = None
 
     def _fold(self) -> None:
         """Fold the log into the file and empty it. With a reader in the way, some other time will do."""
@@ -323,6 +312,12 @@ class Writer:
         # FTS5 says so: fewer than two rows changed means that nothing was left to merge.
         if self.connection.total_changes() - before < 2:
             self._unmerged = 0
+
+    def _repack(self, repacking: Repacking) -> None:
+        if not repacking.step(self.connection):
+            self.connection.execute("DELETE FROM meta WHERE key = ?", (REPACK_DUE,))
+            self.repacking = None
+        self._checkpoint_due = True
 
     def _write_noted(self) -> None:
         before = replace(self.counters)
@@ -352,13 +347,3 @@ def _told(problem: BaseException) -> BaseException:
             raise problem
     except BaseException as told:
         return told
-
-
-def settle(waiter: "Future[Any]", result: Any, error: BaseException | None) -> None:
-    """Give whoever waits the answer; nobody may be waiting any more."""
-    if waiter.done():
-        return
-    if error is not None:
-        waiter.set_exception(error)
-    else:
-        waiter.set_result(result)

@@ -1,23 +1,22 @@
 """A dictionary of the store's own: once there are enough bodies, one trained on them saves far more than the one that is shipped."""
 
 import logging
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 
 from enhanced_memory.client.errors import Error
 from enhanced_memory.daemon.store.bodies import Codec, built_in, crc, train
-from enhanced_memory.daemon.store.sqlite import file
-from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["STAGES", "Trained", "trained"]
+__all__ = ["SAMPLES", "STAGES", "Trained", "trained"]
 
 log = logging.getLogger(__name__)
 
 STAGES = (128, 1000)
 """Entities at which a dictionary of the store's own is trained: soon, and once more (measured: 1,000 serve as well as 8,000)."""
 
-_SAMPLES = 2000
+SAMPLES = 2000
+"""Of so many bodies a dictionary is made."""
 _PIECE = 400
 _HELD_OUT = 10
 """One body in so many is not trained on but judged by."""
@@ -30,19 +29,14 @@ class Trained(msgspec.Struct):
     gain: float
 
 
-def trained(store: Path, codec: Codec) -> Trained | None:
-    """A dictionary trained on the store's newest bodies; None where they are too few, or are packed no better by it.
+def trained(newest: Callable[[], list[tuple[int, bytes]]], codec: Codec) -> Trained | None:
+    """A dictionary trained on a store's `newest` bodies, each a checksum and what is stored; None where they are too few, or are
+    packed no better by it.
 
     Pieces of the shipped dictionary are trained on too: what a hundred bodies do not know yet, it does.
     """
     try:
-        with translated():
-            connection = file.connect(store, readonly=True)
-            try:
-                rows = list(each(connection, "SELECT crc, body FROM entities ORDER BY row DESC LIMIT ?", (_SAMPLES,)))
-            finally:
-                connection.close()
-        bodies = [codec.plain(body, checksum) for checksum, body in rows]
+        bodies = [codec.plain(body, checksum) for checksum, body in newest()]
     except Error as problem:
         log.warning("no dictionary was trained: %s", problem)
         return None

@@ -1,0 +1,134 @@
+"""Conversations that outlive their windows: listed, put away, deleted, searched, summed up."""
+
+from enhanced_memory.client.adapters.chronicle.database_manager import DatabaseManager
+from enhanced_memory.client.adapters.chronicle.failing import Row, loud, quiet, rows, text
+from enhanced_memory.client.adapters.records import Records
+from enhanced_memory.client.errors import Error, NotFound
+from enhanced_memory.client.sync import Memory
+from enhanced_memory.client.values import Filter
+
+__all__ = ["SESSION_TYPE", "Conversations"]
+
+SESSION_TYPE = "conversation"
+PAGE = 1000
+SUMMARY: Row = {"key_events": [], "character_developments": {}, "plot_points": []}
+"""What a summary's dictionary has beside its text, and what stands where nothing was said."""
+
+
+class Conversations:
+    """Reads and keeps conversations."""
+
+    def __init__(self, database_manager: DatabaseManager) -> None:
+        self.db_manager = database_manager
+        self._characters = Records(database_manager.memory, "character")
+        self._summaries = Records(database_manager.memory, "summary")
+
+    @property
+    def _memory(self) -> Memory:
+        return self.db_manager.memory
+
+    @quiet(rows)
+    def get_conversations(self, limit: int = 50, include_inactive: bool = False) -> list[Row]:
+        """The conversations in which something happened last, newest first."""
+        found: list[Row] = []
+        cursor: str | None = None
+        while len(found) < limit:
+            page = self._memory.list_sessions(
+                status="all" if include_inactive else "current", session_types=[SESSION_TYPE],
+                limit=min(limit - len(found), PAGE), cursor=cursor,
+            )  # fmt: skip
+            found += [
+                {
+                    "id": one.id, "title": one.title, "created_at": one.started_at, "updated_at": one.updated_at,
+                    "is_active": one.archived_at is None, "summary": one.summary or None, "message_count": one.messages,
+                }
+                for one in page.sessions
+            ]  # fmt: skip
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return found
+
+    @loud
+    def archive_conversation(self, conversation_id: int) -> bool:
+        """Put a conversation away; False where there is none such."""
+        try:
+            self._memory.archive_session(conversation_id)
+        except NotFound:
+            return False
+        return True
+
+    @quiet(lambda: False)
+    def delete_conversation(self, conversation_id: int) -> bool:
+        """Delete a conversation with its messages, characters and summaries, all at once; False where there is none such."""
+        try:
+            self._memory.list_sessions([conversation_id])
+        except NotFound:
+            return False
+        related = [one.id for one in self._characters.every(Filter("conversation", equal=conversation_id))]
+        related += [one.id for one in self._summaries.every(Filter("session", equal=conversation_id))]
+        self._memory.delete_entities([conversation_id, *related])
+        return True
+
+    @quiet(text)
+    def get_conversation_summary(self, conversation_id: int) -> str | None:
+        """A conversation's summary; None where there is none."""
+        try:
+            return self._memory.list_sessions([conversation_id]).sessions[0].summary or None
+        except NotFound:
+            return None
+
+    @quiet(rows)
+    def search_conversations(self, query: str, limit: int = 20) -> list[Row]:
+        """Conversations whose title, summary or messages hold the query, or its words; archived ones too, newest first."""
+        if not query.strip():
+            return []
+        ids = {
+            hit.entity.id: None
+            for hit in self._memory.search_nodes(query, limit=PAGE, types=["session"], substring=True).hits
+        }
+        ids |= {hit.message.stream: None for hit in self._memory.search_messages(query, limit=PAGE).hits}
+        sessions = [one for number in ids if (one := self._conversation(number)) is not None]
+        sessions.sort(key=lambda one: (one["updated_at"], one["id"]), reverse=True)
+        return sessions[:limit]
+
+    def _conversation(self, number: int) -> Row | None:
+        try:
+            one = self._memory.list_sessions([number]).sessions[0]
+        except Error:  # a character's stream, or a session that went meanwhile
+            return None
+        if one.session_type != SESSION_TYPE:
+            return None
+        return {"id": one.id, "title": one.title, "summary": one.summary or None, "updated_at": one.updated_at}
+
+    @loud
+    def save_conversation_summary(
+        self,
+        conversation_id: int,
+        summary_text: str,
+        key_events: list[str] | None = None,
+        character_developments: Row | None = None,
+        plot_points: list[str] | None = None,
+        message_range_start: int | None = None,
+        message_range_end: int | None = None,
+    ) -> int:
+        """Keep a summary of some messages beside the conversation; its id."""
+        said = {
+            "session": conversation_id, "key_events": key_events or [],
+            "character_developments": character_developments or {}, "plot_points": plot_points or [],
+            "first": message_range_start, "last": message_range_end,
+        }  # fmt: skip
+        return self._summaries.add(f"Summary of conversation {conversation_id}", said, text=summary_text)
+
+    @quiet(rows)
+    def get_conversation_summaries(self, conversation_id: int) -> list[Row]:
+        """The summaries kept of a conversation, oldest first."""
+        return [
+            {"id": one.id, "conversation_id": conversation_id, "summary_text": (one.observations or [""])[0]}
+            | {key: one.properties.get(key, empty) for key, empty in SUMMARY.items()}
+            | {
+                "message_range_start": one.properties.get("first"), "message_range_end": one.properties.get("last"),
+                "created_at": one.created_at,
+            }
+            for one in self._summaries.every(Filter("session", equal=conversation_id))
+        ]  # fmt: skip

@@ -1,0 +1,229 @@
+"""Episodes that say the same: which statements come back in several, and what is to be known of them. Pure.
+
+Statements are one where their words are, or where their vectors are near and a comparison finds that they say the same; so a
+denial, another number or another date keeps them apart. Statements that come back in the same episodes go together.
+"""
+
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from enhanced_memory.daemon.conflicts.comparing import Meaning, compare
+from enhanced_memory.daemon.conflicts.statements import plain, read, rough
+
+__all__ = ["LEAST", "Episode", "Said", "Shared", "Statement", "shared"]
+
+LEAST = 3
+"""So many similar episodes make knowledge."""
+
+SIMILAR = 0.2
+"""The share of what an episode says that it must have in common with the others: one of five statements, two of ten."""
+
+COMMON = 50
+COMMON_SHARE = 0.2
+"""What more than so many episodes say, and more than this share of them all, tells nothing about any of them."""
+
+TOGETHER = 0.5
+"""Statements go together where the episodes that say both are this share of those that say one of them."""
+
+NEAR = 0.85
+"""The cosine from which on two statements are compared."""
+
+SURE = 0.85
+"""The confidence from which on they are one."""
+
+TELLING = 2
+"""Content words that a statement must have: `yes`, `ok` and `done` come back everywhere."""
+
+LONGEST = 500
+"""Characters of a statement that is compared; longer text is a document."""
+
+MOST_STATEMENTS = 200_000
+"""Different statements whose vectors are compared, the newest; beyond it equal words alone make statements one."""
+
+MOST_PAIRS = 20_000
+"""Pairs of statements that are compared in one run: some ten seconds of work."""
+
+BATCH = 256
+"""Statements whose vectors are made at one time."""
+
+NAMED = 50
+"""Episodes that are named as sources, the newest."""
+
+_NUMBERS = re.compile(r"\d+")
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """An observation of an episode: its id, and what it says."""
+
+    id: int
+    text: str
+
+
+class Episode(msgspec.Struct):
+    """An entity that tells what happened once; or, with `known`, one that tells what is known already."""
+
+    id: int
+    type: str
+    statements: Sequence[Statement]
+    known: bool = False
+
+
+class Said(msgspec.Struct):
+    """A statement that several episodes make: in words that most of them use, and where each says it."""
+
+    text: str
+    at: list[tuple[int, int]]
+    """Ids of an episode and of its observation."""
+
+
+class Shared(msgspec.Struct):
+    """What similar episodes have in common."""
+
+    type: str
+    episodes: list[int]
+    statements: list[Said]
+
+
+def shared(episodes: Iterable[Episode], meaning: Meaning) -> list[Shared]:
+    """What comes back in at least `LEAST` similar episodes of one type and is not known yet; what most of them say first."""
+    by_type: dict[str, list[Episode]] = defaultdict(list)
+    known: list[Episode] = []
+    for one in episodes:
+        (known if one.known else by_type[one.type.casefold()]).append(one)
+    found: list[Shared] = []
+    pairs = MOST_PAIRS
+    for some in by_type.values():
+        if len(some) >= LEAST:
+            more, pairs = _of_one_type([*some, *known], meaning, pairs)
+            found += more
+    return sorted(found, key=lambda one: (-len(one.episodes), one.episodes[0]))
+
+
+def _of_one_type(episodes: list[Episode], meaning: Meaning, pairs: int) -> tuple[list[Shared], int]:
+    said: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    """By what makes statements equal: the places of episodes, the observations' ids, and the words themselves."""
+    sizes: list[int] = []
+    for place, episode in enumerate(episodes):
+        time.sleep(0)  # others may have Python's lock
+        mine: set[str] = set()
+        for one in episode.statements:
+            key = plain(one.text) if len(one.text) <= LONGEST else ""
+            if key and key not in mine and len(rough(key)) >= TELLING:
+                mine.add(key)
+                said[key].append((place, one.id, one.text))
+        sizes.append(max(1, len(episode.statements)))
+    groups, pairs = _united(said, meaning, pairs)
+    fresh = sum(not one.known for one in episodes)
+    common = max(COMMON, COMMON_SHARE * fresh)
+    kept: list[list[tuple[int, int, str]]] = []
+    for group in groups:
+        at = [entry for key in group for entry in said[key]]
+        places = {place for place, _, _ in at}
+        if LEAST <= len(places) <= common and not any(episodes[place].known for place in places):
+            kept.append(at)
+    return [one for cluster in _together(kept) if (one := _common_to(cluster, episodes, sizes)) is not None], pairs
+
+
+def _united(said: dict[str, list[tuple[int, int, str]]], meaning: Meaning, pairs: int) -> tuple[list[list[str]], int]:
+    """Statements that say the same, together."""
+    keys = list(said)[-MOST_STATEMENTS:]
+    leader = {key: key for key in said}
+
+    def of(key: str) -> str:
+        while leader[key] != key:
+            leader[key] = leader[leader[key]]
+            key = leader[key]
+        return key
+
+    for one, other in _near(keys, meaning):
+        if pairs <= 0:
+            break
+        a, b = keys[one], keys[other]
+        if of(a) == of(b) or _NUMBERS.findall(a) != _NUMBERS.findall(b) or not _worth(a, b):
+            continue
+        pairs -= 1
+        time.sleep(0)
+        # As they were written: case tells names from words.
+        verdict = compare(read(said[a][0][2]), read(said[b][0][2]), meaning)
+        if verdict is not None and verdict.kind == "duplicate" and verdict.confidence >= SURE:
+            leader[of(b)] = of(a)
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key in said:
+        groups[of(key)].append(key)
+    return list(groups.values()), pairs
+
+
+def _near(keys: list[str], meaning: Meaning) -> Iterable[tuple[int, int]]:
+    """Pairs of places whose statements are near in meaning; none without a model."""
+    if len(keys) < 2 or meaning.vectors(keys[:1]) is None:
+        return ()
+    # Only here: a daemon without a model does without it.
+    import numpy as np
+
+    from enhanced_memory.daemon.conflicts.neighbours import near_pairs
+
+    vectors = np.zeros((len(keys), 0), np.float32)
+    for begin in range(0, len(keys), BATCH):
+        part = meaning.vectors(keys[begin : begin + BATCH])
+        assert part is not None
+        if not begin:
+            vectors = np.zeros((len(keys), part.shape[1]), np.float32)
+        vectors[begin : begin + BATCH] = part
+        time.sleep(0)
+    return near_pairs(vectors, NEAR)
+
+
+def _worth(one: str, other: str) -> bool:
+    """Whether two statements have at least half of the longer one's words in common."""
+    words, others = rough(one), rough(other)
+    return 2 * len(words & others) >= max(len(words), len(others))
+
+
+def _together(groups: list[list[tuple[int, int, str]]]) -> list[list[list[tuple[int, int, str]]]]:
+    """Groups of statements by the episodes that make them: those that mostly stand together are one cluster."""
+    groups = sorted(groups, key=lambda group: -len({place for place, _, _ in group}))
+    clusters: list[list[list[tuple[int, int, str]]]] = []
+    places_of: list[set[int]] = []
+    at: dict[int, set[int]] = defaultdict(set)
+    """The clusters that an episode is in."""
+    for group in groups:
+        places = {place for place, _, _ in group}
+        votes = Counter(cluster for place in places for cluster in at[place])
+        best = max(votes, key=lambda cluster: (votes[cluster] / len(places | places_of[cluster]), -cluster), default=-1)
+        if best >= 0 and votes[best] >= TOGETHER * len(places | places_of[best]):
+            clusters[best].append(group)
+            places_of[best] |= places
+        else:
+            best = len(clusters)
+            clusters.append([group])
+            places_of.append(set(places))
+        for place in places:
+            at[place].add(best)
+    return clusters
+
+
+def _common_to(cluster: list[list[tuple[int, int, str]]], episodes: list[Episode], sizes: list[int]) -> Shared | None:
+    """What a cluster comes to once the episodes that say mostly other things are left out; None where too few are left."""
+    shares = Counter(place for group in cluster for place in {place for place, _, _ in group})
+    similar = {place for place, count in shares.items() if count >= SIMILAR * sizes[place]}
+    statements: list[Said] = []
+    used: set[int] = set()
+    for group in cluster:
+        at = [entry for entry in group if entry[0] in similar]
+        places = {place for place, _, _ in at}
+        if len(places) < LEAST:
+            continue
+        words = Counter(text for _, _, text in at)
+        newest = {text: place for place, _, text in at}
+        text = max(words, key=lambda said: (words[said], newest[said], said))
+        named = sorted(at, key=lambda entry: -episodes[entry[0]].id)[:NAMED]
+        statements.append(Said(text, [(episodes[place].id, number) for place, number, _ in named]))
+        used |= {place for place, _, _ in named}
+    if not statements:
+        return None
+    ids = sorted(episodes[place].id for place in used)
+    return Shared(episodes[min(used)].type, ids[-NAMED:], statements)
