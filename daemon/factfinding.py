@@ -16,6 +16,7 @@ from enhanced_memory.client.values import TRUST_ORDER, Message, Origin, Trust
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.conflicts.comparing import compare, related
 from enhanced_memory.daemon.conflicts.statements import plain, read
+from enhanced_memory.daemon.extraction.values import UnansweredError
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.streams import messages_by, recent_messages
 from enhanced_memory.daemon.store import Engine, Tx
@@ -23,6 +24,8 @@ from enhanced_memory.daemon.text import check_text
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.extraction.extracting import Extraction
+    from enhanced_memory.daemon.extraction.model import Model
+    from enhanced_memory.daemon.extraction.turns import Turn
 
 __all__ = ["Extracting"]
 
@@ -34,6 +37,8 @@ COMPARED = 300
 """Observations of a subject, the newest, that a new fact is compared with."""
 MOST_COMPARED = 20_000
 """Pairs that are compared for one call; what is left is compared letter by letter when it is stored."""
+UNFOUNDED = 0.5
+"""What a model's fact reaches at the most whose sentence nobody said, or a tool about the user."""
 SAME = 0.8
 """The confidence from which on two sentences are taken to say the same."""
 
@@ -45,6 +50,7 @@ class Extracting:
         self._engine = engine
         self._settings = settings
         self._pool = ThreadPoolExecutor(1, "extraction")
+        self._model: Model | None = None
 
     def stop(self) -> None:
         """Wait for what is being read, and end."""
@@ -71,11 +77,50 @@ class Extracting:
             )
             for one in found.facts
         ]  # fmt: skip
+        notes = ["there was more than is read at once"] if found.cut or len(lines) == MOST_MESSAGES else []
+        method = "rules"
+        if self._settings.extractor == "anthropic" and found.sentences:
+            try:
+                facts = await self._by_model(ask, lines)
+                method = self._settings.extractor_model
+            except UnansweredError as problem:
+                notes.append(f"found by rules: {problem}")
         facts = await self._known(call, facts, ask.threshold)
-        note = "there was more than is read at once" if found.cut or len(lines) == MOST_MESSAGES else ""
         call.facts = Extracted(
-            facts, masked=found.masked, sentences=found.sentences, language=found.language, method="rules", note=note
+            facts,
+            masked=found.masked,
+            sentences=found.sentences,
+            language=found.language,
+            method=method,
+            note="; ".join(notes),
         )
+
+    async def _by_model(self, ask: AutoExtractFacts, lines: list[tuple[Message, Trust]]) -> list[Fact]:
+        """What the model finds. A sentence that nobody said makes a fact unsure; one that a tool said, a tool's."""
+        if self._model is None:
+            from enhanced_memory.daemon.extraction.model import Model
+
+            self._model = Model(self._settings, self._engine.clock)
+        spoken, by_tools = await self._run(_spoken, ask, lines)
+        facts: list[Fact] = []
+        for one in await self._model.facts(spoken):
+            sure = 0.7 if one.confidence is None else one.confidence
+            source = plain(one.source)
+            trust: Trust = "agent"
+            if not source or source not in plain(spoken):
+                sure = min(sure, UNFOUNDED)
+            elif source in plain(by_tools):
+                trust = "tool"
+                if one.subject == "user" or one.kind in ("requirement", "decision"):
+                    sure = min(sure, UNFOUNDED)
+            kind = one.subject_type or ("user" if one.subject == "user" else "person")
+            facts.append(
+                Fact(
+                    one.text, one.kind, one.subject, kind, round(sure, 2), "found", one.speaker, one.source,
+                    _lower(trust, ask.trust),
+                )
+            )  # fmt: skip
+        return facts
 
     def _check(self, ask: AutoExtractFacts) -> None:
         given = sum((bool(ask.conversation_text), bool(ask.messages), ask.stream is not None))
@@ -145,6 +190,18 @@ def _masking() -> Callable[[str], tuple[str, dict[str, int]]]:
 
 def _extracted(ask: AutoExtractFacts, lines: list[tuple[Message, Trust]]) -> "Extraction":
     from enhanced_memory.daemon.extraction.extracting import extract
+
+    return extract(_turns(ask, lines), ask.project, ask.language)
+
+
+def _spoken(ask: AutoExtractFacts, lines: list[tuple[Message, Trust]]) -> tuple[str, str]:
+    """The conversation as it is sent to a model, secrets masked, and what of it tools say."""
+    masked = _masking()
+    told = [(one.role, f"{one.speaker or one.role}: {masked(one.text)[0].strip()}") for one in _turns(ask, lines)]
+    return "\n".join(text for _, text in told), "\n".join(text for role, text in told if role == "tool")
+
+
+def _turns(ask: AutoExtractFacts, lines: list[tuple[Message, Trust]]) -> "list[Turn]":
     from enhanced_memory.daemon.extraction.turns import Turn, role_of, turns
 
     if lines:
@@ -165,7 +222,7 @@ def _extracted(ask: AutoExtractFacts, lines: list[tuple[Message, Trust]]) -> "Ex
         said = turns(ask.conversation_text)
     if ask.trust in ("tool", "import"):
         said = [msgspec.structs.replace(one, role="tool") if one.role == "user" else one for one in said]
-    return extract(said, ask.project, ask.language)
+    return said
 
 
 def _lines(stream: int | str, after: int | None, tx: Tx) -> list[tuple[Message, Trust]]:

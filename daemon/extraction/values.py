@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["KINDS", "USER", "Found", "Kind", "Scene"]
+__all__ = ["KINDS", "USER", "Found", "Kind", "Scene", "UnansweredError"]
 
 Kind = Literal["preference", "requirement", "decision", "plan", "habit", "profile", "relationship", "correction"]
 
@@ -14,6 +14,10 @@ KINDS: tuple[Kind, ...] = (
 
 USER = "user"
 """How the person is called that talks to an agent."""
+
+
+class UnansweredError(Exception):
+    """Why a model found nothing: the rules do, then, and the answer says so."""
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -61,7 +61,7 @@ def _fact(one: Fact, session: str | None, method: str) -> Structured:
 EXTRACT_FACTS = Tool(
     name=facts.AutoExtractFacts.op,
     title="Extract facts",
-    description="Extract facts from a conversation by rules, and store those that are sure. You find more: see store_facts.",
+    description="Extract facts from a conversation by rules, and store the sure ones. You find more: store_facts.",
     takes=ConversationArguments,
     ask=_extract,
     repeatable=True,
@@ -71,10 +71,10 @@ EXTRACT_FACTS = Tool(
 class FactArguments(msgspec.Struct):
     """One fact."""
 
-    text: Annotated[str, Meta(min_length=1, description="One fact, short")]
+    text: Annotated[str, Meta(min_length=1, description="Short")]
     kind: FactKind = "profile"
     subject: Annotated[str, Meta(min_length=1, description="user, a person, a project")] = "user"
-    source: Annotated[str, Meta(description="The sentence that says it")] = ""
+    source: Annotated[str, Meta(description="Its sentence")] = ""
     confidence: Confidence | None = None
 
 
@@ -102,7 +102,7 @@ async def _store(call: Call, given: FactsArguments) -> Structured:
 STORE_FACTS = Tool(
     name=facts.StoreFacts.op,
     title="Store facts",
-    description="Store facts that you found in a conversation, each with the sentence it rests on; what is known is not stored twice.",
+    description="Store facts that you found in a conversation, each with the sentence it rests on.",
     takes=FactsArguments,
     ask=_store,
     repeatable=True,

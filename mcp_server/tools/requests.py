@@ -274,18 +274,24 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
         request_tool(
             summaries.SummarizeEntity,
             "Summarize entity",
-            "Summarize a stream or an entity: its telling sentences, key events, developments, plot points.",
+            "Summarize a stream or an entity: its telling sentences, key events, developments.",
             always=("text",),
+            hidden=("events", "since"),
         ),
         request_tool(
             summaries.StoreSummary,
             "Store summary",
             "Store a summary that you wrote of a stream or an entity.",
+            hidden=("key_events", "developments", "plot_points", "first", "last", "method", "message"),
         ),
     ),
     "skills": (
         request_tool(
-            skills.SaveSkill, "Save skill", "Save a skill: code under a name, to be run again.", repeatable=True
+            skills.SaveSkill,
+            "Save skill",
+            "Save a skill: code under a name, to be run again.",
+            repeatable=True,
+            hidden=("message",),
         ),
         request_tool(
             skills.ListSkills,
