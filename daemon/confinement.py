@@ -16,9 +16,10 @@ WITHIN = frozenset((
     "create_entities", "add_observations", "update_entity", "rename_entity", "delete_entities", "restore_entities",
     "delete_observations", "purge_entities", "open_nodes", "list_entities", "tag", "untag", "pin", "confirm", "quarantine", "promote_to_tier",
     "create_relations", "delete_relations", "read_graph", "find_related", "find_path",
-    "append_messages", "recent_messages", "messages_by", "get_window", "set_retention", "archive_messages", "summarize",
+    "append_messages", "recent_messages", "messages_by", "get_window", "set_retention", "archive_messages", "keep_summary",
     "start_session", "end_session", "archive_session", "delete_session", "list_sessions",
-    "search_nodes", "search_messages", "get_context", "memory_history",
+    "search_nodes", "search_messages", "get_context", "memory_history", "memory_diff", "memory_revert", "graph_at",
+    "memory_commit", "list_snapshots", "delete_snapshot", "journal", "undo", "redo",
     "save_skill", "list_skills", "auto_extract_facts", "store_facts", "summarize_entity", "store_summary",
     "detect_conflicts", "list_conflicts", "resolve_conflict",
     "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch", "note_access",
@@ -28,10 +29,8 @@ WITHIN = frozenset((
 BEYOND = frozenset((
     "create_space", "update_space", "delete_space",
     "memory_branch", "list_branches", "diff_branch", "merge_branch", "discard_branch", "scan_conflicts",
-    "memory_commit", "list_snapshots", "delete_snapshot", "memory_diff", "memory_revert", "graph_at", "journal",
-    "undo", "redo",
     "autonomous_curation", "expire",
-    "backup", "verify", "reindex", "access_log", "export_data", "import_data",
+    "health", "metrics", "backup", "verify", "reindex", "access_log", "export_data", "import_data",
 ))
 """These reach the whole store, files, or other spaces; or nobody has shown yet that they do not."""
 # fmt: on

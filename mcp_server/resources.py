@@ -13,7 +13,8 @@ from enhanced_memory.client.errors import Error, NotFound, Refused
 from enhanced_memory.client.operations.entities import ListEntities
 from enhanced_memory.client.operations.search import SearchNodes
 from enhanced_memory.client.operations.service import GetMemoryStatus
-from enhanced_memory.client.operations.streams import RecentMessages
+from enhanced_memory.client.operations.sessions import ListSessions
+from enhanced_memory.client.operations.streams import GetWindow, RecentMessages
 from enhanced_memory.mcp_server.exposing import MemoryOf
 from enhanced_memory.mcp_server.fencing import json_text
 from enhanced_memory.mcp_server.sandbox.broker import Sandbox
@@ -27,6 +28,7 @@ __all__ = ["ENTITY", "GRAPH", "SESSION", "add_graph", "add_resources"]
 GRAPH = "memory://knowledge-graph"
 ENTITY = "memory://entity/{name}"
 SESSION = "memory://session/{id}"
+SESSIONS = "memory://sessions"
 RECENT = "memory://recent"
 STATUS_URI = "memory://status"
 
@@ -75,11 +77,19 @@ def add_resources(server: FastMCP, memory_of: MemoryOf, sandbox: Sandbox) -> Non
         return json_text(found)
 
     @server.resource(
-        SESSION, name="session", title="Session", description="The last messages of a session or other stream",
+        SESSION, name="session", title="Session", description="A session or other stream: what it is about, its last messages",
         mime_type=JSON, security=_NAMES_MAY_BE_PATHS,
     )  # fmt: skip
     async def session(id: str) -> str:
         return json_text(await _told(_messages(calling(SESSION), id)))
+
+    @server.resource(
+        SESSIONS, name="sessions", title="Sessions", description="The sessions, the last active first", mime_type=JSON
+    )
+    async def sessions() -> str:
+        call = calling(SESSIONS)
+        listed = await _told(call.ask(ListSessions(status="current")))
+        return json_text(within(msgspec.to_builtins(listed), call.budget))
 
     @server.resource(
         RECENT, name="recent", title="Recent", description="What changed last, newest first", mime_type=JSON
@@ -112,13 +122,21 @@ async def _told(work: Awaitable[Any]) -> Any:
 
 
 async def _messages(call: Call, stream: str) -> Structured:
+    ref: int | str = stream
     try:
-        answer = await call.ask(RecentMessages(stream, limit=LINES))
+        answer = await call.ask(RecentMessages(ref, limit=LINES))
     except NotFound:
         if not (stream.isascii() and stream.isdigit()):
             raise
-        answer = await call.ask(RecentMessages(int(stream), limit=LINES))
-    return within(msgspec.to_builtins(answer), call.budget)
+        ref = int(stream)
+        answer = await call.ask(RecentMessages(ref, limit=LINES))
+    told: Structured = msgspec.to_builtins(answer)
+    try:
+        told["session"] = msgspec.to_builtins((await call.ask(ListSessions([ref]))).sessions[0])
+    except Refused:  # another kind of stream: a character, a skill's runs
+        summary = (await call.ask(GetWindow(ref, messages=1))).summary
+        told |= {"summary": summary} if summary else {}
+    return within(told, call.budget)
 
 
 async def _recent(call: Call) -> Structured:

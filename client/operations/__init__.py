@@ -65,7 +65,7 @@ class Operations:
     get_window = method(streams.GetWindow)
     set_retention = method(streams.SetRetention)
     archive_messages = method(streams.ArchiveMessages)
-    summarize = method(streams.Summarize)
+    keep_summary = method(streams.KeepSummary)
 
     start_session = method(sessions.StartSession)
     end_session = method(sessions.EndSession)
@@ -108,6 +108,8 @@ class Operations:
     hello = method(service.Hello)
     ping = method(service.Ping)
     get_memory_status = method(service.GetMemoryStatus)
+    health = method(service.Health)
+    metrics = method(service.Metrics)
     backup = method(service.Backup)
     reindex = method(service.Reindex)
     verify = method(service.Verify)

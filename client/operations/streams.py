@@ -168,18 +168,17 @@ class Summary(Value, frozen=True):
     """By speaker or character: what became of them."""
     plot_points: list[str] = []
     """Decisions, plans, discoveries."""
-    kept: bool = False
     space: str = "default"
 
 
-class Summarize(Change[Summary]):
-    """Sum a stream up, without a language model, and keep that as its summary; or keep a `text` that the caller wrote.
+class KeepSummary(Change[Summary]):
+    """Keep a summary as a stream's own: the `text` that a caller wrote, or, without one, what its messages come to.
 
-    `keep` false only tells. Behind the summary, windows go on with a running summary of what was archived since.
+    Windows begin with it, and go on with a running summary of what was archived since. Where nothing was said, nothing is kept.
     """
 
     stream: Ref
     text: str | None = None
     chars: Annotated[int, Meta(ge=50, le=20_000)] = 800
-    keep: bool = True
+    """About how long, where it is made here."""
     message: str = ""

@@ -14,7 +14,7 @@ from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.text import check_text
 
-__all__ = ["STEP", "archive_upto", "keep", "keep_summary", "kept", "renew", "summed_up"]
+__all__ = ["STEP", "archive_upto", "keep", "keep_as_own", "kept", "renew", "summed_up"]
 
 STEP = 128
 """Messages are archived so many at a time: a block of few is hardly smaller than they were."""
@@ -131,7 +131,7 @@ def summed_up(tx: Tx, known: Stored, text: str | None, chars: int) -> Summary:
     )
 
 
-def keep_summary(tx: Tx, known: Stored, told: Summary, by: Literal["caller", "extract"]) -> Stored:
+def keep_as_own(tx: Tx, known: Stored, told: Summary, by: Literal["caller", "extract"]) -> Stored:
     """Keep a summary as the stream's own; the running one goes on behind it. The stream as it is then."""
     state = copy(known.state)
     state.properties |= {"summary": told.text, "summary_upto": told.last, "summary_by": by}

@@ -19,7 +19,7 @@ from enhanced_memory.client.values import Filter, Ref
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.editing import copy
 from enhanced_memory.daemon.handlers.filters import as_json, property_filters
-from enhanced_memory.daemon.handlers.keeping import keep_summary, kept, summed_up
+from enhanced_memory.daemon.handlers.keeping import keep_as_own, kept, summed_up
 from enhanced_memory.daemon.handlers.removal import delete_entities
 from enhanced_memory.daemon.kinds import accept, kind_of
 from enhanced_memory.daemon.store import Tx
@@ -80,7 +80,7 @@ def end_session(tx: Tx, ask: EndSession) -> Session:
     """Ending what has ended changes its summary alone, where one is given."""
     known = _get(tx, ask.session)
     if ask.summary is not None:
-        known = keep_summary(tx, known, summed_up(tx, known, ask.summary, SUMMARY_CHARS), "caller")
+        known = keep_as_own(tx, known, summed_up(tx, known, ask.summary, SUMMARY_CHARS), "caller")
     elif ask.summarize:
         known = _summed(tx, known)
     state = copy(known.state)
@@ -157,7 +157,7 @@ def _summed(tx: Tx, known: Stored) -> Stored:
     ):
         return known
     told = summed_up(tx, known, None, SUMMARY_CHARS)
-    return keep_summary(tx, known, told, "extract") if told.text else known
+    return keep_as_own(tx, known, told, "extract") if told.text else known
 
 
 def _changed(tx: Tx, known: Stored, state: State) -> Stored:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import msgspec
-
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 from enhanced_memory.client.operations.streams import (
     Appended,
@@ -11,12 +9,12 @@ from enhanced_memory.client.operations.streams import (
     Archived,
     ArchiveMessages,
     GetWindow,
+    KeepSummary,
     Messages,
     MessagesBy,
     RecentMessages,
     Retained,
     SetRetention,
-    Summarize,
     Summary,
     Window,
     WindowLine,
@@ -25,7 +23,7 @@ from enhanced_memory.client.values import Filter, Message, MessageInput
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.editing import copy
 from enhanced_memory.daemon.handlers.filters import message_conditions, property_filters
-from enhanced_memory.daemon.handlers.keeping import archive_upto, keep, keep_summary, kept, summed_up
+from enhanced_memory.daemon.handlers.keeping import archive_upto, keep, keep_as_own, kept, summed_up
 from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
@@ -249,14 +247,14 @@ def archive_messages(tx: Tx, ask: ArchiveMessages) -> Archived:
     return Archived(sum(count > 0 for count in counts), sum(counts), tx.space_name)
 
 
-@Summarize.handler
-def summarize(tx: Tx, ask: Summarize) -> Summary:
-    """The caller's words, or what the messages come to; the running summary begins anew behind it."""
+@KeepSummary.handler
+def keep_summary(tx: Tx, ask: KeepSummary) -> Summary:
+    """The running summary begins anew behind it."""
     known = tx.entities.get(ask.stream)
     told = summed_up(tx, known, ask.text, ask.chars)
-    if ask.keep and told.text:
-        keep_summary(tx, known, told, "extract" if ask.text is None else "caller")
-    return msgspec.structs.replace(told, kept=bool(ask.keep and told.text))
+    if told.text:
+        keep_as_own(tx, known, told, "extract" if ask.text is None else "caller")
+    return told
 
 
 def _cursor(last: Message, order: str) -> str:

@@ -138,7 +138,7 @@ async def test_the_full_list_is_the_core_and_every_toolset_and_still_small(mode:
     every = [tool.name for tool in CORE.tools] + [tool.name for tools in TOOLSETS.values() for tool in tools]
     assert names == list(dict.fromkeys(every))  # two toolsets may share a tool
     assert len(set(names)) == len(names)
-    assert size(tools) <= 40 * 1024
+    assert size(tools) <= 44 * 1024  # seven tools for sessions are 2.5 KB of it
     for tool in tools:
         assert tool["title"]
         assert 8 < len(tool["description"]) < 200

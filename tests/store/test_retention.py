@@ -14,10 +14,10 @@ from enhanced_memory.client.operations.streams import (
     AppendMessages,
     ArchiveMessages,
     GetWindow,
+    KeepSummary,
     MessagesBy,
     RecentMessages,
     SetRetention,
-    Summarize,
 )
 from enhanced_memory.client.values import MessageInput
 from enhanced_memory.daemon.handlers.keeping import STEP
@@ -162,8 +162,8 @@ async def test_a_window_with_its_summary_stays_within_its_budget(default: Place)
 async def test_a_callers_own_summary_is_kept_word_for_word_and_the_running_one_follows_it(default: Place) -> None:
     stream = await filled(default, 150)
     mine = "They ran a lighthouse. NOTHING else mattered!"
-    told_ = await default.do(Summarize(stream, text=mine))
-    assert (told_.text, told_.kept, told_.messages) == (mine, True, 150)
+    told_ = await default.do(KeepSummary(stream, text=mine))
+    assert (told_.text, told_.messages) == (mine, 150)
     await default.do(SetRetention(stream, 10))
     assert (await default.do(GetWindow(stream))).summary == mine, "what it covers is not summed up again"
     await default.say(stream, *lines(2 * STEP, 500))
@@ -172,18 +172,19 @@ async def test_a_callers_own_summary_is_kept_word_for_word_and_the_running_one_f
     assert len(window.summary) > len(mine) + 20
 
 
-async def test_summing_up_only_to_tell_changes_nothing(default: Place) -> None:
+async def test_a_stream_sums_itself_up(default: Place) -> None:
     stream = await filled(default, 30)
-    before = await default.entity(stream)
-    told_ = await default.do(Summarize(stream, keep=False, chars=200))
-    assert (told_.kept, told_.messages, told_.first, bool(told_.text)) == (False, 30, 1, True)
-    assert await default.entity(stream) == before
+    told_ = await default.do(KeepSummary(stream, chars=200))
+    assert (told_.messages, told_.first, told_.last, bool(told_.text)) == (30, 1, 30, True)
+    assert (await default.do(GetWindow(stream))).summary == told_.text
 
 
 async def test_an_empty_stream_comes_to_nothing(default: Place) -> None:
     await default.create("quiet", type="session")
-    told_ = await default.do(Summarize("quiet"))
-    assert (told_.text, told_.messages, told_.kept) == ("", 0, False)
+    before = await default.entity("quiet")
+    told_ = await default.do(KeepSummary("quiet"))
+    assert (told_.text, told_.messages) == ("", 0)
+    assert await default.entity("quiet") == before
 
 
 async def test_keeping_more_again_brings_messages_back_from_the_archive(default: Place, world: World) -> None:

@@ -131,7 +131,7 @@ class ConversationMemory:
     def update_conversation_summary(self, summary: str) -> None:
         """Give the conversation a summary."""
         if self.conversation_id is not None:
-            self.db_manager.memory.summarize(self.conversation_id, text=summary)
+            self.db_manager.memory.keep_summary(self.conversation_id, text=summary)
 
 
 def _as_window(role: str, content: str, agent: str | None, metadata: Mapping[str, Any]) -> WindowMessage:

@@ -58,7 +58,7 @@ class MemoryManager:
             if len(lines) < FEWEST:
                 return None
             summary = self.summarizer.create_summary(lines)
-            self.db_manager.memory.summarize(conversation_id, text=summary)
+            self.db_manager.memory.keep_summary(conversation_id, text=summary)
         except Error:
             log.exception("conversation %s was not summed up", conversation_id)
             return None

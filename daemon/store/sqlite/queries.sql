@@ -122,6 +122,9 @@ INSERT INTO journal (number, seq, subject, id, act, before, after) VALUES (:numb
 SELECT c.number, c.at, c.op, c.message, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
 FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number IN (SELECT value FROM json_each(:numbers))
 
+-- name: last_change_at
+SELECT at FROM changes ORDER BY number DESC LIMIT 1
+
 -- name: last_change
 SELECT max(number) FROM changes
 
@@ -876,6 +879,8 @@ AND a.error <> ''
 AND a.error = ''
 -- name: access_since
 AND a.at >= :since
+-- name: access_space
+AND a.space = :only
 -- name: access_entity
 AND a.entity = :entity AND a.entity > 0
 
