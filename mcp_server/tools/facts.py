@@ -1,16 +1,16 @@
 """Facts as tools: found by rules under the guide's keys, or found by the host's own model and kept."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from enhanced_memory.client.operations import facts
+from enhanced_memory.client.operations import facts, summaries
 from enhanced_memory.client.operations.facts import Extracted, Fact, FactKind
 from enhanced_memory.client.values import Confidence
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
 
-__all__ = ["EXTRACT_FACTS", "STORE_FACTS"]
+__all__ = ["FACTS", "STORE_FACTS"]
 
 
 class ConversationArguments(msgspec.Struct):
@@ -107,3 +107,34 @@ STORE_FACTS = Tool(
     ask=_store,
     repeatable=True,
 )
+
+
+async def _answered(call: Call, request: Any) -> Structured:
+    answer = await call.ask(request)
+    shown: Structured = msgspec.to_builtins(answer)
+    return shown | ({"text": answer.text} if isinstance(answer, summaries.Summarized) else {})
+
+
+FACTS = (
+    EXTRACT_FACTS,
+    STORE_FACTS,
+    Tool(
+        name=summaries.SummarizeEntity.op,
+        title="Summarize entity",
+        description="Summarize a stream or an entity: its telling sentences, key events, developments.",
+        takes=summaries.SummarizeEntity,
+        ask=_answered,
+        hidden=frozenset({"events", "since"}),
+        reads=True,
+        repeatable=True,
+    ),
+    Tool(
+        name=summaries.StoreSummary.op,
+        title="Store summary",
+        description="Store a summary that you wrote of a stream or an entity.",
+        takes=summaries.StoreSummary,
+        ask=_answered,
+        hidden=frozenset({"key_events", "developments", "plot_points", "first", "last", "method", "message"}),
+    ),
+)
+"""The toolset `facts`."""

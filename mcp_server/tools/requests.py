@@ -18,7 +18,6 @@ from enhanced_memory.client.operations import (
     skills,
     spaces,
     streams,
-    summaries,
     versions,
 )
 from enhanced_memory.client.request import Question, Request
@@ -28,7 +27,7 @@ from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
 from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
 from enhanced_memory.mcp_server.tools.curation import CURATION
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
-from enhanced_memory.mcp_server.tools.facts import EXTRACT_FACTS, STORE_FACTS
+from enhanced_memory.mcp_server.tools.facts import FACTS, STORE_FACTS
 
 __all__ = ["TOOLSETS", "request_tool"]
 
@@ -312,23 +311,7 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             repeatable=True,
         ),
     ),
-    "facts": (
-        EXTRACT_FACTS,
-        STORE_FACTS,
-        request_tool(
-            summaries.SummarizeEntity,
-            "Summarize entity",
-            "Summarize a stream or an entity: its telling sentences, key events, developments.",
-            always=("text",),
-            hidden=("events", "since"),
-        ),
-        request_tool(
-            summaries.StoreSummary,
-            "Store summary",
-            "Store a summary that you wrote of a stream or an entity.",
-            hidden=("key_events", "developments", "plot_points", "first", "last", "method", "message"),
-        ),
-    ),
+    "facts": FACTS,
     "skills": (
         request_tool(
             skills.SaveSkill,
