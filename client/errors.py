@@ -17,7 +17,8 @@
         ├── StoreFull      no space left where the store lives
         ├── StoreDamaged   what was read is not what was written
         ├── SandboxBroken  the processes that run code failed
-        └── StoreRefused   the file is not ours, newer than us, read-only, or held by another daemon
+        └── StoreRefused   the file is not ours, newer than us, or read-only
+            └── StoreHeld  another daemon owns it
 
 On the wire an error is `{code, message, hint}`; the far end rebuilds the class from the code.
 """
@@ -37,6 +38,7 @@ __all__ = [
     "SandboxBroken",
     "StoreDamaged",
     "StoreFull",
+    "StoreHeld",
     "StoreRefused",
     "TimedOut",
     "TooLarge",
@@ -174,3 +176,11 @@ class SandboxBroken(Broken, code="sandbox_broken"):
 
 class StoreRefused(Broken, code="store_refused"):
     """The store cannot be opened by this daemon."""
+
+
+class StoreHeld(StoreRefused, code="store_held"):
+    """Another daemon owns the store."""
+
+    hint = "use that one, or end it with `memoryctl stop`"
+    pid: int = 0
+    """The owner's process, where it is known; it does not travel."""

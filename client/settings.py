@@ -57,6 +57,12 @@ class Settings:
     serve_users: str = _setting(
         "", "Other users to be served, by name, with commas between; `*`: whoever the socket's permissions let in."
     )
+    roles: str = _setting(
+        "",
+        "What other users may do, as `ada=read, bob=admin, *=write`: whoever is named is served; `write` is what `serve_users` gives.",
+    )
+    user_connections: int = _setting(256, "Connections that each other user may hold; 0: no limit.")
+    user_requests_s: float = _setting(0.0, "Requests that each other user may make a second; 0: no limit.")
     group_max: int = _setting(256, "Changes that may share one commit.")
     embedder: str = _setting(
         "static",
@@ -97,6 +103,16 @@ class Settings:
         7.0, "Days within which a repeated change with a key is answered instead of applied again."
     )
     backup_folder: str = _setting("~/memory_backups", "Where backups go unless told otherwise.")
+    backup_second_folder: str = _setting(
+        "", "Where each backup in `backup_folder` is copied to as well, on another disk say; empty: nowhere."
+    )
+    backup_keep_days: float = _setting(
+        7.0, "Days after which a backup may be let go, the newest good one never; 0: no limit."
+    )
+    backup_keep_count: int = _setting(0, "Backups beyond which the oldest are let go; 0: no limit.")
+    backup_every_h: float = _setting(
+        0.0, "Hours after which a running daemon makes a backup by itself, where neither timer nor cron does; 0: never."
+    )
     reply_bytes: int = _setting(
         0,
         "Bytes of text in one answer of an MCP tool, beyond which it is cut and says so; 0: 4 MB in the profile `compat`, 64 KB in others.",

@@ -277,6 +277,14 @@ class BackupMade(Value, frozen=True):
     messages: int
     change: int
     seconds: float
+    store_bytes: int = 0
+    """Of the store in it, unpacked."""
+    second: str = ""
+    """Its copy in the second folder."""
+    pruned: list[str] = []
+    """Older backups that were deleted."""
+    problem: str = ""
+    """What could not be done beside it."""
 
 
 class AccessRow(Value, frozen=True):

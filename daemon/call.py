@@ -28,6 +28,8 @@ class Peer:
     space: str = "default"
     parent: str | None = None
     read_only: bool = False
+    admin: bool = True
+    """Whether its account may do what reaches beyond memories (`daemon/roles.py`)."""
     confined: frozenset[str] = frozenset()
     """The only spaces that it may work in; empty: any."""
     greeted: bool = False

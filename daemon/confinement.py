@@ -18,7 +18,8 @@ WITHIN = frozenset((
     "create_relations", "delete_relations", "read_graph", "find_related", "find_path",
     "append_messages", "recent_messages", "messages_by", "get_window", "set_retention", "archive_messages", "keep_summary",
     "start_session", "end_session", "archive_session", "delete_session", "list_sessions",
-    "search_nodes", "search_messages", "get_context", "memory_history",
+    "search_nodes", "search_messages", "get_context", "memory_history", "memory_diff", "memory_revert", "graph_at",
+    "memory_commit", "list_snapshots", "delete_snapshot", "journal", "undo", "redo",
     "save_skill", "list_skills", "detect_conflicts", "list_conflicts", "resolve_conflict",
     "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch", "note_access",
 ))
@@ -27,10 +28,8 @@ WITHIN = frozenset((
 BEYOND = frozenset((
     "create_space", "update_space", "delete_space",
     "memory_branch", "list_branches", "diff_branch", "merge_branch", "discard_branch", "scan_conflicts",
-    "memory_commit", "list_snapshots", "delete_snapshot", "memory_diff", "memory_revert", "graph_at", "journal",
-    "undo", "redo",
     "autonomous_curation", "expire",
-    "backup", "verify", "reindex", "access_log", "export_data", "import_data",
+    "health", "metrics", "backup", "verify", "reindex", "access_log", "export_data", "import_data",
 ))
 """These reach the whole store, files, or other spaces; or nobody has shown yet that they do not."""
 # fmt: on

@@ -180,12 +180,17 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "memory_entry": Kind(
+        text=("text_content",),
         scope="type",
         holds={
             "memory_type": Property("text", chars=32),
             "session": Property("text", chars=200),
             "source_agent": Property("text", chars=200),
             "content": Property("data"),
+            "text_content": TEXT,
+            "facets": LIST,
+            "embedding_models": LIST,
+            "created_at": TIME,
         },
     ),
 }

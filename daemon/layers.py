@@ -9,10 +9,13 @@ from typing import Any
 from enhanced_memory.client.errors import Broken, Busy, Denied, Error, Invalid, TimedOut
 from enhanced_memory.client.operations.service import Backup, Hello, NoteAccess, Ping
 from enhanced_memory.client.request import Change
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon import roles
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.confinement import keep_within
 from enhanced_memory.daemon.dispatch import Answer, Layer
 from enhanced_memory.daemon.metrics import Metrics
+from enhanced_memory.daemon.roles import Allowance
 from enhanced_memory.daemon.store import Engine, Tx
 
 __all__ = ["Context", "layers"]
@@ -29,10 +32,11 @@ ACCESS_AFTER_S = 1.0
 class Context:
     """What the layers note things in."""
 
-    def __init__(self, engine: Engine, metrics: Metrics, access_log: bool) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics, settings: Settings) -> None:
         self.engine = engine
         self.metrics = metrics
-        self.access_log = access_log
+        self.settings = settings
+        self.allowance = Allowance(settings.user_requests_s)
         self.accesses: list[dict[str, Any]] = []
         self.uses: Counter[int] = Counter()
         self._planned = False
@@ -72,6 +76,7 @@ def layers(context: Context) -> tuple[Layer, ...]:
         """Who has not said hello may only do that; who is confined stays within; who may only read may not change."""
         if not call.peer.greeted and not isinstance(call.ask, Hello | Ping):
             raise Denied("The connection has not said hello.", "send `hello` first")
+        roles.admit(call)
         if call.peer.confined:
             keep_within(call)
         # A backup asks nothing of the memory but a file to be written.
@@ -83,6 +88,7 @@ def layers(context: Context) -> tuple[Layer, ...]:
         """What comes too late, or on top of too much, is not begun."""
         if call.deadline is not None and monotonic() > call.deadline:
             raise TimedOut("The deadline had passed when the request was taken up.")
+        context.allowance.take(call.peer.uid)
         if call.key is not None and not 0 < len(call.key) <= 200:
             raise Invalid("A key has 1 to 200 characters.")
         if isinstance(call.ask, Change) and context.engine.waiting > MAX_WAITING:
@@ -98,7 +104,15 @@ def layers(context: Context) -> tuple[Layer, ...]:
             error = getattr(problem, "code", "broken")
             raise
         finally:
-            context.metrics.note(call.ask.op, monotonic() - call.began, error)
+            seconds = monotonic() - call.began
+            context.metrics.note(call.ask.op, seconds, error)
+            if log.isEnabledFor(logging.DEBUG):
+                # What it took, and never what was said.
+                log.debug(
+                    "op=%s ms=%.3f error=%s change=%d pid=%d uid=%d channel=%s waiting=%d",
+                    call.ask.op, seconds * 1000, error or "-", call.change, call.peer.pid, call.peer.uid,
+                    call.peer.channel, context.engine.waiting,
+                )  # fmt: skip
 
     async def log_access(call_next: Answer, call: Call) -> Any:
         """Note who asked for what, never what was said, and what was read. Both are written in batches: a read is not a write."""
@@ -112,7 +126,7 @@ def layers(context: Context) -> tuple[Layer, ...]:
             raise
         finally:
             context.uses.update(call.used)
-            if context.access_log:
+            if context.settings.access_log:
                 row = {
                     "at": context.engine.clock(), "op": call.ask.op, "origin": call.origin(), "space": call.peer.space, "pid": call.peer.pid,
                     "us": int((monotonic() - call.began) * 1_000_000), "error": error, "number": call.change,

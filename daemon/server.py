@@ -8,10 +8,12 @@ import resource
 import signal
 import socket
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from enhanced_memory.client.errors import Busy, Denied, Error, StoreRefused
+from enhanced_memory.client.errors import Busy, Denied, Error, StoreHeld
 from enhanced_memory.client.launch import BACKLOG, alone_at, bound, dial
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.wire import pack
@@ -22,6 +24,8 @@ from enhanced_memory.daemon.housekeeping import AFTER_START_S, EVERY_S, keep_hou
 from enhanced_memory.daemon.layers import Context, flush, layers
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.notify import tell, watchdog_s
+from enhanced_memory.daemon.reloading import adopt, level
+from enhanced_memory.daemon.roles import own, role_of, roles
 from enhanced_memory.daemon.service import Service
 from enhanced_memory.daemon.store import Engine, Touched
 
@@ -56,7 +60,10 @@ class Server:
         listener: socket.socket,
         on_demand: bool = False,
         owns_socket: bool = True,
+        given: Mapping[str, Any] | None = None,
     ) -> None:
+        self.given = given or {}
+        """What the command line said: it holds when the settings are read anew, too."""
         self.settings = settings
         self.metrics = Metrics()
         self._engine = engine
@@ -67,11 +74,13 @@ class Server:
         self._stopped = asyncio.Event()
         self._idle: asyncio.TimerHandle | None = None
         self._max_connections = min(settings.max_connections, _files() - SPARE_FILES)
+        self._roles = roles(settings)
         self._service = Service(engine, self.metrics, settings)
-        self._context = Context(engine, self.metrics, settings.access_log)
+        self._context = Context(engine, self.metrics, settings)
         handlers.complete(self._service.attended)
         self.answer = compose(layers(self._context), answer_from(engine, self._service.attended, self._service.before))
         engine.listeners.append(self._changed)
+        engine.give_up = self._give_up
         self._mirrors = self._service.mirrors
 
     async def run(self) -> None:
@@ -80,6 +89,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         path = self._listener.getsockname()
         inode = _inode(path)
         server = await loop.create_unix_server(
@@ -97,6 +107,10 @@ class Server:
         gc.set_threshold(20_000, 20, 50)
         await self._mirrors.start()
         self._finishing = loop.create_task(self._service.finish_purge())
+        self._caring = [
+            loop.create_task(self._service.backups.keep_making()),
+            loop.create_task(self._service.wellbeing.check_after_crash()),
+        ]
         tell("READY=1\nSTATUS=ready")
         log.info("serving store=%s socket=%s pid=%d", self._engine.path, path, os.getpid())
         try:
@@ -113,10 +127,34 @@ class Server:
             await self._service.detection.stop()
             await self._service.embedding.stop()
             await self._finishing
+            for task in self._caring:
+                task.cancel()
             flush(self._context)
             await self._mirrors.close()
             await self._engine.close()
             log.info("stopped store=%s requests=%d", self._engine.path, self.metrics.calls.total())
+
+    def _give_up(self, why: str) -> None:
+        if not self._stopped.is_set():
+            log.error("leaving, so that the next daemon begins anew: %s", why)
+            self.stop()
+
+    def reload(self) -> None:
+        """Read the settings anew. What is wrong with them is logged, and changes nothing."""
+        tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            fresh = Settings.load(self.given)
+            given = roles(fresh)
+        except Error as problem:
+            log.error("the settings are not taken: %s", problem)
+        else:
+            taken, waiting = adopt(self.settings, fresh)
+            self._roles = given
+            self._context.allowance.per_s = self.settings.user_requests_s
+            self._max_connections = min(self.settings.max_connections, _files() - SPARE_FILES)
+            logging.getLogger().setLevel(level(self.settings))
+            log.info("settings read: taken=%s at_next_start=%s", ",".join(taken) or "-", ",".join(waiting) or "-")
+        tell("READY=1\nSTATUS=ready")
 
     def stop(self) -> None:
         """Begin to leave."""
@@ -141,11 +179,16 @@ class Server:
             connection.end()  # it was accepted as we left; its client starts the next daemon
             return
         uid = connection.peer.uid
-        served = self.settings.serve_users.replace(" ", "").split(",")
-        if uid not in (os.getuid(), 0) and "*" not in served and connection.peer.user not in served:
+        role = role_of(uid, connection.peer.user, self._roles)
+        if role is None:
             connection.refuse(
                 Denied(f"This daemon serves user {os.getuid()}, not user {uid}.", "run a daemon of your own")
             )
+            return
+        connection.peer.admin, connection.peer.read_only = role == "admin", role == "read"
+        held = self.settings.user_connections
+        if held and not own(uid) and sum(one.peer.uid == uid for one in self._connections) >= held:
+            connection.refuse(Busy(f"User {uid} has {held:,} connections already."))
             return
         if len(self._connections) >= self._max_connections:
             idle = [one for one in self._connections if not one.pending]
@@ -227,7 +270,7 @@ def listen(path: Path) -> socket.socket:
             if there is None:
                 return bound(path)
             there.close()
-    raise StoreRefused(f"Another daemon listens at {path}.", "use that one, or end it with `memoryctl stop`")
+    raise StoreHeld(f"Another daemon listens at {path}.")
 
 
 async def refuse(listener: socket.socket, problem: Error, owns_socket: bool) -> None:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +17,11 @@ from enhanced_memory.client.operations.curation import AutonomousCuration, Expir
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
+    Ailment,
     Backup,
+    Exposition,
     GetMemoryStatus,
+    Health,
     Hello,
     Ping,
     Pong,
@@ -28,25 +31,33 @@ from enhanced_memory.client.operations.service import (
     Verified,
     Verify,
     Welcome,
+    Wellness,
 )
+from enhanced_memory.client.operations.service import Metrics as AskMetrics
 from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
-from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.backing_up import Backups
+from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.curation.tending import Tending
 from enhanced_memory.daemon.detection import Detection
 from enhanced_memory.daemon.dispatch import Attendant, keyed
 from enhanced_memory.daemon.embedding.service import Embedding
 from enhanced_memory.daemon.embedding.telling import in_words, meaning
+from enhanced_memory.daemon.exposition import exposition
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.mirror import Mirrors
 from enhanced_memory.daemon.store import Engine, Tx
 from enhanced_memory.daemon.times import moment
+from enhanced_memory.daemon.wellbeing import Wellbeing
 
 __all__ = ["Service"]
 
 log = logging.getLogger(__name__)
 
+
+FIGURES_WITHIN_S = 60.0
+"""How old the state of health may be that figures come with: a monitor that reads them often makes no writes of it."""
 
 QUERY_CHARS = 2000
 """What of a query is embedded: more says no more."""
@@ -60,16 +71,20 @@ class Service:
         self._metrics = metrics
         self._settings = settings
         self.embedding = Embedding(engine, settings)
+        self.backups = Backups(engine, settings)
         self.detection = Detection(engine, self.embedding, settings)
         self.tending = Tending(engine, settings)
         self.connections = 0
         self.mirrors = Mirrors(engine)
+        self.wellbeing = Wellbeing(engine, settings, self._unwell, lambda: self._metrics.uptime_s)
         self.notices: Callable[[], list[str]] = self.mirrors.problems
         """What an operator should know beside the store's own state."""
         self.attended: dict[str, Attendant] = {
             Hello.op: self._hello,
             Ping.op: self._ping,
             GetMemoryStatus.op: self._status,
+            Health.op: self._health,
+            AskMetrics.op: self._figures,
             Backup.op: self._backup,
             Reindex.op: self._reindex,
             Verify.op: self._verify,
@@ -147,16 +162,39 @@ class Service:
             memory_mb=round(psutil.Process().memory_info().rss / 2**20, 1),
             connections=self.connections,
             requests=self._metrics.calls.total(),
-            state="failing" if state == "failing" else "ready",
-            problems=[*([problem] if problem else []), *self.notices()],
+            state="failing"
+            if state == "failing" or self._engine.harm()
+            else "checking"
+            if self.wellbeing.checking
+            else "ready",
+            problems=[
+                *([harm.message] if (harm := self._engine.harm()) else []),
+                *self.wellbeing.damage[:3],
+                *([problem] if problem else []),
+                *self.notices(),
+            ],
         )
+
+    async def _health(self, call: Call) -> Wellness:
+        return await self.wellbeing.look()
+
+    async def _figures(self, call: Call) -> Exposition:
+        asked = Call(Peer(uid=call.peer.uid, space=call.peer.space), GetMemoryStatus())
+        status = await self._status(asked)
+        health = await self.wellbeing.look(FIGURES_WITHIN_S)
+        return Exposition(exposition(self._metrics, status, health, self._engine.waiting, self._engine.commits))
+
+    def _unwell(self) -> Iterator[Ailment]:
+        """What the parts beside the store have to complain of."""
+        problem, hint = self.embedding.trouble()
+        if problem:
+            yield Ailment("keywords_only", "degraded", problem, hint or "memoryctl status")
+        for problem in self.mirrors.problems():
+            yield Ailment("mirror", "degraded", problem, "see docs/drop-in.md")
 
     async def _backup(self, call: Call) -> BackupMade:
         ask: Any = call.ask
-        copy = await self._engine.backup(ask.to or self._settings.backup_folder)
-        return BackupMade(
-            copy.path, copy.bytes, copy.sha256, copy.entities, copy.messages, copy.change, round(copy.seconds, 3)
-        )
+        return await self.backups.make(ask.to, ask.prune)
 
     async def _purge(self, call: Call) -> Receipt:
         """Remove the rows in one transaction; then clear what is left of them in files, and say what could not be."""
@@ -181,7 +219,11 @@ class Service:
             if path not in written
         ]
         beside = Path(self._engine.path)
-        copies = [str(path) for path in beside.parent.glob(f"{beside.name}.before-schema-*")]
+        copies = [
+            str(path)
+            for end in ("before-schema-*", "replaced-*")
+            for path in beside.parent.glob(f"{beside.name}.{end}")
+        ]
         files = [path for path in dict.fromkeys([*kept, *imported]) if os.path.exists(path)]
         return msgspec.structs.replace(
             receipt,

@@ -28,9 +28,10 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.middleware import Middleware as Around
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from enhanced_memory.client.aio import AsyncMemory
 from enhanced_memory.client.errors import Busy, Error, Invalid
 from enhanced_memory.client.operations import branches
 from enhanced_memory.client.settings import Settings
@@ -41,7 +42,7 @@ from enhanced_memory.mcp_server.profiles import Profile, profile
 from enhanced_memory.mcp_server.server import build
 from enhanced_memory.mcp_server.session import SESSION, Session, memory
 from enhanced_memory.mcp_server.subscriptions import Feeds
-from enhanced_memory.mcp_server.tokens import READ, WRITE, Tokens
+from enhanced_memory.mcp_server.tokens import METRICS, READ, WRITE, Tokens
 from enhanced_memory.mcp_server.tools.requests import TOOLSETS
 
 __all__ = ["PATH", "PORT", "Streams", "command", "serve", "shown"]
@@ -69,6 +70,20 @@ async def serve(server: FastMCP, accounts: Accounts, listener: socket.socket, re
     @server.custom_route("/health", methods=["GET"])
     async def health(_: Request) -> JSONResponse:
         return JSONResponse({"status": "alive", "version": version("enhanced-memory")})
+
+    figures = AsyncMemory(accounts.settings, client="monitor", channel="http")
+
+    @server.custom_route("/metrics", methods=["GET"])
+    async def metrics(request: Request) -> Response:
+        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        token = accounts.tokens.find(secret.strip()) if kind.lower() == "bearer" else None
+        if token is None or METRICS not in token.scopes:
+            return Response("a token with the scope metrics is needed\n", 401, {"WWW-Authenticate": "Bearer"})
+        try:
+            told = await figures.metrics()
+        except Error as problem:
+            return Response(f"{problem.code}\n", 503)
+        return Response(told.text, media_type="text/plain; version=0.0.4")
 
     app = server.http_app(
         path=PATH,
@@ -102,6 +117,7 @@ async def serve(server: FastMCP, accounts: Accounts, listener: socket.socket, re
         sweeping.cancel()
         await streams.end()
         await accounts.close()
+        await figures.close()
 
 
 def shown(name: str) -> Profile:

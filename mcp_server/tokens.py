@@ -23,14 +23,14 @@ import msgspec
 from enhanced_memory.client.errors import Broken, Conflict, Denied, Error, Invalid, NotFound, TooLarge
 from enhanced_memory.client.settings import Settings
 
-__all__ = ["READ", "SCOPES", "WRITE", "Token", "Tokens", "command", "digest"]
+__all__ = ["METRICS", "READ", "SCOPES", "WRITE", "Token", "Tokens", "command", "digest"]
 
 log = logging.getLogger(__name__)
 
 A = TypeVar("A")
 
-READ, WRITE = "read", "write"
-SCOPES = (READ, WRITE)
+READ, WRITE, METRICS = "read", "write", "metrics"
+SCOPES = (READ, WRITE, METRICS)
 PREFIX = "em_"
 """Tells people and secret scanners what they have found."""
 BYTES = 32
@@ -107,8 +107,11 @@ class Tokens:
         if not NAME.fullmatch(name):
             raise Invalid(f"{name[:100]!r} cannot be a token's name.", "use up to 100 letters, digits and . _ @ + -")
         wanted = set(scopes)
-        if not wanted <= set(SCOPES) or READ not in wanted:
-            raise Invalid(f"The scopes {','.join(scopes)[:100]!r} cannot be used.", "use `read` or `read,write`")
+        if not wanted <= set(SCOPES) or (READ not in wanted and wanted != {METRICS}):
+            raise Invalid(
+                f"The scopes {','.join(scopes)[:100]!r} cannot be used.",
+                "use `read` or `read,write`, and `metrics` for a monitor",
+            )
         if not space.strip() or len(space) > SPACE_CHARS or not space.isprintable() or space == "auto":
             raise Invalid(f"{space[:100]!r} cannot be a token's space.", "name one space")
         secret = PREFIX + secrets.token_urlsafe(BYTES)
@@ -210,7 +213,7 @@ def command(given: Sequence[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     create = verbs.add_parser("create", help="make a token and print it; it is not shown again")
     create.add_argument("name", help="the user: it stands in the provenance of every change")
-    create.add_argument("--scopes", required=True, help="`read`, or `read,write`")
+    create.add_argument("--scopes", required=True, help="`read`, or `read,write`; `metrics`: for a monitor")
     create.add_argument("--space", default="default", help="the one space that it opens (default: %(default)s)")
     verbs.add_parser("list", help="who has one, with which rights, into which space")
     revoke = verbs.add_parser("revoke", help="let a token in no more, from now on")

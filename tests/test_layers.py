@@ -133,13 +133,17 @@ def adapters_not_at_the_edge(modules: list[Module]) -> list[str]:
     ]
 
 
+COMMAND_LINE = ("daemon.__main__", "daemon.commands", "daemon.drill")
+"""What is started for a store, or for a file of a kind that is named."""
+
+
 def engines_named(modules: list[Module]) -> list[str]:
-    """Which engine it is, only daemon/__main__ and the engine itself know; a driver, only the engine."""
+    """Which engine it is, only the daemon's command line and the engine itself know; a driver, only the engine."""
     complaints: list[str] = []
     for module in modules:
         if module.inside("daemon.store.sqlite") or module.inside("daemon.store.postgres"):
             continue
-        barred = DRIVERS if module.name == "daemon.__main__" else (*ENGINES, *DRIVERS)
+        barred = DRIVERS if module.name in COMMAND_LINE else (*ENGINES, *DRIVERS)
         complaints += [
             f"{module.name}:{found.line} imports {found.name}"
             for found in module.imports

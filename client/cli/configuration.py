@@ -10,7 +10,7 @@ import msgspec
 
 from enhanced_memory.client.cli.declare import Answer, Call, argument, verb
 from enhanced_memory.client.cli.output import Paper
-from enhanced_memory.client.errors import NotFound
+from enhanced_memory.client.errors import Invalid, NotFound
 from enhanced_memory.client.settings import PREFIX, Settings, default_file
 
 __all__ = ["Setting", "config_file", "settings_with_sources"]
@@ -75,6 +75,9 @@ def settings_with_sources(call: Call) -> list[Setting]:
     "config",
     "Show every setting: its value, where that comes from, and what it does.",
     argument("name", nargs="?", metavar="SETTING", help="this setting alone: its value"),
+    argument(
+        "--check", action="store_true", help="say whether file and environment can be used; the exit code is 4 if not"
+    ),
     argument("--toml", action="store_true", help="print a settings file with every default, to be edited"),
 )
 def config(call: Call) -> Answer:
@@ -82,6 +85,8 @@ def config(call: Call) -> Answer:
     if call.given.toml:
         text = _toml()
         return Answer({"toml": text}, lambda paper: paper.line(text.rstrip("\n")))
+    if call.given.check:
+        return _checked(call)
     every = settings_with_sources(call)
     name: str | None = call.given.name
     if name is not None:
@@ -91,6 +96,22 @@ def config(call: Call) -> Answer:
         return Answer(msgspec.to_builtins(one), lambda paper: paper.line(_shown(one.value)))
     whole = Configuration(every, str(config_file()), str(call.settings.store_path), str(call.settings.socket_path))
     return Answer(msgspec.to_builtins(whole), lambda paper: _tell(paper, whole))
+
+
+def _checked(call: Call) -> Answer:
+    """Every setting is read as a daemon would read it. `Invalid` names the first that cannot be."""
+    settings = call.settings
+    if settings.store_path.is_dir():
+        raise Invalid(f"The setting store names a folder: {settings.store_path}.", "name a file in it")
+    given = [each for each in settings_with_sources(call) if each.source != "default"]
+    value = {"ok": True, "file": str(config_file()), "given": {each.name: each.source for each in given}}
+
+    def tell(paper: Paper) -> None:
+        paper.line("The settings can be used.")
+        paper.facts([(each.name, f"{_shown(each.value)} ({each.source})") for each in given])
+
+    _ = settings.socket_path  # too long a path is said here
+    return Answer(value, tell)
 
 
 def _tell(paper: Paper, whole: Configuration) -> None:

@@ -60,7 +60,7 @@ class ImportReport:
 
 @verb(
     "import",
-    "Take in a file: an export of ours, or the official memory server's JSONL.",
+    "Take in a file: an export of ours, the official memory server's JSONL, or a predecessor's export.",
     argument("file", metavar="FILE", help="the file; - is stdin"),
     argument(
         "--format",
@@ -70,6 +70,13 @@ class ImportReport:
     argument(
         "--skip-existing", action="store_true", help="leave entities that exist as they are; else what is new is added"
     ),
+    argument(
+        "--from",
+        dest="source",
+        choices=("session_memory_agent", "contextual_memory_pc2", "jarvis_memory_pc2"),
+        help="the file is the export of a predecessor of the Memory Orchestrator (docs/adapters.md)",
+    ),
+    argument("--embedding-model", metavar="NAME", help="with --from: the model that its embeddings are of"),
     argument("--kept-aside", metavar="FILE", help="where lines of unknown types go (FILE.kept-aside.jsonl)"),
 )
 def import_(call: Call) -> Answer:
@@ -79,6 +86,10 @@ def import_(call: Call) -> Answer:
     """
     name: str = call.given.file
     with _opened(name) as file:
+        if call.given.source:
+            from enhanced_memory.client.cli.predecessors import take_in
+
+            return take_in(call, file, call.given.source)
         first = file.peek(1 << 16)[: 1 << 16].split(b"\n", 1)[0]
         format: Format = call.given.format or format_of(first)
         report = ImportReport(name, format)

@@ -12,7 +12,7 @@ from pathlib import Path
 from enhanced_memory.client.cli.output import moment
 from enhanced_memory.client.cli.service import peer_pid
 from enhanced_memory.client.cli.surroundings import Finding, folder_findings, good, wary, wrong
-from enhanced_memory.client.errors import Error, Unavailable, WrongStore
+from enhanced_memory.client.errors import Denied, Error, Unavailable, UnknownOperation, WrongStore
 from enhanced_memory.client.launch import dial
 from enhanced_memory.client.operations.service import Status
 from enhanced_memory.client.settings import Settings
@@ -77,6 +77,10 @@ def daemon(settings: Settings) -> Iterator[Finding]:
     try:
         with Memory(settings, client="memoryctl") as memory:
             welcome, status = memory.welcome, memory.get_memory_status()
+            try:
+                unwell = memory.health().ailments
+            except (UnknownOperation, Denied):
+                unwell = []  # an older daemon, or one that tells others alone
     except WrongStore as problem:
         yield wrong("daemon", problem.message, problem.hint)
         return
@@ -98,6 +102,9 @@ def daemon(settings: Settings) -> Iterator[Finding]:
         yield good("daemon", says)
     if status.problems or status.state in ("read-only", "failing"):
         yield wrong("health", "; ".join(status.problems) or f"the store is {status.state}", "memoryctl verify")
+    for one in unwell:
+        if not one.name.startswith(("backup", "no_backup")):
+            yield (wrong if one.state == "failing" else wary)(one.name.replace("_", " "), one.says, one.remedy)
     yield from _backups(status)
 
 

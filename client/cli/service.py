@@ -1,4 +1,4 @@
-"""Verbs about the service: a backup, a check, an end."""
+"""Verbs about the service: a check, an index made anew, an end."""
 
 import os
 import select
@@ -11,46 +11,15 @@ from typing import Any
 
 from enhanced_memory.client.cli.declare import LONG_S, Answer, Call, argument, verb
 from enhanced_memory.client.cli.exits import OK, PROBLEM
-from enhanced_memory.client.cli.output import Paper, size, warn
+from enhanced_memory.client.cli.output import Paper, warn
 from enhanced_memory.client.cli.progress import progress
 from enhanced_memory.client.errors import Denied, TimedOut, Unavailable
 from enhanced_memory.client.launch import dial
-from enhanced_memory.client.operations.service import Backup, Reindex, Reindexing, Verified, Verify
+from enhanced_memory.client.operations.service import Reindex, Reindexing, Verified, Verify
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.sync import Memory
 
 __all__ = ["peer_pid"]
-
-
-@verb(
-    "backup",
-    "Write a copy of the store while it is in use, and check the copy.",
-    argument(
-        "--to", metavar="PATH", help="a folder, or a file that does not exist yet (default: the setting backup_folder)"
-    ),
-)
-def backup(call: Call) -> Answer:
-    """The copy is opened and counted before the answer comes."""
-    # The daemon has a working directory and a HOME of its own, so it is told the whole path.
-    to = str(Path(call.given.to or call.settings.backup_folder).expanduser().absolute())
-    if call.given.to and call.given.to.endswith("/"):
-        to += "/"
-    memory = call.memory
-    with progress("backing up"):
-        made = memory.send(Backup(to), timeout_s=max(LONG_S, call.settings.timeout_s))
-
-    def tell(paper: Paper) -> None:
-        paper.line(made.path)
-        paper.facts(
-            [
-                ("size", size(made.bytes)),
-                ("holds", f"{made.entities:,} entities, {made.messages:,} messages, up to change {made.change}"),
-                ("sha256", made.sha256),
-                ("took", f"{made.seconds:.1f} s"),
-            ]
-        )
-
-    return Answer(made, tell)
 
 
 @verb(

@@ -102,6 +102,8 @@ class Operations:
     hello = method(service.Hello)
     ping = method(service.Ping)
     get_memory_status = method(service.GetMemoryStatus)
+    health = method(service.Health)
+    metrics = method(service.Metrics)
     backup = method(service.Backup)
     reindex = method(service.Reindex)
     verify = method(service.Verify)

@@ -34,6 +34,7 @@ class SearchNodes(Question[SearchResult]):
     out of the 1,000 changed last. `substring` puts those in front, out of the 50,000 changed last, and leaves meaning aside.
     Filters are judged before the best are chosen. `count` also counts all that the words find, which takes as long as they are
     many; `explain` shows with each hit what every arm and every prior gave it.
+    A `vector` without a query finds what is nearest, by nothing but how near: `score` is the cosine then.
     `session`, `agent`, `minimum_trust` and `valid_at` ask for one observation that fits all of them; where the last two are
     given, the others are not shown. `at` searches what was known then: after a change by its number, at a time
     (`2026-11-20T08:00:00Z`) or in a snapshot. `quarantined` brings what is hidden by default.
@@ -61,7 +62,7 @@ class SearchNodes(Question[SearchResult]):
     vector: Vector | None = None
     """What is sought, as a vector of `model`: instead of what `query` means, which may then be empty."""
     model: Annotated[str, Meta(max_length=200)] = ""
-    """The name under which vectors of the same model were stored with memories; empty: the daemon's own model."""
+    """The name under which vectors of the same model were stored with memories (`not_found`: none were); empty: the daemon's own model."""
 
 
 class MessageSearch(Value, frozen=True):

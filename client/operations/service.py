@@ -183,9 +183,15 @@ class GetMemoryStatus(Question[Status]):
 
 
 class Backup(Question[BackupMade]):
-    """Write a copy of the store while it is in use, open it, check it, and say what it holds. `to` is a folder or a file name that does not exist yet."""
+    """Write a copy of the store while it is in use, open it, check it, and say what it holds.
+
+    `to` is a folder (the copy is packed and named by its time), or a file name that does not exist yet (packed if it ends with
+    `.zst`). `prune` then deletes this store's backups in that folder which the settings let go. A copy into the second folder
+    or a deletion that fails is told as `problem`; the backup is made all the same.
+    """
 
     to: str
+    prune: bool = False
 
 
 class Verified(Value, frozen=True):
@@ -204,6 +210,48 @@ class Verify(Question[Verified]):
     """Leave out the bodies of older versions, the slow part of the file check and of the comparison of indexes."""
 
 
+class Ailment(Value, frozen=True):
+    """Something that is not well: by name, what it is, and what helps."""
+
+    name: str
+    state: Literal["degraded", "failing"]
+    """`failing`: memories cannot be kept, or not believed; `degraded`: they can, and something wants attention."""
+    says: str
+    remedy: str
+
+
+class Wellness(Value, frozen=True):
+    """How the daemon fares. Healthy means that a write was made and read back, not that nobody has complained."""
+
+    state: Literal["healthy", "degraded", "failing"]
+    ailments: list[Ailment] = []
+    proven_at: datetime | None = None
+    """When a write was last made and read back by another connection; at most seconds ago where it is healthy."""
+    proof_ms: float = 0.0
+    uptime_s: float = 0.0
+    waiting: int = 0
+    """Changes that wait for the writer."""
+    checking: bool = False
+    """Whether the store is being checked, since the daemon before ended without closing it."""
+
+
+class Health(Question[Wellness]):
+    """Is all well? The daemon writes something and reads it back before it answers, unless it has done so seconds ago.
+
+    Every state that is not well has a name and says what helps. It waits for a write at most five seconds.
+    """
+
+
+class Exposition(Value, frozen=True):
+    """Figures as Prometheus reads them (text format 0.0.4)."""
+
+    text: str
+
+
+class Metrics(Question[Exposition]):
+    """What is measured since the daemon started: requests, errors and times by operation, the store, the process, its health."""
+
+
 class AccessPage(Value, frozen=True):
     """Access rows, newest first."""
 
@@ -215,7 +263,7 @@ class AccessLog(Question[AccessPage]):
     """Who asked for what and what came of it, newest first. Rows are written in batches: a crash may take the last second's.
 
     What callers noted themselves (`note_access`) stands among them, under the operations that they named; `entity` asks for
-    what was noted about one.
+    what was noted about one, `space` for what was asked in one.
     """
 
     limit: Limit = 100
@@ -226,6 +274,7 @@ class AccessLog(Question[AccessPage]):
     failed: bool | None = None
     since: datetime | None = None
     entity: Number | None = None
+    space: str | None = None
 
 
 class AccessInput(msgspec.Struct, omit_defaults=True):

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from enhanced_memory.client.errors import Error
 from enhanced_memory.client.request import Request
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 PAGE = 20_000
 """Vectors read at a time."""
+
+COMING_S = 5.0
+"""How long a question waits for vectors that were stored just before it; a moment as a rule."""
 
 
 class Loader:
@@ -76,6 +79,7 @@ class OwnModels:
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._held: dict[int, tuple[Index, asyncio.Task[None]]] = {}
+        self._coming: set[asyncio.Future[None]] = set()
 
     @property
     def held(self) -> "list[Index]":
@@ -88,15 +92,29 @@ class OwnModels:
         return [task for _, task in self._held.values()]
 
     async def ask(self, name: str, vector: Sequence[float]) -> "Asked":
-        """What a caller's vector is near, among those of the same model. `Invalid` where it is none of that model's."""
+        """What a caller's vector is near, among those of the same model. `Invalid` where it is none of that model's.
+
+        What was stored before is found: whoever was answered that it is kept may ask for it.
+        """
+        if self._coming:
+            await asyncio.wait(tuple(self._coming), timeout=COMING_S)
         model, stored = await self._loader.engine.read(lambda tx: tx.vectors.checked(name, vector), self._loader.call)
         return beside(stored, await self._index(model))
 
-    async def follow(self, passages: list[int]) -> None:
-        """Take in what was stored for passages."""
-        rows = await self._loader.engine.read(lambda tx: tx.vectors.given(passages), self._loader.call)
-        for model, (index, _) in self._held.items():
-            index.add([row[1:] for row in rows if row[0] == model])
+    def follow(self, passages: list[int]) -> Coroutine[Any, Any, None]:
+        """Take in what was stored for passages. Who asks from now on waits for it."""
+        taken = asyncio.get_running_loop().create_future()
+        self._coming.add(taken)
+        return self._follow(passages, taken)
+
+    async def _follow(self, passages: list[int], taken: "asyncio.Future[None]") -> None:
+        try:
+            rows = await self._loader.engine.read(lambda tx: tx.vectors.given(passages), self._loader.call)
+            for model, (index, _) in self._held.items():
+                index.add([row[1:] for row in rows if row[0] == model])
+        finally:
+            self._coming.discard(taken)
+            taken.set_result(None)
 
     async def _index(self, model: Model) -> "Index":
         held = self._held.get(model.id)

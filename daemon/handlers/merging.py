@@ -21,6 +21,7 @@ from enhanced_memory.daemon.store.imports import ImportJob, Report
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.records import (
     ChangeRecord,
+    ConflictRecord,
     EntityRecord,
     JournalRecord,
     MergeRecord,
@@ -60,6 +61,7 @@ class Merging:
             SnapshotRecord: lambda run: self._report.count("snapshots_left_out", len(run)),
             UseRecord: lambda run: self._report.count("uses_left_out", len(run)),
             MergeRecord: lambda run: self._report.count("merges_left_out", len(run)),
+            ConflictRecord: lambda run: self._report.count("conflicts_left_out", len(run)),
         }
 
     def take(self, run: Run) -> None:

@@ -56,6 +56,8 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
     if not query and tx.call.meaning is None:
         return _all(tx, ask, wants, conditions, values)
 
+    if not query:
+        return _nearest(tx, ask, wants, conditions, values)
     before_the_cut = conditions if set(conditions) - _ALWAYS else []
     exact = tx.entities.named_in_any_scope(query)
     wanted, whole = max(_AT_LEAST, upto * 4), False
@@ -142,6 +144,39 @@ def _all(tx: Tx, ask: SearchNodes, wants: Wanted, conditions: list[str], values:
         beyond = (page[-1].place, page[-1].id)
     hits = [Hit(entity, 0.0) for entity in entities_of(tx, found[ask.offset : upto], ask.details)]
     return SearchResult(hits, ["all"], tx.space_name, len(found) > upto, len(found) if ask.count else None)
+
+
+def _nearest(tx: Tx, ask: SearchNodes, wants: Wanted, conditions: list[str], values: dict[str, Any]) -> SearchResult:
+    """What a vector alone finds: the entities with the nearest passages, by nothing but how near; as many as asked for, if so many meet the filters."""
+    meaning = tx.call.meaning
+    assert meaning is not None
+    upto = ask.offset + ask.limit
+    wanted = max(_AT_LEAST, upto * 4)
+    while True:
+        cosines = dict(meaning.nearest(tx, wanted, False))
+        pool = tx.words.seen(tx.vectors.passages(cosines), tx.view)
+        known = tx.entities.many({one.entity for one in pool}, *conditions, **values)
+        fits = wants.of(tx, known.values())
+        best: dict[int, Candidate] = {}
+        for one in pool:
+            if one.entity not in known or not fits[one.entity].wanted or not fits[one.entity].through(one.part):
+                continue
+            if one.entity not in best or cosines[one.passage] > cosines[best[one.entity].passage]:
+                best[one.entity] = one
+        if len(best) > upto or len(cosines) < wanted or wanted >= MAX_CANDIDATES:
+            break
+        wanted *= 8
+    ranked = sorted(best.values(), key=lambda one: (-cosines[one.passage], one.entity))
+    chosen = ranked[ask.offset : upto]
+    tx.call.used += [one.entity for one in chosen]
+    shown = [shown_of(known[one.entity], fits[one.entity]) for one in chosen]
+    hits: list[Hit] = []
+    for place, entity in enumerate(entities_of(tx, shown, ask.details)):
+        one, cosine = chosen[place], round(cosines[chosen[place].passage], 4)
+        where = _where(shown[place], [one], terms(""), "")
+        hits.append(Hit(entity, cosine, *where, {"meaning": cosine} if ask.explain else {}))
+    total = _counted(tx, wants, "", conditions, values) if ask.count else None
+    return SearchResult(hits, ["meaning"], tx.space_name, len(ranked) > upto, total)
 
 
 def _counted(tx: Tx, wants: Wanted, query: str, conditions: list[str], values: dict[str, Any]) -> int:

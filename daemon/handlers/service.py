@@ -140,6 +140,7 @@ def access_log(tx: Tx, ask: AccessLog) -> AccessPage:
         ("access_session", "session", ask.session),
         ("access_since", "since", millis(ask.since, "since") if ask.since else None),
         ("access_entity", "entity", ask.entity),
+        ("access_space", "only", ask.space),
     ):
         if value is not None:
             names.append(name)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from enhanced_memory.client.errors import Error
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store.ground import Rows
 from enhanced_memory.daemon.store.tx import Tx
@@ -69,6 +70,7 @@ class Copy(Protocol):
     messages: int
     change: int
     seconds: float
+    store_bytes: int
 
 
 class Engine(Protocol):
@@ -88,6 +90,23 @@ class Engine(Protocol):
     @property
     def waiting(self) -> int:
         """Changes that wait for the writer."""
+        ...
+
+    give_up: Callable[[str], None]
+    """Called on the loop when the daemon had better leave, and the next one begin anew."""
+
+    def harm(self) -> Error | None:
+        """What became of the store under us (its file was deleted, say), or nothing."""
+        ...
+
+    @property
+    def unclean(self) -> bool:
+        """Whether whoever had the store before left it without closing it."""
+        ...
+
+    @property
+    def commits(self) -> int:
+        """Transactions written since the start."""
         ...
 
     @property

@@ -170,6 +170,13 @@ def indexes(each: Each, quick: bool, indexed: str) -> Iterator[str]:
             "WITH known AS (SELECT DISTINCT id FROM entities) SELECT count(*) FROM messages WHERE stream NOT IN (SELECT id FROM known)",
         )
         yield from count(
+            "conflicts of entities, in spaces or at changes that are not there",
+            """WITH known AS (SELECT DISTINCT id FROM entities)
+               SELECT count(*) FROM conflicts k WHERE entity NOT IN (SELECT id FROM known) OR other NOT IN (SELECT id FROM known)
+                 OR NOT EXISTS (SELECT 1 FROM spaces s WHERE s.id = k.space)
+                 OR NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = k.began)""",
+        )
+        yield from count(
             "vectors without their passage or model",
             """SELECT count(*) FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = v.key >> 6)
                  OR NOT EXISTS (SELECT 1 FROM models m WHERE m.id = v.key & 63)""",

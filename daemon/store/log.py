@@ -148,6 +148,20 @@ class Log:
         names = ("entities", "relations", "messages", "versions", "spaces", "changes", "body_bytes", "body_text_bytes")
         return dict(zip(names, row or (0,) * len(names), strict=True))
 
+    def last_change_at(self) -> int:
+        """When the last change was made; 0: there was none."""
+        row = self._ground.rows.one("last_change_at")
+        return row[0] if row is not None else 0
+
+    def keep(self, key: str, value: int | str) -> None:
+        """Keep a fact about the store itself."""
+        self._ground.rows.run("set_meta", key=key, value=value)
+
+    def kept(self, key: str) -> Any:
+        """A fact about the store itself, or None."""
+        row = self._ground.rows.one("get_meta", key=key)
+        return None if row is None else row[0]
+
     def last_backup(self) -> tuple[int, str] | None:
         """When and where the last verified backup was written."""
         row = self._ground.rows.one("last_backup")

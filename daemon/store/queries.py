@@ -7,6 +7,8 @@ from pathlib import Path
 __all__ = ["load"]
 
 _MARK = re.compile(r"^-- name: *(\w+) *$", re.MULTILINE)
+_NEXT = re.compile(r"(\n[ \t]*(--[^\n]*)?)*\Z")
+"""What stands before the next block's mark is about that one; left behind a part of a statement, it would swallow what follows it."""
 
 
 @cache
@@ -17,5 +19,5 @@ def load(path: Path) -> dict[str, str]:
     for name, text in zip(parts[::2], parts[1::2], strict=True):
         if name in queries:
             raise ValueError(f"{path.name} has two queries named {name}")
-        queries[name] = text.strip().rstrip(";")
+        queries[name] = _NEXT.sub("", text).strip().rstrip(";")
     return queries

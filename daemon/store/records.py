@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from enhanced_memory.client.conflict_values import ConflictStatus, ConflictType, Resolution
 from enhanced_memory.client.errors import Invalid, Refused
 from enhanced_memory.client.values import Origin
 from enhanced_memory.daemon.store.bodies import Noted, State
@@ -14,6 +15,7 @@ __all__ = [
     "VERSION",
     "Attributes",
     "ChangeRecord",
+    "ConflictRecord",
     "EntityRecord",
     "Extra",
     "HeaderRecord",
@@ -233,6 +235,26 @@ class MergeRecord(msgspec.Struct, tag="merge", forbid_unknown_fields=True):
     ended: Number = 0
 
 
+class ConflictRecord(msgspec.Struct, tag="conflict", forbid_unknown_fields=True):
+    """Two entities that conflict, or two observations of one, for as long as it stood so."""
+
+    space: Id
+    id: Id
+    kind: ConflictType
+    entity: Id
+    other: Id
+    part: Number
+    other_part: Number
+    confidence: float
+    reason: str
+    action: Resolution
+    status: ConflictStatus
+    notes: str
+    found: Id
+    began: Id
+    ended: Number = 0
+
+
 Record = (
     HeaderRecord
     | SpaceRecord
@@ -244,6 +266,7 @@ Record = (
     | UseRecord
     | MergeRecord
     | SnapshotRecord
+    | ConflictRecord
 )
 
 

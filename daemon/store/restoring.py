@@ -11,6 +11,7 @@ from enhanced_memory.daemon.store.imports import Report
 from enhanced_memory.daemon.store.rebuilt import Rebuilt
 from enhanced_memory.daemon.store.records import (
     ChangeRecord,
+    ConflictRecord,
     EntityRecord,
     JournalRecord,
     MergeRecord,
@@ -45,6 +46,7 @@ class Restoring:
             UseRecord: self._uses,
             MergeRecord: self._merges,
             SnapshotRecord: self._snapshots,
+            ConflictRecord: self._conflicts,
         }
 
     def take(self, run: Run) -> None:
@@ -321,6 +323,28 @@ class Restoring:
                 own = {name: getattr(one, name) for name in ("space", "name", "ended", "began")}
                 rows.append(own | {"number": one.change})
         self._taken.write("snapshots", "transfer_snapshot", rows)
+
+    def _conflicts(self, run: Run) -> None:
+        ground = self._ground
+        spaces = self._taken.known_spaces()
+        changes = self._taken.known_changes(number for _, one in run for number in (one.found, one.began, one.ended))
+        entities = self._taken.known_entities(number for _, one in run for number in (one.entity, one.other))
+        known = set(ground.rows.all("transfer_known_conflicts", ids=as_json(one.id for _, one in run)))
+        rows: list[dict[str, Any]] = []
+        for place, one in run:
+            gone = next(((kind, number) for kind, number, among in (
+                ("space", one.space, spaces), ("entity", one.entity, entities), ("entity", one.other, entities),
+                ("change", one.found, changes), ("change", one.began, changes), ("change", one.ended or one.began, changes)
+            ) if number not in among), None)  # fmt: skip
+            if (one.space, one.id, one.began) in known:
+                self._report.count("unchanged")
+            elif gone is not None:
+                self._report.problem(place, missing("conflict", one.id, *gone))
+            else:
+                known.add((one.space, one.id, one.began))
+                rows.append(msgspec.structs.asdict(one))
+        ground.counters.conflict = max([ground.counters.conflict, *(row["id"] for row in rows)])
+        self._taken.write("conflicts", "transfer_conflict", rows)
 
 
 def _numbers(one: EntityRecord) -> set[int]:

@@ -14,7 +14,7 @@ from enhanced_memory.client.values import Origin
 from enhanced_memory.daemon.store.bodies import Noted, State, decoded, undelta
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.known import KEYFRAME
-from enhanced_memory.daemon.store.records import VERSION
+from enhanced_memory.daemon.store.records import VERSION, ConflictRecord
 
 __all__ = ["PAGE_BYTES", "Place", "Transfer"]
 
@@ -47,7 +47,7 @@ class Transfer:
         self._origins: dict[int, dict[str, Any]] = {}
         self._phases: tuple[Callable[[int, Place], Iterator[tuple[dict[str, Any], tuple[int, ...]]]], ...] = (
             self._header, self._spaces, self._changes, self._entities, self._relations, self._messages, self._journal, self._uses, self._merges,
-            self._snapshots,
+            self._snapshots, self._conflicts,
         )  # fmt: skip
 
     def total(self, at: int) -> int:
@@ -197,6 +197,10 @@ class Transfer:
         for place, row in enumerate(self._ground.rows.all("transfer_merges", at=at), 1):
             if place > after.major:
                 yield {"type": "merge"} | dict(zip(names, row, strict=True)), (place,)
+
+    def _conflicts(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
+        for place, *row in self._rows("transfer_conflicts", after.major, at=at):
+            yield {"type": "conflict"} | dict(zip(ConflictRecord.__struct_fields__, row, strict=True)), (place,)
 
     # Entities
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.errors import Invalid
+from enhanced_memory.client.errors import Invalid, NotFound
 from enhanced_memory.daemon.store import derived
 from enhanced_memory.daemon.store.bodies import State
 from enhanced_memory.daemon.store.ground import Ground
@@ -208,12 +208,12 @@ class Vectors:
         return found
 
     def checked(self, name: str, vector: Sequence[float], make: bool = False) -> tuple[Model, bytes]:
-        """A caller's vector as it is kept, and its model. `Invalid` says what is wrong with it."""
+        """A caller's vector as it is kept, and its model. `Invalid` says what is wrong with it, `NotFound` that nothing of the model is kept."""
         _check(vector)
         model = self.own_model(name, len(vector) if make else None)
         if model is None:
             known = ", ".join(repr(one.name) for one in self.models() if not one.source) or "none yet"
-            raise Invalid(
+            raise NotFound(
                 f"No vectors of a model {name[:100]!r} are stored.",
                 f"models stored with memories: {known}; leave `model` out to search by the daemon's own",
             )

@@ -1,5 +1,6 @@
 """One daemon for all tests of a module: adapters are asked from the outside, and each test has a space of its own."""
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -12,6 +13,8 @@ from enhanced_memory.client import Memory, Settings
 from enhanced_memory.client.settings import PREFIX
 
 from ..conftest import end_daemon
+
+_numbers = itertools.count(1)
 
 NAMES = ("store", "socket", "log_file", "backup_folder")
 
@@ -40,3 +43,25 @@ def apart(there: str) -> Iterator[Memory]:
     """A client in that space."""
     with Memory(Settings.load()) as memory:
         yield memory
+
+
+@pytest.fixture(scope="module")
+def served(shared: dict[str, str]) -> Settings:
+    """The module's daemon as settings that need no environment."""
+    # A machine that does much else starts a daemon slowly, and no law here is about how fast.
+    slow = {"connect_timeout_s": 120.0, "timeout_s": 120.0, "synchronous": "NORMAL"}
+    return Settings.load(shared | slow, environment={"HOME": str(Path(shared["store"]).parent)})
+
+
+@pytest.fixture
+def memory(served: Settings) -> Iterator[Memory]:
+    """A client in a space of this test's own, which nothing else is said to by the environment."""
+    with Memory(served, on_ignored=_unknown) as client:
+        space = f"test {next(_numbers)}"
+        client.create_space(space)
+        client.switch(space)
+        yield client
+
+
+def _unknown(op: str, ignored: list[str]) -> None:
+    raise AssertionError(f"the daemon does not know {ignored} of {op}")

@@ -69,11 +69,6 @@ BEYOND_ARGUMENTS: dict[str, dict[str, Any]] = {
     "diff_branch": {"branch": "x"},
     "merge_branch": {"branch": "x"},
     "discard_branch": {"branch": "x"},
-    "memory_commit": {"name": "x"},
-    "delete_snapshot": {"name": "x"},
-    "memory_diff": {"entity": "Ada"},
-    "memory_revert": {"entity": "Ada", "to": 1},
-    "graph_at": {"at": 1},
 }
 
 
@@ -159,6 +154,8 @@ def test_an_id_from_another_space_leads_nowhere(confined: Any, theirs: int) -> N
         ("list_conflicts", {"entity": theirs}),
         ("resolve_conflict", {"conflict": 1, "action": "ignore"}),
         ("create_relations", {"relations": [{"from": theirs, "to": "own", "type": "x"}]}),
+        ("memory_diff", {"entity": theirs, "from": 0, "to": 1}),
+        ("memory_revert", {"entity": theirs, "to": 1}),
     ):
         answer = confined.ask(op, **args)
         assert SECRET not in str(answer), op
@@ -171,6 +168,41 @@ def test_what_others_hold_is_as_it_was_afterwards(house: Any, confined: Any, the
     confined.ask("add_observations", observations=[{"entity": theirs, "contents": ["planted"]}])
     found = house.peer(space=places.theirs).ask("open_nodes", names=["secret"])["ok"]["entities"]
     assert [(one["name"], one["observations"]) for one in found] == [("secret", [SECRET])]
+
+
+def test_changes_of_others_are_neither_told_nor_taken_back(
+    house: Any, confined: Any, theirs: int, places: Places
+) -> None:
+    """Changes are one row of numbers for the whole store, too."""
+    other = house.peer(space=places.theirs)
+    assert "ok" in other.ask("memory_commit", name="a name of theirs")
+    their_changes = [one["change"] for one in other.ask("journal")["ok"]["entries"]]
+    assert len(their_changes) > 2
+    assert {one["change"] for one in confined.ask("journal")["ok"]["entries"]}.isdisjoint(their_changes)
+    for number in their_changes:
+        for op in ("undo", "redo"):
+            for dry_run in (True, False):
+                answer = confined.ask(op, change=number, dry_run=dry_run)
+                assert answer["error"]["code"] in ("conflict", "not_found"), (op, answer)
+                assert SECRET not in str(answer)
+        graph = confined.ask("graph_at", at=number)
+        assert {one["name"] for one in graph.get("ok", {}).get("entities", [])} <= {"own"}
+        assert "secret" not in str(graph)
+    assert "a name of theirs" not in str(confined.ask("list_snapshots"))
+    assert confined.ask("delete_snapshot", name="a name of theirs")["error"]["code"] == "not_found"
+    assert [one["name"] for one in other.ask("list_snapshots")["ok"]["snapshots"]] == ["a name of theirs"]
+    found = other.ask("open_nodes", names=["secret"])["ok"]["entities"]
+    assert [one["observations"] for one in found] == [[SECRET]]
+
+
+def test_a_confined_caller_takes_back_what_it_did_itself(confined: Any) -> None:
+    confined.ask("add_observations", observations=[{"entity": "own", "contents": ["more"]}])
+    assert "ok" in confined.ask("memory_commit", name="before")
+    assert confined.ask("memory_diff", entity="own", **{"from": 1, "to": 2})["ok"]["added"] == ["more"]
+    assert confined.ask("undo", dry_run=False)["ok"]["changes"]
+    assert confined.ask("open_nodes", names=["own"])["ok"]["entities"][0]["observations"] == ["seen"]
+    assert confined.ask("redo", dry_run=False)["ok"]["changes"]
+    assert "ok" in confined.ask("memory_revert", entity="own", to=1)
 
 
 def test_searches_find_nothing_of_others(confined: Any) -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from enhanced_memory.client import AsyncMemory, Memory
-from enhanced_memory.client.errors import Conflict, Invalid
+from enhanced_memory.client.errors import Conflict, Error, Invalid, NotFound
 from enhanced_memory.client.operations.service import Reindexing, Status
 from enhanced_memory.client.settings import PREFIX
 from enhanced_memory.client.values import EntityInput, MessageInput, ObservationInput
@@ -195,16 +195,47 @@ def test_callers_search_with_their_own_vectors(memory: Memory) -> None:
     )
     memory.append_messages("chat", [MessageInput("hello", vectors={"mine": [0.5, 0.5, 0.0]}), MessageInput("bye")])
     found = memory.search_nodes("", vector=[0.1, 0.9, 0.0], model="mine")
-    assert "meaning" in found.arms
-    assert [hit.entity.name for hit in found.hits] == ["Bob"]
-    assert names(memory, "", vector=[0.0, 0.1, 0.9], model="mine") == ["Alice"]
+    assert found.arms == ["meaning"]
+    assert [(hit.entity.name, round(hit.score, 2)) for hit in found.hits] == [("Bob", 0.99), ("Alice", 0.11)]
+    assert names(memory, "", vector=[0.0, 0.1, 0.9], model="mine") == ["Alice", "Bob"]
     said = memory.search_messages("", vector=[1.0, 1.0, 0.0], model="mine").hits
     assert [hit.message.content for hit in said] == ["hello"]
-    # What is stored after the model was first asked for is found as well.
-    memory.create_entities([EntityInput("Carol", "person", vectors={"mine": [0.0, 0.7, 0.7]})])
-    eventually(memory, lambda _: names(memory, "", vector=[0.0, 0.7, 0.7], model="mine")[0] == "Carol")
+    # What is stored after the model was first asked for is found as well, at once.
+    for number in range(20):
+        memory.create_entities(
+            [EntityInput(f"Carol {number}", "person", vectors={"mine": [0.0, 0.7, 0.7 + number / 50]})]
+        )
+        assert names(memory, "", vector=[0.0, 0.7, 0.7 + number / 50], model="mine", limit=1) == [f"Carol {number}"]
+    memory.create_entities([EntityInput("Carol", "person", vectors={"mine": [-1.0, 0.0, 0.0]})])
+    assert names(memory, "", vector=[-1.0, 0.0, 0.0], model="mine", limit=1) == ["Carol"]
     memory.delete_entities(["Carol"])
     assert "Carol" not in names(memory, "", vector=[0.0, 0.7, 0.7], model="mine")
+
+
+def test_a_vector_alone_ranks_by_nearness_and_fills_the_limit_through_filters(memory: Memory) -> None:
+    """However many are nearer and do not meet the filter, and whatever is pinned or dear."""
+    memory.create_entities(
+        [
+            EntityInput(
+                f"e{number}", "thing", tags=["rare"] if number % 100 == 99 else [], priority=1 + number % 10,
+                vectors={"mine": [1.0, number / 400]},
+            )
+            for number in range(400)
+        ]
+    )  # fmt: skip
+    found = memory.search_nodes("", vector=[1.0, 0.0], model="mine", tags=["rare"], limit=3, explain=True)
+    assert [hit.entity.name for hit in found.hits] == ["e99", "e199", "e299"]
+    assert [hit.explained["meaning"] == hit.score for hit in found.hits] == [True] * 3
+    assert names(memory, "", vector=[1.0, 0.0], model="mine", tags=["rare"], limit=10) == [
+        "e99",
+        "e199",
+        "e299",
+        "e399",
+    ]
+    assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=5) == [f"e{number}" for number in range(5)]
+    assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=5, offset=5) == [
+        f"e{number}" for number in range(5, 10)
+    ]
 
 
 async def test_both_faces_of_the_client_take_vectors(amemory: AsyncMemory) -> None:
@@ -249,8 +280,9 @@ def test_a_search_by_what_is_no_vector_of_the_model_is_refused(
     memory.create_entities([EntityInput("Alice", "person", vectors={"mine": [1.0, 0.0]})])
     caught_up(memory, 1)
     for search in (memory.search_nodes, memory.search_messages):
-        with pytest.raises(Invalid, match=says):
+        with pytest.raises(Error, match=says) as refused:
             search("x", vector=vector, model=model)
+        assert isinstance(refused.value, NotFound if model == "another" else Invalid)
     assert names(memory, "alice") == ["Alice"]
 
 

@@ -39,6 +39,7 @@ from enhanced_memory.client.operations.relations import CreateRelations, DeleteR
 from enhanced_memory.client.operations.service import ExportData, ImportData, Imported, Verify
 from enhanced_memory.client.operations.spaces import CreateSpace, DeleteSpace
 from enhanced_memory.client.operations.streams import AppendMessages
+from enhanced_memory.client.operations.versions import MemoryCommit
 from enhanced_memory.client.request import HANDLERS, Change, Request
 from enhanced_memory.client.values import EntityInput, MessageInput, ObservationInput, OriginInput, RelationInput
 from enhanced_memory.daemon import handlers
@@ -62,6 +63,8 @@ TABLES = (
     "SELECT * FROM spaces",
     "SELECT number, at, space, op, message FROM changes",
     "SELECT * FROM journal",
+    "SELECT * FROM snapshots",
+    "SELECT space, id, entity, other, part, other_part, type, confidence, reason, action, status, notes, found, began, ended FROM conflicts",
     "SELECT space, id, scope, type, version, first, began, deleted, tier, priority, pinned, quarantined, expires_at, text_bytes FROM entities",
     "SELECT space, entity, version, began, ended, deleted, whole FROM versions",
     f"SELECT * FROM names WHERE {KEPT}",
@@ -277,6 +280,7 @@ async def fill(store: Store) -> None:
     await do(AddObservations([ObservationsInput("Plan", ["rain"])]), space="what if")
     await do(AddObservations([ObservationsInput("Plan", ["line"])]), space="of plan")
     await do(DiscardBranch("gone"))
+    await do(MemoryCommit("so far"))
     await do(CreateSpace("old"))
     await do(CreateEntities([EntityInput("Relic", "thing", ["chess"])]), space="old")
     await do(DeleteSpace("old"))
@@ -340,6 +344,8 @@ async def test_an_export_holds_every_kind_and_every_version(store: Store) -> Non
         "journal",
         "use",
         "merge",
+        "snapshot",
+        "conflict",
     }
     [counter] = [one for one in records if one["type"] == "entity" and one["versions"][0]["name"] == "Counter"]
     assert [version["version"] for version in counter["versions"]] == list(range(1, 101))
@@ -672,7 +678,12 @@ BAD: dict[str, Record] = {
     "a relation to nothing": {"type": "relation", "space": 1, "id": 1, "kind": "r", "began": 1, "from_id": 1, "to_id": 77},
     "a message in no stream": {"type": "message", "id": 1, "space": 1, "stream": 77, "role": "user", "kind": "dialogue", "content": "x", "at": 1, "began": 1},
     "a message of no time": {"type": "message", "id": 1, "space": 1, "stream": 1, "role": "user", "kind": "dialogue", "content": "x", "at": 2**60, "began": 1},
+    "a conflict of an unknown kind": {"type": "conflict", "space": 1, "id": 1, "kind": "envy"},
     "a space over nothing": {"type": "space", "id": 2, "name": "over", "parent": 7},
+}  # fmt: skip
+CONFLICT: Record = {
+    "type": "conflict", "space": 1, "id": 1, "kind": "duplicate", "entity": 1, "other": 1, "part": 0, "other_part": 0, "confidence": 0.9,
+    "reason": "", "action": "merge", "status": "pending", "notes": "", "found": 1, "began": 1,
 }  # fmt: skip
 EXACTLY: dict[str, Record] = {
     "a merge of nothing": {
@@ -695,6 +706,8 @@ EXACTLY: dict[str, Record] = {
         "began": 77,
         "base": 1,
     },
+    "a conflict of nothing": CONFLICT | {"other": 77},
+    "a conflict at nothing": CONFLICT | {"found": 77},
     "a name that is taken": entity(version={"name": "Ada"}),
     "a journal entry of no change": {
         "type": "journal",

@@ -139,6 +139,20 @@ def test_anybody_may_ask_whether_it_is_alive_and_hears_nothing_more(server: Serv
     assert httpx2.get(server.base + "/").status_code == 404
 
 
+def test_figures_are_for_a_monitor_with_a_token_of_its_own(server: Server) -> None:
+    monitor = server.token("monitor", scopes="metrics")
+    reader = server.token("reader", scopes="read,write", space="figures")
+    both = server.token("both", scopes="read,metrics", space="figures")
+    for secret, status in (("", 401), ("em_nonsense", 401), (reader, 401), (monitor, 200), (both, 200)):
+        answer = httpx2.get(server.base + "/metrics", headers={"Authorization": f"Bearer {secret}"} if secret else {})
+        assert answer.status_code == status
+        assert ("enhanced_memory_health{" in answer.text) == (status == 200)
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    headers = {"Authorization": f"Bearer {monitor}"} | ACCEPT
+    assert httpx2.post(server.url, json=HELLO, headers=headers).status_code in (401, 403)
+    assert httpx2.get(server.base + "/metrics", headers=headers | {"Host": "evil.example"}).status_code in (403, 421)
+
+
 @pytest.mark.parametrize("path", ["/mcp", "/health"])
 @pytest.mark.parametrize(
     "header",

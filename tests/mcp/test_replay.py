@@ -5,6 +5,7 @@ The server is installed from its public registry into `build/`, once; without np
 say so.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from fastmcp.client.transports import StdioTransport
 from enhanced_memory.client import AsyncMemory
 from enhanced_memory.mcp_server.profiles import COMPAT
 from enhanced_memory.mcp_server.server import build
+from enhanced_memory.mcp_server.session import Launch
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "@modelcontextprotocol/server-memory"
@@ -199,6 +201,40 @@ async def test_the_resource_is_the_same(pair: Pair) -> None:
         for client in (pair.theirs, pair.ours)
     ]
     assert listed[1] == listed[0]
+
+
+async def test_a_file_is_taken_in_while_theirs_writes_it(program: Path, memory: AsyncMemory, tmp_path: Path) -> None:
+    """Theirs writes the whole file anew with each change, so a reader may meet any part of it."""
+    file, log = tmp_path / "busy.jsonl", tmp_path / "theirs.log"
+    environment = {"PATH": os.environ["PATH"], "MEMORY_FILE_PATH": str(file)}
+    transport = StdioTransport("node", [str(program)], env=environment, log_file=log, keep_alive=False)
+    before = [ADA | {"name": f"before {number}"} for number in range(400)]
+    going = True
+    async with Client(transport, mode="legacy") as theirs:
+        await theirs.call_tool("create_entities", {"entities": before})
+        during = 0
+
+        async def go_on() -> None:
+            nonlocal during
+            while going:
+                await theirs.call_tool("create_entities", {"entities": [ADA | {"name": f"during {during}"}]})
+                during += 1
+
+        writing = asyncio.ensure_future(go_on())
+        launch = Launch(str(tmp_path), str(file), False, str(tmp_path / "home"))
+        async with Client(build(lambda: memory, COMPAT, lambda: launch), mode="legacy") as ours:
+            first = await told(ours, "read_graph", {})
+            going = False
+            await writing
+            assert not first["error"]
+            names = {one["name"] for one in first["structured"]["entities"]}
+            kept = {one["name"] for one in json.loads("[" + ",".join(file.read_text().splitlines()) + "]")}
+            assert names <= kept
+            assert names >= {one["name"] for one in before}
+            again = await told(ours, "create_entities", {"entities": [ADA | {"name": "ours"}]})
+            assert not again["error"]
+        assert len(kept) == len(before) + during
+        assert json.loads(file.read_text().splitlines()[0])["name"] == "before 0"
 
 
 DIFFERENT: dict[str, tuple[list[Step], Step]] = {

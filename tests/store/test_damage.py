@@ -11,8 +11,9 @@ import pytest
 
 from enhanced_memory.client.errors import Conflict, StoreDamaged
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon.store.sqlite.copies import check
+from enhanced_memory.daemon.backups import describe, unpacked
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.store.sqlite.verifying import check
 
 if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, World
@@ -123,11 +124,15 @@ async def test_a_backup_is_whole_checked_and_opened_as_a_store(default: Place, w
     assert (made.entities, made.messages, made.change) == (2, 1, 3)
     assert Path(made.path).stat().st_size == made.bytes
     assert Path(made.path).stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in (home / "copies").iterdir()) == [Path(made.path).name]
+    assert sorted(path.name for path in (home / "copies").iterdir()) == [
+        Path(made.path).name,
+        Path(made.path).name + ".json",
+    ]
     engine = world.engine
     assert isinstance(engine, SqliteEngine)
-    assert check(Path(made.path), engine.dictionaries, quick=False).problems == []
-    again = await SqliteEngine.open(Settings.load({"store": made.path, "readers": 1}))
+    unpacked(describe(Path(made.path)), home / "again.db")
+    assert check(home / "again.db", engine.dictionaries, quick=False).problems == []
+    again = await SqliteEngine.open(Settings.load({"store": str(home / "again.db"), "readers": 1}))
     try:
         state = await again.read(lambda tx: tx.entities.get("Ada").state, default.call())
         assert [noted.text for noted in state.observations] == ["a", "b"]

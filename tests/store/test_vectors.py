@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from enhanced_memory.client.errors import Invalid
+from enhanced_memory.client.errors import Invalid, NotFound
 from enhanced_memory.client.operations.entities import (
     AddObservations,
     CreateEntities,
@@ -252,7 +252,7 @@ async def test_what_is_no_vector_of_the_model_is_refused_and_nothing_is_kept(
 
 async def test_a_model_that_nothing_is_stored_of_is_named_with_those_there_are(world: World) -> None:
     await world.default.create("Known", vectors={"mine": [1.0, 2.0]})
-    with pytest.raises(Invalid, match="No vectors of a model 'other'") as refused:
+    with pytest.raises(NotFound, match="No vectors of a model 'other'") as refused:
         await world.default.read(lambda tx: tx.vectors.checked("other", [1.0]))
     assert "'mine'" in refused.value.hint
 

@@ -16,6 +16,14 @@ def test_blocks_are_found_by_their_names_without_what_stands_before_the_first(ho
     assert load(path) == {"one": "SELECT 1", "two": "-- why\nSELECT\n  2"}
 
 
+def test_a_comment_above_a_block_belongs_to_that_block(home: Path) -> None:
+    path = home / "q.sql"
+    path.write_text(
+        "-- name: one\nAND a = 1  -- kept\n\n-- About two,\n-- at length.\n-- name: two\nSELECT 2;\n-- end\n"
+    )
+    assert load(path) == {"one": "AND a = 1  -- kept", "two": "SELECT 2"}
+
+
 def test_a_name_that_stands_twice_is_refused(home: Path) -> None:
     path = home / "q.sql"
     path.write_text("-- name: one\nSELECT 1\n-- name: one\nSELECT 2\n")

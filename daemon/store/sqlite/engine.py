@@ -15,14 +15,15 @@ from typing import Any, Self, TypeVar
 
 import apsw
 
-from enhanced_memory.client.errors import TimedOut, Unavailable
+from enhanced_memory.client.errors import Error, TimedOut, Unavailable
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, settle
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
-from enhanced_memory.daemon.store.sqlite import comparing, copies, file, scrubbing
+from enhanced_memory.daemon.store.sqlite import backup, comparing, file, scrubbing, verifying
+from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.sqlite.writer import Plain, Writer
@@ -82,6 +83,7 @@ class SqliteEngine:
         self.clock = clock
         self.path = str(settings.store_path)
         self.listeners: list[Callable[[Touched], None]] = []
+        self.give_up: Callable[[str], None] = lambda why: None
         self.dictionaries: dict[int, bytes] = {BUILT_IN: built_in()}
         self.dictionary = BUILT_IN
         self._loop = loop
@@ -98,12 +100,17 @@ class SqliteEngine:
         self.scrub_due = bool(list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (SCRUB_DUE,))))
         self.epoch = Epoch()
         self._writer = Writer(
-            connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished, self.epoch
-        )
+            connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished,
+            Place(settings.store_path), self._harmed, self.epoch,
+        )  # fmt: skip
         if list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (REPACK_DUE,))):
             self._writer.repacking = self._older()
         self._writer.start()
-        self._own = _Reader(self)
+        try:
+            self._own = _Reader(self)
+        except BaseException:
+            self._writer.stop()
+            raise
         self._threads = [
             threading.Thread(target=self._serve, name=f"reader-{number}", daemon=True)
             for number in range(max(1, settings.readers))
@@ -116,8 +123,13 @@ class SqliteEngine:
         """Take ownership of the store and make ready. Raises what `file.open_store` and `file.Owned` raise."""
         loop = asyncio.get_running_loop()
         owned = file.Owned(settings.store_path)
+
+        def made() -> Self:
+            with translated():
+                return cls(settings, clock, loop, owned)
+
         try:
-            return await loop.run_in_executor(None, cls, settings, clock, loop, owned)
+            return await loop.run_in_executor(None, made)
         except BaseException:
             owned.release()
             raise
@@ -302,6 +314,23 @@ class SqliteEngine:
         """`ready` or `failing`, and why."""
         return self._writer.state, self._writer.problem
 
+    def harm(self) -> Error | None:
+        """What became of the file under us, or nothing."""
+        return self._writer.place.harm()
+
+    def _harmed(self, why: str) -> None:
+        self.give_up(why)
+
+    @property
+    def unclean(self) -> bool:
+        """Whether whoever had the store before left it without closing it."""
+        return self._owned.unclean
+
+    @property
+    def commits(self) -> int:
+        """Transactions written since the start."""
+        return self._writer.committed
+
     @property
     def waiting(self) -> int:
         """Changes that wait for the writer."""
@@ -310,7 +339,7 @@ class SqliteEngine:
     async def fold(self) -> None:
         """Copy the log into the file on a connection that does nothing else. Left to the writer, every 40 MB of log would hold
         up one commit for as long as copying them takes."""
-        await self._loop.run_in_executor(None, copies.fold, Path(self.path))
+        await self._loop.run_in_executor(None, file.fold, Path(self.path))
 
     async def alive(self) -> bool:
         """Whether the writer came round to its queue."""
@@ -324,12 +353,21 @@ class SqliteEngine:
 
     async def check(self, quick: bool) -> Health:
         """Check file, bodies and indexes on a connection of its own."""
-        return await self._loop.run_in_executor(None, copies.check, Path(self.path), self.dictionaries, quick)
+        return await self._loop.run_in_executor(None, verifying.check, Path(self.path), self.dictionaries, quick)
 
-    async def backup(self, to: str) -> copies.Copy:
-        """Write a copy, open and check it, and note it in the store."""
+    async def backup(self, to: str) -> backup.Copy:
+        """Write a copy, open and check it, and note it in the store. One that lost its path is copied by whoever still has it open."""
+
+        def copied(connection: apsw.Connection, copy: Path) -> None:
+            connection.execute("VACUUM INTO ?", (os.fspath(copy),))
+
+        def from_open_file(copy: Path) -> None:
+            alone = self.alone(lambda connection: copied(connection, copy))
+            asyncio.run_coroutine_threadsafe(alone, self._loop).result()
+
+        source = from_open_file if self._writer.place.moved else None
         made = await self._loop.run_in_executor(
-            None, copies.backup, Path(self.path), Path(to), self.dictionaries, self.settings.store_path
+            None, backup.backup, Path(self.path), Path(to), self.dictionaries, self.settings.store_path, source
         )
         self.note(
             "add_backup",

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import apsw
 
-from enhanced_memory.client.errors import StoreDamaged, StoreRefused
+from enhanced_memory.client.errors import StoreDamaged, StoreHeld, StoreRefused
 from enhanced_memory.daemon import ROOT
+from enhanced_memory.daemon.backups import sync
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["SCHEMA", "Owned", "connect", "leaving", "migrations", "open_store"]
+__all__ = ["SCHEMA", "Owned", "connect", "fold", "leaving", "migrations", "open_store"]
 
 SCHEMA = ROOT / "schema.sql"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -41,10 +42,12 @@ class Owned:
         except BlockingIOError:
             holder = os.read(self._lock, 32).decode("ascii", "replace").partition(_LEAVING)[0].strip()
             os.close(self._lock)
-            raise StoreRefused(
-                f"Another daemon{f' (process {holder})' if holder else ''} owns {store}.",
-                "use that one, or end it with `memoryctl stop`",
-            ) from None
+            held = StoreHeld(f"Another daemon{f' (process {holder})' if holder else ''} owns {store}.")
+            held.pid = int(holder) if holder.isdigit() else 0
+            raise held from None
+        before = os.pread(self._lock, 32, 0)
+        self.unclean = bool(before) and _LEAVING.encode() not in before
+        """Whether the one before ended without saying that it would."""
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
@@ -91,6 +94,17 @@ def connect(path: Path, *, readonly: bool, synchronous: str = "FULL") -> apsw.Co
     return connection
 
 
+def fold(path: Path) -> None:
+    """Copy the log into the file as far as readers allow. Who else does so just now is as good."""
+    connection = connect(path, readonly=False)
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except (apsw.BusyError, apsw.LockedError):
+        pass
+    finally:
+        connection.close()
+
+
 def open_store(path: Path, synchronous: str) -> apsw.Connection:
     """The writer's connection to the store at `path`, which is made, or brought up to date, if need be.
 
@@ -119,6 +133,27 @@ def open_store(path: Path, synchronous: str) -> apsw.Connection:
         else:
             _migrate(connection, path)
     return connection
+
+
+def _copy(connection: apsw.Connection, copy: Path) -> None:
+    """Write a copy and look at it before it gets its name: what is about to be changed can be had back."""
+    partial = copy.with_name(copy.name + ".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        connection.execute("VACUUM INTO ?", (os.fspath(partial),))
+        os.chmod(partial, 0o600)
+        written = apsw.Connection(os.fspath(partial), flags=apsw.SQLITE_OPEN_READONLY)
+        found = [line for (line,) in each(written, "PRAGMA quick_check")]
+        newest = "SELECT count(*), max(number) FROM changes"
+        same = next(each(written, newest)) == next(each(connection, newest))
+        written.close()
+        if found != ["ok"] or not same:
+            raise StoreDamaged(f"The copy before bringing the store up to date is not sound: {found[0]}.")
+        sync(partial)
+        os.rename(partial, copy)
+        sync(copy.parent)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def migrations() -> dict[int, Path]:
@@ -197,8 +232,7 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
         return
     copy = path.with_name(f"{path.name}.before-schema-{wanted}")
     if not copy.exists():
-        connection.execute("VACUUM INTO ?", (os.fspath(copy),))
-        os.chmod(copy, 0o600)
+        _copy(connection, copy)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for version, step in migrations().items():

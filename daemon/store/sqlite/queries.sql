@@ -122,6 +122,9 @@ INSERT INTO journal (number, seq, subject, id, act, before, after) VALUES (:numb
 SELECT c.number, c.at, c.op, c.message, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
 FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number IN (SELECT value FROM json_each(:numbers))
 
+-- name: last_change_at
+SELECT at FROM changes ORDER BY number DESC LIMIT 1
+
 -- name: last_change
 SELECT max(number) FROM changes
 
@@ -876,6 +879,8 @@ AND a.error <> ''
 AND a.error = ''
 -- name: access_since
 AND a.at >= :since
+-- name: access_space
+AND a.space = :only
 -- name: access_entity
 AND a.entity = :entity AND a.entity > 0
 
@@ -1096,11 +1101,24 @@ SELECT branch, target, subject, id, part, ended FROM merges
 -- name: transfer_merge
 INSERT INTO merges (branch, target, subject, id, part, began, base, ended) VALUES (:branch, :target, :subject, :id, :part, :began, :base, :ended)
 
+-- name: transfer_conflicts
+SELECT row, space, id, type, entity, other, part, other_part, confidence, reason, action, status, notes, found, began,
+    CASE WHEN ended > :at THEN 0 ELSE ended END FROM conflicts
+WHERE row > :after AND began <= :at ORDER BY row LIMIT :limit
+
+-- name: transfer_known_conflicts
+SELECT space, id, began FROM conflicts WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: transfer_conflict
+INSERT INTO conflicts (space, id, entity, other, part, other_part, type, confidence, reason, action, status, notes, found, began, ended)
+VALUES (:space, :id, :entity, :other, :part, :other_part, :kind, :confidence, :reason, :action, :status, :notes, :found, :began, :ended)
+
 -- name: transfer_total
 SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
      + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
      + (SELECT count(*) FROM snapshots WHERE began <= :at)
      + (SELECT count(*) FROM merges WHERE began <= :at)
+     + (SELECT count(*) FROM conflicts WHERE began <= :at)
 
 -- name: transfer_known_changes
 SELECT number FROM changes WHERE number IN (SELECT value FROM json_each(:numbers))

@@ -12,20 +12,23 @@ import threading
 import time
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import apsw
 from msgspec.structs import replace
 
-from enhanced_memory.client.errors import Broken, Error, TimedOut, Unavailable
+from enhanced_memory.client.errors import Broken, Error, StoreDamaged, TimedOut, Unavailable
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
 from enhanced_memory.daemon.store.jobs import Job, Later, settle
-from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, translated
+from enhanced_memory.daemon.store.sqlite import file
+from enhanced_memory.daemon.store.sqlite.place import Place
+from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.tx import Tx
 
@@ -34,6 +37,8 @@ __all__ = ["Plain", "Writer"]
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.25
+DOUBT_S = 0.5
+"""How long after a look at a file that was not known to be good, and was not found so, the next one comes."""
 MERGE_PAGES = 64
 MERGE_AFTER = 500
 """Passages written after which merging the words index is worth an idle moment."""
@@ -66,6 +71,9 @@ class Writer:
     loop: AbstractEventLoop
     finished: Callable[[list[Job]], None]
     """Called on the loop with jobs whose answers are known."""
+    place: Place
+    harmed: Callable[[str], None] = lambda why: None
+    """Called on the loop when the daemon had better begin anew."""
     epoch: Epoch = field(default_factory=Epoch)
     counters: Counters = field(default_factory=Counters)
     committing: int = 0
@@ -85,9 +93,17 @@ class Writer:
     _unmerged: int = 0
     _checkpoint_due: bool = False
     _noted: list[Later] = field(default_factory=list["Later"])
+    _doubt: Error | None = None
+    """Why the file is not known to be good; until it is, nothing is acknowledged."""
+    _doubted_at: float | None = None
 
     def start(self) -> None:
         """Begin to work."""
+        self._begin()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def _begin(self) -> None:
         self._rows = SqliteRows(self.connection, self.epoch)
         self._sql = self.connection.cursor().execute
         row = self._rows.one("high_water") or (0, 0, 0, 0, 0, 0)
@@ -96,8 +112,6 @@ class Writer:
         segments = self._rows.one("words_segments")
         if segments and segments[0] > MANY_SEGMENTS:
             self._unmerged = MERGE_AFTER + 1
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._thread.start()
 
     def put(self, item: "Job | Later | Plain") -> None:
         """Hand over work."""
@@ -149,16 +163,22 @@ class Writer:
                 self.loop.call_soon_threadsafe(self.finished, batch)
             for one in plain:
                 self._alone(one)
-        while self._noted:
-            self._write_noted()
-        self._fold()
-        self.connection.close()
+        try:
+            with translated():
+                while self._noted:
+                    self._write_noted()
+                self._fold()
+        except Error as problem:  # what was answered stands in the log, and the next one to open the store reads it
+            log.warning("not all was put in order at the end: %s", problem)
+        with suppress(apsw.Error):
+            self.connection.close()
 
     def _group(self, batch: list[Job]) -> None:
         """Carry out a batch in one transaction. If that fails as a whole, every job in it has failed, and says so."""
         before = replace(self.counters)
         try:
             with translated():
+                self._be_sure()
                 try:
                     self._carry_out(batch, self._trusting)
                 except _HalfDone:
@@ -168,6 +188,7 @@ class Writer:
             self.state, self.problem = "ready", ""
         except BaseException as problem:
             self._undo(before)
+            self._doubt_after(problem)
             self.state, self.problem = "failing", str(problem)
             failure = problem if isinstance(problem, Error) else Broken(f"Writing failed: {type(problem).__name__}.")
             if not isinstance(problem, Error):
@@ -255,12 +276,60 @@ class Writer:
             )  # fmt: skip
         return False
 
+    # Being sure of the file
+
+    def _doubt_after(self, problem: BaseException) -> None:
+        """After a failure of the disk, or of SQLite, nobody knows what the file holds. A full disk, or a caller's error, says nothing of it."""
+        if type(problem) in (Broken, StoreDamaged):
+            self._doubt = problem if isinstance(problem, Error) else None
+
+    def _be_sure(self) -> None:
+        """Raise unless the file is the one that was opened, and known to be good."""
+        if self.place.moved:
+            raise self.place.harm() or StoreDamaged()
+        if self.place.log_gone:
+            # What was answered stands in a file without a name; this one still has it open.
+            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+            self.loop.call_soon_threadsafe(self.harmed, "its log was deleted")
+            raise Unavailable(
+                "The store's log was deleted; all of it is in the file.", "ask again; the daemon begins anew"
+            )
+        if self._doubt is None:
+            return
+        now = time.monotonic()
+        if self._doubted_at is not None and now - self._doubted_at < DOUBT_S:
+            raise self._doubt
+        self._doubted_at = now
+        fresh = file.connect(self.place.path, readonly=False, synchronous=self.settings.synchronous)
+        try:
+            newest = next(each(fresh, "SELECT coalesce(max(number), 0) FROM changes"))[0]
+            if newest < self.counters.change:
+                raise StoreDamaged(
+                    f"Change {self.counters.change} was answered, and the file ends with change {newest}."
+                )
+            wrong = [line for (line,) in each(fresh, "PRAGMA quick_check(1)") if line != "ok"]
+            if wrong:
+                raise StoreDamaged(f"The file is not sound: {wrong[0]}.")
+        except BaseException:
+            fresh.close()
+            raise
+        with suppress(apsw.Error):
+            self.connection.close()
+        self.connection = fresh
+        self._begin()
+        self._doubt = self._doubted_at = None
+        log.warning("the store was opened anew after a failure, and is good up to change=%d", newest)
+
     def _undo(self, counters: Counters) -> None:
         self.counters = counters
         if self._rows is not None:
             self._rows.forget()
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+        try:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        except apsw.Error as problem:
+            # SQLite has rolled back in its memory already; whether the file is sound is looked at before the next change.
+            self._doubt = StoreDamaged(f"What failed could not be undone: {problem}.")
 
     def _alone(self, item: Plain) -> None:
         result: Any = None
@@ -282,6 +351,7 @@ class Writer:
         """One small piece of work that can wait."""
         try:
             with translated():
+                self._be_sure()
                 if self._noted:
                     self._write_noted()
                 elif self._unmerged > MERGE_AFTER:
@@ -295,6 +365,7 @@ class Writer:
         except Error as problem:
             # What nobody waits for is not tried for ever: a full disk would make it pile up.
             log.warning("a chore failed: %s", problem)
+            self._doubt_after(problem)
             self._noted.clear()
             self._unmerged = 0
             self.repacking = None

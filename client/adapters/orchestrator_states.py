@@ -1,0 +1,224 @@
+"""The orchestrator's user profiles, agent states, and access log."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from enhanced_memory.client.adapters.accesses import OPERATIONS, Accesses
+from enhanced_memory.client.adapters.containment import contains, facets
+from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, PROFILE, STATE, profile_row, state_row
+from enhanced_memory.client.errors import Error, NotFound
+from enhanced_memory.client.operations.entities import (
+    CreateEntities,
+    DeleteEntities,
+    ListEntities,
+    OpenNodes,
+    UpdateEntity,
+)
+from enhanced_memory.client.operations.service import AccessInput
+from enhanced_memory.client.sync import Memory
+from enhanced_memory.client.values import AccessRow, Entity, EntityInput, Filter
+
+__all__ = ["Profiles"]
+
+PAGE = 1000
+
+
+class Profiles:
+    """Profiles, states and the log, over the same client as the rest."""
+
+    memory: Memory
+    accesses: Accesses
+
+    # Profiles
+
+    def save_profile(
+        self,
+        user_id: str,
+        profile_data: Mapping[str, Any] | None = None,
+        preferences: Mapping[str, Any] | None = None,
+        is_active: bool | None = None,
+    ) -> None:
+        """Make a user's profile, or change what is given of it."""
+        said: dict[str, Any] = {
+            "profile_data": profile_data,
+            "preferences": preferences,
+            "facets": None if preferences is None else facets(dict(preferences)),
+            "is_active": is_active,
+        }
+        given = {key: value for key, value in said.items() if value is not None}
+        self.memory.send(CreateEntities([EntityInput(user_id, PROFILE, properties=given)]))
+
+    def get_profile(self, user_id: str) -> dict[str, Any] | None:
+        """A user's row; None where there is none."""
+        found = self.memory.send(OpenNodes([user_id], scope=PROFILE, relations=False)).entities
+        return profile_row(found[0]) if found else None
+
+    def find_profiles(
+        self, preferences: Mapping[str, Any] | None = None, is_active: bool | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Profiles whose preferences hold a part, as `@>`, in the order of their making."""
+        part = None if preferences is None else dict(preferences)
+        where = [Filter("facets", equal=facet) for facet in (facets(part) if part else [])]
+        if is_active is not None:
+            where.append(Filter("is_active", equal=is_active))
+        found = (
+            one
+            for one in self._pages(ListEntities(types=[PROFILE], where=where), None)
+            if part is None or contains(one.properties.get("preferences"), part)
+        )
+        return [profile_row(one) for one, _ in zip(found, range(limit), strict=False)]
+
+    # Agent states
+
+    def save_agent_state(
+        self,
+        agent_id: str,
+        state_data: Mapping[str, Any],
+        session_id: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> int:
+        """Keep an agent's state, the only one it has in this session (or, without one, outside of any); the state's id.
+
+        What the state was before stays in its history, as far back as the kind keeps it.
+        """
+        said: dict[str, Any] = {"agent": agent_id, "state_data": dict(state_data)}
+        if session_id is not None:
+            said["session"] = session_id
+        when = expires_at if expires_at is None or expires_at.tzinfo else expires_at.replace(tzinfo=UTC)
+        given = EntityInput(agent_id, STATE, properties=said, scope=_scope(session_id), expires_at=when)
+        return self.memory.send(CreateEntities([given], on_existing="replace")).results[0].id
+
+    def get_agent_state(self, agent_id: str, session_id: str | None = None) -> dict[str, Any] | None:
+        """An agent's state in a session (or outside of any); None where there is none, or it has expired."""
+        found = self.memory.send(OpenNodes([agent_id], scope=_scope(session_id), relations=False)).entities
+        now = datetime.now(UTC)
+        living = [one for one in found if one.expires_at is None or one.expires_at > now]
+        return state_row(living[0]) if living else None
+
+    def list_agent_states(
+        self, agent_id: str | None = None, session_id: str | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """The states that have not expired, of an agent or in a session, in the order of their making."""
+        where = [
+            Filter(key, equal=value)
+            for key, value in (("agent", agent_id), ("session", session_id))
+            if value is not None
+        ]
+        return [state_row(one) for one in self._pages(ListEntities(types=[STATE], where=where), limit)]
+
+    def delete_agent_state(self, agent_id: str, session_id: str | None = None) -> bool:
+        """Delete a state; whether there was one."""
+        found = self.memory.send(OpenNodes([agent_id], scope=_scope(session_id), relations=False)).entities
+        return bool(found) and bool(self.memory.send(DeleteEntities([found[0].id])).ids)
+
+    def _empty_states(self, session_id: str) -> None:
+        """States outlive their session, without it. Each stays the one that it was: a global state of its agent is another."""
+        where = [Filter("session", equal=session_id)]
+        for one in list(self._pages(ListEntities(types=[STATE], where=where), None)):
+            self.memory.send(UpdateEntity(one.id, properties={"session": None}))
+
+    # The access log
+
+    def log_access(
+        self,
+        operation: str,
+        memory_id: str | None = None,
+        *,
+        session_id: str = "",
+        agent_id: str = "",
+        request_data: Mapping[str, Any] | None = None,
+        success: bool = True,
+        error_message: str = "",
+        ip_address: str = "",
+        timestamp: datetime | None = None,
+    ) -> None:
+        """Note an access that was not made through this object. No text of it is kept, only how long each was."""
+        about = self.memory.send(OpenNodes([memory_id], scope=ENTRY, relations=False)).entities if memory_id else []
+        if memory_id and not about:
+            raise NotFound(f"There is no memory {memory_id[:100]!r}.")
+        row = AccessInput(
+            operation, about[0].id if about else None, session=session_id, agent=agent_id, error="" if success else "failed",
+            says=error_message, request=dict(request_data or {}), address=ip_address, at=timestamp,
+        )  # fmt: skip
+        self.accesses.add(row)
+        self.accesses.flush()
+
+    def access_log(
+        self,
+        memory_id: str | int | None = None,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        operation: str | None = None,
+        success: bool | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> list[dict[str, Any]]:
+        """Rows of `memory_access_logs`, newest first. They outlive their memories and sessions.
+
+        After a purge the daemon knows a memory by its number alone: `memory_id` may be that number, and is one in such rows.
+        """
+        self.accesses.flush()
+        about = self._number(memory_id) if isinstance(memory_id, str) else memory_id
+        page = self.memory.access_log(
+            limit=limit, ops=list(OPERATIONS) if operation is None else [operation], agent=agent_id, session=session_id,
+            failed=None if success is None else not success, since=since, entity=about,
+            space=self.memory.space,
+        )  # fmt: skip
+        names = self._called({row.entity for row in page.rows if row.entity})
+        return [_access_row(row, names) for row in page.rows]
+
+    def _number(self, memory_id: str) -> int:
+        """The daemon's number of a memory, deleted or not. `NotFound` where there was none of that id, or it was purged."""
+        found = self.memory.send(OpenNodes([memory_id], scope=ENTRY, relations=False)).entities
+        if found:
+            return found[0].id
+        (past,) = self.memory.send_all([OpenNodes([memory_id], relations=False, version=1)])
+        if not isinstance(past, Error) and past.entities[0].type == ENTRY:
+            return past.entities[0].id
+        raise NotFound(
+            f"There never was a memory {memory_id[:100]!r}, or it was purged.", "a purged one goes by its number"
+        )
+
+    def _called(self, numbers: set[int]) -> dict[int, str]:
+        """Memories' ids by the daemon's numbers, deleted ones too. What was purged is called nothing any more."""
+        names = {one.id: one.name for one in self.memory.open_nodes(list(numbers), relations=False).entities}
+        for past in self.memory.send_all(
+            [OpenNodes([one], relations=False, version=1) for one in sorted(numbers - names.keys())]
+        ):
+            if not isinstance(past, Error):
+                names[past.entities[0].id] = past.entities[0].name
+        return names
+
+    def _pages(self, ask: ListEntities, limit: int | None) -> Iterator[Entity]:
+        """Every entity of a listing, page by page."""
+        left = limit
+        while left is None or left > 0:
+            page = self.memory.send(msgspec.structs.replace(ask, limit=PAGE if left is None else min(PAGE, left)))
+            yield from page.entities
+            if page.cursor is None:
+                return
+            ask = msgspec.structs.replace(ask, cursor=page.cursor)
+            left = None if left is None else left - len(page.entities)
+
+
+def _scope(session_id: str | None) -> str:
+    """Where an agent's name is unique: in the session, or outside of any."""
+    return STATE if session_id is None else f"{STATE}/{session_id}"
+
+
+def _access_row(row: AccessRow, names: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "memory_id": None if row.entity is None else names.get(row.entity, row.entity),
+        "session_id": row.origin.session or None,
+        "agent_id": row.origin.agent or None,
+        "operation": row.op,
+        "timestamp": row.at,
+        "request_data": row.request or None,
+        "success": row.ok,
+        "error_message": row.says or row.error or None,
+        "ip_address": row.address or None,
+    }

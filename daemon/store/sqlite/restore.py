@@ -1,0 +1,128 @@
+"""Putting a backup in the store's place.
+
+Nothing of the present store is touched before the backup was unpacked, brought to this program's schema, and checked. What it
+replaces is kept beside it.
+"""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from enhanced_memory.client.errors import Broken, StoreDamaged, StoreHeld
+from enhanced_memory.daemon.backups import Kept, sync, unpacked
+from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
+from enhanced_memory.daemon.store.sqlite import file, verifying
+
+__all__ = ["Restored", "owned", "restore", "unpack"]
+
+
+class Restored(msgspec.Struct):
+    """What was put in the store's place."""
+
+    store: str
+    backup: str
+    made_at: datetime
+    change: int
+    counts: dict[str, int]
+    manifest: bool
+    """Whether the backup was compared with its manifest; without one it was only checked."""
+    replaced: str
+    """Where the store that was there lies now; empty where there was none."""
+    ended: int
+    """The daemon that was ended for it; 0: none."""
+    seconds: float
+
+
+def restore(store: Path, one: Kept, stop: bool = False, wait_s: float = 30.0) -> Restored:
+    """Put the backup in the place of `store`; what was there is kept as `<store>.replaced-TIME`.
+
+    `StoreDamaged` where the backup is not sound, `StoreHeld` where a daemon owns the store: with `stop` it is ended first.
+    In either case nothing was changed.
+    """
+    began = time.monotonic()
+    store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = store.with_name(store.name + ".restoring")
+    try:
+        counts = unpack(one, draft)
+        held, ended = owned(store, stop, wait_s)
+        try:
+            replaced = _put(draft, store)
+        finally:
+            held.release()
+    finally:
+        for path in store.parent.glob(draft.name + "*"):
+            path.unlink(missing_ok=True)
+    return Restored(
+        str(store), str(one.path), one.made_at, counts["last_change"], counts, one.manifest is not None,
+        str(replaced or ""), ended, time.monotonic() - began,
+    )  # fmt: skip
+
+
+def unpack(one: Kept, draft: Path) -> dict[str, int]:
+    """Unpack the backup as `draft`, bring it to our schema, check it, and compare it with its manifest; what was counted."""
+    for path in draft.parent.glob(draft.name + "*"):
+        path.unlink()
+    unpacked(one, draft)
+    file.open_store(draft, "FULL").close()
+    health = verifying.check(draft, {BUILT_IN: built_in()}, quick=True)
+    if health.problems:
+        raise StoreDamaged(
+            f"{one.path} has {len(health.problems)} problems: {health.problems[0]}", "take another backup"
+        )
+    wanted = one.manifest.counts if one.manifest else {}
+    lacking = {name: number for name, number in wanted.items() if health.checked.get(name, number) != number}
+    if lacking:
+        raise StoreDamaged(f"{one.path} should hold {lacking} and holds {health.checked}.", "take another backup")
+    return health.checked
+
+
+def owned(store: Path, stop: bool, wait_s: float) -> tuple[file.Owned, int]:
+    """The right to write `store`; a daemon that has it is ended first, with `stop`. Which one was."""
+    until = time.monotonic() + wait_s
+    ended = 0
+    while True:
+        try:
+            return file.Owned(store), ended
+        except StoreHeld as held:
+            if not stop or not held.pid or time.monotonic() > until:
+                raise
+            if held.pid != ended:
+                ended = held.pid  # a client may have started the next one by now
+                try:
+                    os.kill(ended, signal.SIGTERM)
+                except ProcessLookupError:
+                    pass
+                except PermissionError:
+                    raise held from None
+            time.sleep(0.02)
+
+
+def _put(draft: Path, store: Path) -> Path | None:
+    """Let `draft` be the store from one moment to the next; where the one before lies now."""
+    if not store.exists():
+        os.rename(draft, store)
+        sync(store.parent)
+        return None
+    aside = store.with_name(f"{store.name}.replaced-{datetime.now(UTC):%Y%m%d_%H%M%S}")
+    if aside.exists():
+        raise Broken(f"{aside} exists.", "try again in a second")
+    with suppress(apsw.Error, OSError):
+        # What stands in its log belongs to the file: folded in, one file is all of it.
+        old = apsw.Connection(os.fspath(store), flags=apsw.SQLITE_OPEN_READWRITE)
+        old.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        old.close()
+    for end in ("-wal", "-shm"):
+        # Still there: the store cannot be opened. Its log would be taken for the new file's.
+        with suppress(FileNotFoundError):
+            os.rename(store.with_name(store.name + end), aside.with_name(aside.name + end))
+    # A second name and not another one: there is a store at its place at every moment.
+    os.link(store, aside)
+    os.replace(draft, store)
+    sync(store.parent)
+    return aside

@@ -1,0 +1,77 @@
+#!/bin/bash
+# What is tried inside the lab's machine (tests/lab/run.py). Each try writes a line into /lab/report.jsonl.
+set -u
+export PATH=/opt/enhanced-memory/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+export ENHANCED_MEMORY_STORE=/var/lib/enhanced-memory/memory.db ENHANCED_MEMORY_AUTOSTART=false ENHANCED_MEMORY_CONNECT_TIMEOUT_S=60
+
+told() { # what ok says
+  printf '{"what": "%s", "ok": "%s", "says": %s}\n' "$1" "$2" "$(printf '%s' "$3" | tail -c 600 | python -c 'import json,sys; print(json.dumps(sys.stdin.read().strip()))')" >> /lab/report.jsonl
+}
+try() { # what command…
+  local what=$1 said; shift
+  if said=$("$@" 2>&1); then told "$what" yes "$said"; else told "$what" no "code $?: $said"; fi
+}
+is() { [ "$1" = "$2" ] || { echo "it is $1, not $2"; return 1; }; echo "$1"; }
+property() { systemctl show --property "$2" --value "$1"; }
+within() { # seconds command…: until it holds
+  local until=$((SECONDS + $1)); shift
+  until "$@" > /dev/null 2>&1; do [ $SECONDS -lt $until ] || { "$@"; return 1; }; sleep 0.2; done
+  echo "after $((SECONDS - until + ${1:+0})) s" > /dev/null; return 0
+}
+
+try "install" memoryctl install-service --system
+mkdir -p /etc/systemd/system/memory-db.service.d
+printf '[Service]\nWatchdogSec=4\n' > /etc/systemd/system/memory-db.service.d/zz-lab.conf
+systemctl daemon-reload
+try "the socket listens before the daemon runs" is "$(property memory-db.socket ActiveState)/$(property memory-db.service ActiveState)" active/inactive
+try "the first connection starts it" memoryctl add Ada --type person "likes tea"
+try "it has said that it is ready" is "$(property memory-db.service ActiveState)" active
+try "it runs as its own account" is "$(ps -o user= -p "$(property memory-db.service MainPID)" | cut -c1-8)" enhanced
+try "healthy" memoryctl health
+try "the store is the account's alone" is "$(stat -c %a:%U /var/lib/enhanced-memory/memory.db)" 600:enhanced-memory
+
+exposure() { systemd-analyze security --no-pager "$1" | tail -1; }
+for unit in memory-db memory-mcp memory-backup; do
+  try "exposure of $unit" exposure $unit.service
+done
+
+hung() {
+  local pid; pid=$(property memory-db.service MainPID)
+  kill -STOP "$pid"
+  within 30 sh -c "[ \"\$(systemctl show --property MainPID --value memory-db.service)\" != $pid ] && [ \"\$(systemctl show --property NRestarts --value memory-db.service)\" -ge 1 ]" || return 1
+  within 20 memoryctl show Ada || return 1
+  echo "pid $pid was replaced by $(property memory-db.service MainPID)"
+}
+try "a daemon that hangs is replaced by the watchdog" hung
+
+restarts() { # writers go on over restarts, and lose nothing that was acknowledged
+  python /lab/load.py 12 > /lab/load.txt 2>&1 &
+  local load=$! number
+  sleep 2
+  for number in 1 2 3; do systemctl restart memory-db.service || return 1; sleep 1.5; done
+  systemctl kill --signal=KILL --kill-who=main memory-db.service
+  wait $load; local code=$?
+  cat /lab/load.txt
+  return $code
+}
+try "restarts and a kill under load lose nothing" restarts
+
+try "after the kill it is there again" memoryctl health
+try "reload" systemctl reload memory-db.service
+try "a backup by its unit" systemctl start memory-backup.service
+try "the backup lies in the state directory" sh -c 'ls /var/lib/enhanced-memory/backups | grep -E "^memory_[0-9]{8}_[0-9]{6}\.db\.zst$"'
+try "the timer waits for its night" sh -c 'systemctl list-timers --no-pager | grep memory-backup.timer'
+
+useradd --create-home guest && usermod -aG enhanced-memory guest
+as_guest() { runuser -u guest -- env HOME=/home/guest PATH="$PATH" ENHANCED_MEMORY_STORE=$ENHANCED_MEMORY_STORE ENHANCED_MEMORY_AUTOSTART=false "$@"; }
+try "a member of the group is served" as_guest memoryctl add Bob --type person "came as a guest"
+denied() { local said; said=$("$@" 2>&1) && { echo "it was allowed"; return 1; }; echo "$said" | head -1; }
+try "and may make no backup" denied as_guest memoryctl backup --to /tmp/guest.db
+useradd --create-home stranger
+try "a stranger is kept out" denied runuser -u stranger -- env HOME=/home/stranger PATH="$PATH" ENHANCED_MEMORY_SOCKET=/run/enhanced-memory/memory-db.sock ENHANCED_MEMORY_STORE=$ENHANCED_MEMORY_STORE ENHANCED_MEMORY_AUTOSTART=false memoryctl health
+
+stops() { memoryctl add Last --type person "before the end" > /dev/null && systemctl stop memory-db.socket memory-db.service && is "$(property memory-db.service Result)" success; }
+try "it stops in order" stops
+try "uninstall" sh -c 'rm /etc/systemd/system/memory-db.service.d/zz-lab.conf; memoryctl uninstall-service --system'
+try "nothing of it is left, and the memories are" sh -c '! ls /etc/systemd/system/memory-* 2>/dev/null && test -s /var/lib/enhanced-memory/memory.db'
+told end yes ""
