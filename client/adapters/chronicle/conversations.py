@@ -93,7 +93,7 @@ class Conversations:
         ids |= {hit.message.stream: None for hit in self._memory.search_messages(query, limit=FOUND).hits}
         # A character speaks in a stream, too, which is no conversation.
         streams = self._memory.open_nodes(list(ids), relations=False).entities if ids else []
-        known = [one.id for one in streams if one.type == "session"]
+        known: list[int | str] = [one.id for one in streams if one.type == "session"]
         sessions = self._memory.list_sessions(known).sessions if known else []
         rows = [
             {"id": one.id, "title": one.title, "summary": one.summary or None, "updated_at": one.updated_at}
