@@ -33,6 +33,7 @@ import psutil
 import recall
 import sandbox
 import scale
+import streams
 import vectors
 import versions
 from measure import Figure, Size
@@ -53,6 +54,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "recall": recall.measure,
     "versions": versions.measure,
     "vectors": vectors.measure,
+    "streams": streams.measure,
 }
 
 HEAD = """# Performance
