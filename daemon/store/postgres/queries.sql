@@ -1370,3 +1370,14 @@ ORDER BY near DESC LIMIT nullif(:limit, -1)
 -- name: nearest_among
 SELECT v.passage, 1.0 - (v.vector <=> :query::halfvec) AS near FROM vectors v
 WHERE v.passage = ANY (:ids::bigint[]) AND v.model = :model ORDER BY near DESC LIMIT nullif(:limit, -1)
+
+-- name: tagged
+SELECT entity FROM tags WHERE space = :space AND tag = :tag AND ended = 0 LIMIT :limit
+
+-- name: having
+SELECT entity FROM properties WHERE space = :space AND key = :property AND kind = :value__kind AND number = :value__number::numeric
+    AND word = :value__word AND ended = 0 LIMIT :limit
+
+-- name: passages_within
+SELECT id, 0.0, space, entity, part, message, began, ended FROM passages
+WHERE entity = ANY (:ids::bigint[]) AND space = :space AND message = 0 AND ended = 0
