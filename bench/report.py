@@ -25,6 +25,7 @@ import apsw
 import branches
 import conflict_chapter
 import curation_chapter
+import extraction_chapter
 import footprint
 import latency
 import load
@@ -49,6 +50,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "sandbox": sandbox.measure,
     "conflicts": conflict_chapter.measure,
     "curation": curation_chapter.measure,
+    "extraction": extraction_chapter.measure,
     "scale": scale.measure,
     "recall": recall.measure,
     "versions": versions.measure,

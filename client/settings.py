@@ -86,6 +86,18 @@ class Settings:
     unsent_timeout_s: float = _setting(30.0, "Seconds a client may leave its answers unread before it is cut off.")
     max_name_chars: int = _setting(2000, "The longest name, type or tag.")
     max_text_chars: int = _setting(1_000_000, "The longest observation or message.")
+    extractor: str = _setting(
+        "rules",
+        "What finds facts in conversations: `rules`, or `anthropic` (extra `llm`; sends them there, and costs money).",
+    )
+    extractor_model: str = _setting(
+        "claude-haiku-4-5", "The model that `anthropic` asks; its key is in ANTHROPIC_API_KEY."
+    )
+    extractor_url: str = _setting("", "Where that model is asked; empty: at Anthropic.")
+    extractor_tokens_day: int = _setting(
+        200_000, "Tokens that this may cost in a day (UTC); beyond it the rules find facts."
+    )
+    max_extract_chars: int = _setting(2_000_000, "The longest conversation that facts are extracted from in one call.")
     access_log: bool = _setting(True, "Whether it is kept who asked for what.")
     access_keep_days: float = _setting(90.0, "Days that access rows are kept.")
     relevance_half_life_days: float = _setting(

@@ -15,6 +15,7 @@ from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
 from enhanced_memory.client.operations.curation import AutonomousCuration, Expire
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
+from enhanced_memory.client.operations.facts import AutoExtractFacts, StoreFacts
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
     Ailment,
@@ -45,6 +46,7 @@ from enhanced_memory.daemon.dispatch import Attendant, keyed
 from enhanced_memory.daemon.embedding.service import Embedding
 from enhanced_memory.daemon.embedding.telling import in_words, meaning
 from enhanced_memory.daemon.exposition import exposition
+from enhanced_memory.daemon.factfinding import Extracting
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.mirror import Mirrors
 from enhanced_memory.daemon.store import Engine, Tx
@@ -73,6 +75,7 @@ class Service:
         self.embedding = Embedding(engine, settings)
         self.backups = Backups(engine, settings)
         self.detection = Detection(engine, self.embedding, settings)
+        self.extraction = Extracting(engine, settings)
         self.tending = Tending(engine, settings)
         self.connections = 0
         self.mirrors = Mirrors(engine)
@@ -97,10 +100,13 @@ class Service:
             Expire.op: self.tending.expire,
             AutonomousCuration.op: self.tending.curate,
         }
-        self.before: dict[str, Attendant] = {}
+        self.before: dict[str, Attendant] = {
+            AutoExtractFacts.op: self.extraction.extract,
+            StoreFacts.op: self.extraction.look,
+        }
         """What is done before a change is carried out; its answer says what it found."""
         if settings.check_conflicts:
-            self.before = {one.op: self.detection.check for one in (CreateEntities, AddObservations)}
+            self.before |= {one.op: self.detection.check for one in (CreateEntities, AddObservations)}
 
     async def _ping(self, call: Call) -> Pong:
         return Pong(moment(self._engine.clock()))  # whether the store works is for `get_memory_status` to say
