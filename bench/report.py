@@ -34,6 +34,7 @@ import psutil
 import recall
 import sandbox
 import scale
+import streams
 import vectors
 import versions
 from measure import Figure, Size
@@ -55,6 +56,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "recall": recall.measure,
     "versions": versions.measure,
     "vectors": vectors.measure,
+    "streams": streams.measure,
 }
 
 HEAD = """# Performance
