@@ -24,6 +24,7 @@ from pathlib import Path
 import apsw
 import branches
 import conflict_chapter
+import curation_chapter
 import extraction_chapter
 import footprint
 import latency
@@ -49,6 +50,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "mcp": mcp_chapter.measure,
     "sandbox": sandbox.measure,
     "conflicts": conflict_chapter.measure,
+    "curation": curation_chapter.measure,
     "extraction": extraction_chapter.measure,
     "scale": scale.measure,
     "recall": recall.measure,
