@@ -23,6 +23,8 @@ from pathlib import Path
 import apsw
 import branches
 import conflict_chapter
+import curation_chapter
+import extraction_chapter
 import footprint
 import latency
 import load
@@ -32,6 +34,7 @@ import psutil
 import recall
 import sandbox
 import scale
+import streams
 import vectors
 import versions
 from measure import Figure, Size
@@ -47,10 +50,13 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "mcp": mcp_chapter.measure,
     "sandbox": sandbox.measure,
     "conflicts": conflict_chapter.measure,
+    "curation": curation_chapter.measure,
+    "extraction": extraction_chapter.measure,
     "scale": scale.measure,
     "recall": recall.measure,
     "versions": versions.measure,
     "vectors": vectors.measure,
+    "streams": streams.measure,
 }
 
 HEAD = """# Performance

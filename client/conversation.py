@@ -58,7 +58,7 @@ class Conversation:
 
     def greeted(self, welcome: Welcome) -> None:
         """Take the daemon's greeting. `WrongStore` where it serves another store than the settings name."""
-        mine = str(self.settings.store_path)
+        mine = self.settings.store_name
         if welcome.store != mine:
             raise WrongStore(f"The daemon there serves {welcome.store}; the settings name {mine}.")
         self.welcome = welcome

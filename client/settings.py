@@ -4,12 +4,14 @@ A setting comes from an argument, else from `ENHANCED_MEMORY_<NAME>`, else from 
 """
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from enhanced_memory.client.errors import Invalid
 
@@ -36,7 +38,10 @@ PERSONAL = (
 class Settings:
     """Every setting of client, daemon and command line."""
 
-    store: str = _setting("~/.memories/memory.db", "The SQLite file that holds everything.")
+    store: str = _setting(
+        "~/.memories/memory.db",
+        "The SQLite file that holds everything, or a PostgreSQL database: postgresql://user@host/database.",
+    )
     socket: str = _setting("", "The daemon's socket; empty: found by the rule in docs/configuration.md.")
     space: str = _setting("default", "The space to work in; `auto` is one per project, over `default`.")
     agent: str = _setting("", "How the caller calls itself; kept with every change.")
@@ -86,6 +91,18 @@ class Settings:
     unsent_timeout_s: float = _setting(30.0, "Seconds a client may leave its answers unread before it is cut off.")
     max_name_chars: int = _setting(2000, "The longest name, type or tag.")
     max_text_chars: int = _setting(1_000_000, "The longest observation or message.")
+    extractor: str = _setting(
+        "rules",
+        "What finds facts in conversations: `rules`, or `anthropic` (extra `llm`; sends them there, and costs money).",
+    )
+    extractor_model: str = _setting(
+        "claude-haiku-4-5", "The model that `anthropic` asks; its key is in ANTHROPIC_API_KEY."
+    )
+    extractor_url: str = _setting("", "Where that model is asked; empty: at Anthropic.")
+    extractor_tokens_day: int = _setting(
+        200_000, "Tokens that this may cost in a day (UTC); beyond it the rules find facts."
+    )
+    max_extract_chars: int = _setting(2_000_000, "The longest conversation that facts are extracted from in one call.")
     access_log: bool = _setting(True, "Whether it is kept who asked for what.")
     access_keep_days: float = _setting(90.0, "Days that access rows are kept.")
     relevance_half_life_days: float = _setting(
@@ -183,7 +200,10 @@ class Settings:
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """`inherited` changed so that a daemon which is started with it has these settings; a client's own are left out."""
         made = {name: value for name, value in inherited.items() if name not in _PERSONAL_VARIABLES}
-        made |= {PREFIX + "STORE": str(self.store_path), PREFIX + "SOCKET": str(self.socket_path)}
+        made |= {
+            PREFIX + "STORE": self.store if self.database else str(self.store_path),
+            PREFIX + "SOCKET": str(self.socket_path),
+        }
         theirs = Settings.load(environment=made)
         for name in (entry.name for entry in fields(Settings)):
             mine = getattr(self, name)
@@ -196,8 +216,20 @@ class Settings:
         return made
 
     @property
+    def database(self) -> bool:
+        """Whether the store is a database on a server, and no file."""
+        return self.store.startswith(("postgresql://", "postgres://"))
+
+    @property
+    def store_name(self) -> str:
+        """What the store is called in answers and logs: its path, or its URL without a password."""
+        return _without_password(self.store) if self.database else str(self.store_path)
+
+    @property
     def store_path(self) -> Path:
-        """The store as an absolute path, links resolved."""
+        """The store as an absolute path, links resolved. For a database, where what goes with it lies on this machine."""
+        if self.database:
+            return Path("~/.memories").expanduser().resolve() / _file_name(self.store_name)
         return Path(self.store).expanduser().resolve()
 
     @property
@@ -213,6 +245,18 @@ def default_file(environment: Mapping[str, str]) -> Path:
     """The file that settings are read from where none is named."""
     base = environment.get("XDG_CONFIG_HOME")
     return (Path(base) if base else Path("~/.config").expanduser()) / "enhanced-memory" / "config.toml"
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if "password" not in name]
+    return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + place, query=urlencode(query, safe="/,:")))
+
+
+def _file_name(url: str) -> str:
+    """A name for files that belong to a database."""
+    return re.sub(r"[^\w.-]+", "_", url.partition("://")[2]).strip("_") + ".postgresql"
 
 
 def _typed(name: str, value: Any, default: Any, where: str) -> Any:

@@ -110,6 +110,10 @@ class Observation(Value, frozen=True):
     quarantined: bool = False
     sources: list[list[int]] = []
     """What it was derived from: ids of an entity and an observation (0: all of them)."""
+    said: str = ""
+    """The sentence that it was taken from, where that is another."""
+    speaker: str = ""
+    """Who said it, where that is noted."""
 
 
 class Entity(Value, frozen=True):
@@ -328,6 +332,10 @@ class ObservationInput(msgspec.Struct, omit_defaults=True):
     origin: OriginInput | None = None
     sources: list["Source"] = []
     vectors: Vectors = {}
+    said: str = ""
+    """The sentence that it was taken from."""
+    speaker: str = ""
+    """Who said it."""
 
 
 class Source(msgspec.Struct, omit_defaults=True):

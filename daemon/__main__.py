@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
-from enhanced_memory.client.errors import Error, Invalid, Refused, StoreHeld
+from enhanced_memory.client.errors import Error, Invalid, Refused, StoreHeld, StoreRefused
 from enhanced_memory.client.launch import inherited
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import VERSION, commands
@@ -16,6 +16,7 @@ from enhanced_memory.daemon.lifetimes import lifetimes
 from enhanced_memory.daemon.reloading import level
 from enhanced_memory.daemon.roles import roles
 from enhanced_memory.daemon.server import DRAIN_S, Server, listen, refuse
+from enhanced_memory.daemon.store import Engine
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.file import leaving
 
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     parser.add_argument("--version", action="version", version=f"memory-db {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True)
     serve = verbs.add_parser("serve", help="serve the store until stopped")
-    serve.add_argument("--store", help="the SQLite file; default: the setting")
+    serve.add_argument("--store", help="the SQLite file, or postgresql://…; default: the setting")
     serve.add_argument("--socket", help="where to listen; default: the setting, or the socket handed over by systemd")
     serve.add_argument("--on-demand", action="store_true", help="leave after `idle_exit_s` without a connection")
     commands.declare(verbs)
@@ -68,12 +69,14 @@ async def _serve(settings: Settings, on_demand: bool, said: dict[str, str | None
     await Server(engine, settings, listener, on_demand, owns_socket, said).run()
 
 
-async def _open(settings: Settings) -> SqliteEngine:
-    """Open the store; one that a leaving daemon still holds is waited for."""
+async def _open(settings: Settings) -> Engine:
+    """Open the store; a file that a leaving daemon still holds is waited for."""
     roles(settings)  # what is wrong is said now, not when somebody comes
     lifetimes(settings.expire_after_days)  # a wrong one is said now, not when something is stored
     if settings.curation not in MODES:
         raise Invalid(f"The setting curation is one of {', '.join(MODES)}, not {settings.curation[:40]!r}.")
+    if settings.database:
+        return await _database(settings)
     loop = asyncio.get_running_loop()
     began = loop.time()
     while True:
@@ -85,6 +88,17 @@ async def _open(settings: Settings) -> SqliteEngine:
             if loop.time() > began + wait_s:
                 raise
             await asyncio.sleep(0.02)
+
+
+async def _database(settings: Settings) -> Engine:
+    try:
+        # Nothing of it is loaded where a file is served.
+        from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
+    except ImportError as problem:
+        raise StoreRefused(
+            f"A store in PostgreSQL needs the extra `postgres`: {problem}.", "pip install 'enhanced-memory[postgres]'"
+        ) from None
+    return await PostgresEngine.open(settings)
 
 
 def _logging(settings: Settings) -> None:

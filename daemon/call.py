@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from enhanced_memory.client.conflict_values import ConflictFound
+from enhanced_memory.client.operations.facts import Extracted
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.values import Origin, Trust
 
@@ -74,6 +75,8 @@ class Call:
     """What the query means, where there is a model to say so."""
     conflicts: "list[ConflictFound]" = field(default_factory=list["ConflictFound"])
     """What the data to be stored conflicts with, where that was looked for."""
+    facts: "Extracted | None" = None
+    """What was found in the conversation that it brings, where that was looked for."""
     used: list[int] = field(default_factory=list[int])
     """The entities that it read."""
 

@@ -48,6 +48,11 @@ def run(given: argparse.Namespace) -> int:
     """Carry the verb out and print what came of it; the exit code: 0, or 1 where something is wrong."""
     settings = Settings.load({"store": given.store})
     try:
+        if settings.database and given.verb != "backups":
+            raise StoreRefused(
+                f"`memory-db {given.verb}` works on a file, and the store is {settings.store_name}.",
+                "use the server's own tools (pg_dump, pg_restore); `memoryctl verify` checks the store through the daemon",
+            )
         said, code = _VERBS[given.verb](given, settings)
     except Error as problem:
         if not given.json:

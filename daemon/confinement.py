@@ -20,7 +20,8 @@ WITHIN = frozenset((
     "start_session", "end_session", "archive_session", "delete_session", "list_sessions",
     "search_nodes", "search_messages", "get_context", "memory_history", "memory_diff", "memory_revert", "graph_at",
     "memory_commit", "list_snapshots", "delete_snapshot", "journal", "undo", "redo",
-    "save_skill", "list_skills", "detect_conflicts", "list_conflicts", "resolve_conflict",
+    "save_skill", "list_skills", "auto_extract_facts", "store_facts", "summarize_entity", "store_summary",
+    "detect_conflicts", "list_conflicts", "resolve_conflict",
     "hello", "ping", "get_memory_status", "subscribe", "unsubscribe", "list_spaces", "switch", "note_access",
 ))
 """These know nothing but the connection's space, or (the last line) tell a confined caller of its own spaces only."""

@@ -75,7 +75,7 @@ async def _used(store: Path, steps: list[Step]) -> None:
     settings = Settings.load({"store": str(store), "readers": 1, "embedder": "none"})
     began = time.monotonic()
     engine = await SqliteEngine.open(settings)
-    steps.append(Step("open", True, engine.usage().engine, round(time.monotonic() - began, 3)))
+    steps.append(Step("open", True, (await engine.usage()).engine, round(time.monotonic() - began, 3)))
     try:
         for what, work in (("find", _found), ("write", _written), ("verify", _verified)):
             began = time.monotonic()

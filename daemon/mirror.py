@@ -78,7 +78,7 @@ class Mirrors:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._ledger = Path(engine.path + ".mirrors.json")
+        self._ledger = engine.place.with_name(engine.place.name + ".mirrors.json")
         self._written: dict[str, Written] = {}
         self._mirrors: dict[str, _Mirror] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -125,6 +125,7 @@ class Server:
             await self._drain()
             await self._service.tending.stop()
             await self._service.detection.stop()
+            self._service.extraction.stop()
             await self._service.embedding.stop()
             await self._finishing
             for task in self._caring:

@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -15,6 +14,7 @@ from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
 from enhanced_memory.client.operations.curation import AutonomousCuration, Expire
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
+from enhanced_memory.client.operations.facts import AutoExtractFacts, StoreFacts
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.service import (
     Ailment,
@@ -45,6 +45,7 @@ from enhanced_memory.daemon.dispatch import Attendant, keyed
 from enhanced_memory.daemon.embedding.service import Embedding
 from enhanced_memory.daemon.embedding.telling import in_words, meaning
 from enhanced_memory.daemon.exposition import exposition
+from enhanced_memory.daemon.factfinding import Extracting
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.mirror import Mirrors
 from enhanced_memory.daemon.store import Engine, Tx
@@ -73,6 +74,7 @@ class Service:
         self.embedding = Embedding(engine, settings)
         self.backups = Backups(engine, settings)
         self.detection = Detection(engine, self.embedding, settings)
+        self.extraction = Extracting(engine, settings)
         self.tending = Tending(engine, settings)
         self.connections = 0
         self.mirrors = Mirrors(engine)
@@ -97,10 +99,13 @@ class Service:
             Expire.op: self.tending.expire,
             AutonomousCuration.op: self.tending.curate,
         }
-        self.before: dict[str, Attendant] = {}
+        self.before: dict[str, Attendant] = {
+            AutoExtractFacts.op: self.extraction.extract,
+            StoreFacts.op: self.extraction.look,
+        }
         """What is done before a change is carried out; its answer says what it found."""
         if settings.check_conflicts:
-            self.before = {one.op: self.detection.check for one in (CreateEntities, AddObservations)}
+            self.before |= {one.op: self.detection.check for one in (CreateEntities, AddObservations)}
 
     async def _ping(self, call: Call) -> Pong:
         return Pong(moment(self._engine.clock()))  # whether the store works is for `get_memory_status` to say
@@ -134,7 +139,7 @@ class Service:
 
     async def _status(self, call: Call) -> Status:
         status: Status = await self._engine.read(lambda tx: HANDLERS[GetMemoryStatus.op](tx, call.ask), call)
-        usage = self._engine.usage()
+        usage = await self._engine.usage()
         state, problem = self._engine.state
         if status.curation is not None:
             tended = msgspec.structs.replace(status.curation, problem=self.tending.problem)
@@ -218,7 +223,7 @@ class Service:
             for path in cast("dict[str, Any]", space.metadata.get("imported") or {})
             if path not in written
         ]
-        beside = Path(self._engine.path)
+        beside = self._engine.place
         copies = [
             str(path)
             for end in ("before-schema-*", "replaced-*")

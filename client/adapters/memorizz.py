@@ -244,7 +244,7 @@ class EnhancedMemoryProvider(MemoryProvider):
         wanted = {"namespace": namespace, "metadata": {"format": VECTOR_MARKER}}
         found = self._records.search(
             MemoryType.KNOWLEDGE_BASE.value, embedding=validate_vector(embedding), wanted=wanted, limit=limit,
-            fits=lambda record: scope_matches(record["metadata"], bounds),
+            fits=lambda record: bool(scope_matches(record["metadata"], bounds)),
         )  # fmt: skip
         return [vector_hit(one, include_embedding=include_embedding) for one in found]
 

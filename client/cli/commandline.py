@@ -14,6 +14,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "looking": ("status", "show", "history", "access"),
     "finding": ("search", "list", "messages"),
     "recalling": ("context", "related", "path"),
+    "remembering": ("extract", "summarize"),
     "writing": ("add", "forget", "restore", "purge", "rename", "tag", "untag", "relate", "unrelate", "spaces"),
     "versions": ("log", "diff", "revert", "commit", "snapshots", "journal", "undo", "redo"),
     "conflicts": ("conflicts",),

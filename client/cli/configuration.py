@@ -94,7 +94,7 @@ def config(call: Call) -> Answer:
         if one is None:
             raise NotFound(f"There is no setting {name}.", "see `memoryctl config`")
         return Answer(msgspec.to_builtins(one), lambda paper: paper.line(_shown(one.value)))
-    whole = Configuration(every, str(config_file()), str(call.settings.store_path), str(call.settings.socket_path))
+    whole = Configuration(every, str(config_file()), call.settings.store_name, str(call.settings.socket_path))
     return Answer(msgspec.to_builtins(whole), lambda paper: _tell(paper, whole))
 
 

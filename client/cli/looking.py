@@ -210,6 +210,8 @@ def _told_by(observation: Observation) -> str:
         said.append(f"valid {moment(observation.valid_from)} to {moment(observation.valid_to)}")
     if observation.confirmed_at:
         said.append(f"confirmed {moment(observation.confirmed_at)}")
+    if observation.speaker:
+        said.append(f"said by {observation.speaker}")
     if observation.quarantined:
         said.append("quarantined")
     if observation.sources:

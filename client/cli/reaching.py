@@ -128,6 +128,9 @@ def _backups(status: Status) -> Iterator[Finding]:
 
 def ownership(settings: Settings) -> Iterator[Finding]:
     """Who holds the store open: the daemon behind the socket, and nobody else."""
+    if settings.database:
+        yield good("ownership", "several daemons may serve a database")
+        return
     store = settings.store_path
     files = [store, *(store.with_name(store.name + end) for end in ("-wal", "-shm", ".lock"))]
     holders = {pid: name for pid in _lockers(files) if (name := _holds(pid, files))}

@@ -96,6 +96,8 @@ def folder_findings(check: str, folder: Path, *, private: bool) -> Iterator[Find
 
 def store_folder(settings: Settings) -> Iterator[Finding]:
     """The folder in which the store lies."""
+    if settings.database:
+        return
     folder = settings.store_path.parent
     yield from folder_findings("store folder", folder, private=True)
     kind = _file_system(nearest(settings.store_path))
@@ -123,6 +125,9 @@ def _file_system(path: Path) -> str:
 
 def store_file(settings: Settings) -> Iterator[Finding]:
     """The store itself, without opening it as a database: the daemon may be writing it."""
+    if settings.database:
+        yield good("store", f"{settings.store_name}; the daemon says how it is")
+        return
     path = settings.store_path
     name = shlex.quote(str(path))
     try:

@@ -5,6 +5,7 @@ from enhanced_memory.client.operations import (
     conflicts,
     curation,
     entities,
+    facts,
     relations,
     search,
     service,
@@ -12,6 +13,7 @@ from enhanced_memory.client.operations import (
     skills,
     spaces,
     streams,
+    summaries,
     versions,
 )
 from enhanced_memory.client.operations.journal import Journal, Redo, Undo
@@ -92,6 +94,10 @@ class Operations:
     list_conflicts = method(conflicts.ListConflicts)
     resolve_conflict = method(conflicts.ResolveConflict)
 
+    auto_extract_facts = method(facts.AutoExtractFacts)
+    store_facts = method(facts.StoreFacts)
+    summarize_entity = method(summaries.SummarizeEntity)
+    store_summary = method(summaries.StoreSummary)
     promote_to_tier = method(curation.PromoteToTier)
     autonomous_curation = method(curation.AutonomousCuration)
     expire = method(curation.Expire)

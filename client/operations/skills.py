@@ -23,6 +23,8 @@ class SaveSkill(Change[Outcome]):
     description: Annotated[str, Meta(description="what it does, in words that a search would use")] = ""
     parameters: Annotated[dict[str, Any], Meta(description="arguments with their defaults; null: must be given")] = {}
     grants: Annotated[list[str], Meta(description="what it needs: change, delete, or names of operations")] = []
+    tags: list[str] | None = None
+    """None: as they were."""
     expected_version: Number | None = None
     message: str = ""
 
@@ -47,6 +49,9 @@ class Skill(Value, frozen=True):
     last_run: datetime | None = None
     last_error: str = ""
     """Of the last 50 runs; empty: none failed."""
+    tags: list[str] = []
+    slowest_ms: float = 0.0
+    """Of the last 50 runs."""
 
 
 class SkillList(Value, frozen=True):
@@ -59,9 +64,14 @@ class SkillList(Value, frozen=True):
 
 
 class ListSkills(Question[SkillList]):
-    """The skills there are, or those named, each with how often it was run, how long it took, and what went wrong last."""
+    """The skills there are, or those named, each with how often it was run, how long it took, and what went wrong last.
+
+    A `query` finds skills by what they are called and said to do, best first; `tags` are all to be there.
+    """
 
     names: Annotated[list[Ref], Meta(max_length=100)] = []
     code: bool = False
     limit: Annotated[int, Meta(ge=1, le=100, description="how many at most")] = 50
     cursor: str | None = None
+    query: Annotated[str, Meta(max_length=2000)] = ""
+    tags: list[str] = []

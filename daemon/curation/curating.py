@@ -74,6 +74,8 @@ class Curating:
         self._began = time.monotonic()
         self._stopping = False
         self._acts: list[CurationAct] = []
+        self._room = self._beyond = 0
+        """How much may be done yet, and how much was found beyond it."""
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
@@ -128,16 +130,19 @@ class Curating:
     async def _thought_of(self) -> list[Plan]:
         """Everything to be done, as much of it as the cap allows."""
         plans: dict[RuleName, list[Plan]] = {rule: [] for rule in RULES}
+        size, done = await self._read(lambda tx: (tx.tended.size()[0], tx.tended.acts_since(tx.now - WITHIN_MS)))
+        cap = max(int(self._cap * size), LEAST_ACTS if self._cap else 0)
+        self._room = max(0, cap - done)
+        self._note(total=size, cap=cap)
         episodes: list[int] = []
         known: list[int] = []
         every: list[Row] = []
         after = 0
-        self._note(total=(await self._read(lambda tx: tx.tended.size()))[0])
         while not self._stopping:
             now, page = await self._read(partial(_page, after))
             for move in MOVES:
                 if self._wants(move.rule):
-                    plans[move.rule] += await self._moves(move, page, now)
+                    plans[move.rule] += await self._moves(move, page, now, self._room - len(plans[move.rule]))
             episodes += [one.id for one in page if one.tier == 1 and kind_of(one.type).curated]
             known += [one.id for one in page if one.tier >= 2]
             every += page
@@ -151,15 +156,13 @@ class Curating:
             plans["repeated_actions"] = await self._procedures()
         if self._wants("size_limit"):
             plans["size_limit"] = await self._too_much(every)
-        return await self._capped(plans)
+        return self._capped(plans)
 
-    async def _capped(self, plans: dict[RuleName, list[Plan]]) -> list[Plan]:
-        size, done = await self._read(lambda tx: (tx.tended.size()[0], tx.tended.acts_since(tx.now - WITHIN_MS)))
-        cap = max(int(self._cap * size), LEAST_ACTS if self._cap else 0)
-        room = max(0, cap - done)
+    def _capped(self, plans: dict[RuleName, list[Plan]]) -> list[Plan]:
+        room = self._room
         going: set[int] = {plan.told.entity for plan in plans["size_limit"] if plan.told.entity is not None}
         kept: list[Plan] = []
-        left = 0
+        left = self._beyond
         for rule, some in plans.items():
             if rule in ALWAYS:
                 kept += some
@@ -168,12 +171,16 @@ class Curating:
             kept += some[:room]
             left += len(some[room:])
             room -= len(some[:room])
-        self._note(cap=cap, left=left)
+        self._note(left=left)
         return kept
 
-    async def _moves(self, move: Move, page: list[Row], now: int) -> list[Plan]:
+    async def _moves(self, move: Move, page: list[Row], now: int, room: int) -> list[Plan]:
+        """What a rule moves of a page. What the cap leaves for another day is counted and not opened."""
         tier = TIERS.index(move.before)
         found = [one for one in page if one.tier == tier and kind_of(one.type).curated and moved(move, one, now)]
+        if not move.confirmed:
+            self._beyond += len(found[max(0, room) :])
+            found = found[: max(0, room)]
         plans: list[Plan] = []
         for begin in range(0, len(found), OPENED):
             some = {one.id: one for one in found[begin : begin + OPENED]}
@@ -195,7 +202,7 @@ class Curating:
                 if self._stopping:
                     return []
                 episodes += await self._read(partial(_episodes, some[begin : begin + OPENED], told))
-        found: list[Shared] = await self._think(lambda: shared(episodes, self._meaning()))
+        found: list[Shared] = await self._think(lambda: shared(episodes, self._meaning(), lambda: self._stopping))
         names = await self._read(lambda tx: [free_name(tx, title(one.statements[0].text)) for one in found])
         plans: list[Plan] = []
         for one, name in zip(found, names, strict=True):

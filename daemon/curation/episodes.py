@@ -7,7 +7,7 @@ denial, another number or another date keeps them apart. Statements that come ba
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -41,8 +41,8 @@ TELLING = 2
 LONGEST = 500
 """Characters of a statement that is compared; longer text is a document."""
 
-MOST_STATEMENTS = 200_000
-"""Different statements whose vectors are compared, the newest; beyond it equal words alone make statements one."""
+MOST_STATEMENTS = 50_000
+"""Different statements whose vectors are compared, the newest: 40 MB. Beyond it equal words alone make statements one."""
 
 MOST_PAIRS = 20_000
 """Pairs of statements that are compared in one run: some ten seconds of work."""
@@ -88,8 +88,11 @@ class Shared(msgspec.Struct):
     statements: list[Said]
 
 
-def shared(episodes: Iterable[Episode], meaning: Meaning) -> list[Shared]:
-    """What comes back in at least `LEAST` similar episodes of one type and is not known yet; what most of them say first."""
+def shared(episodes: Iterable[Episode], meaning: Meaning, over: Callable[[], bool] = lambda: False) -> list[Shared]:
+    """What comes back in at least `LEAST` similar episodes of one type and is not known yet; what most of them say first.
+
+    Once it is `over`, nobody waits for the answer any more.
+    """
     by_type: dict[str, list[Episode]] = defaultdict(list)
     known: list[Episode] = []
     for one in episodes:
@@ -98,17 +101,21 @@ def shared(episodes: Iterable[Episode], meaning: Meaning) -> list[Shared]:
     pairs = MOST_PAIRS
     for some in by_type.values():
         if len(some) >= LEAST:
-            more, pairs = _of_one_type([*some, *known], meaning, pairs)
+            more, pairs = _of_one_type([*some, *known], meaning, pairs, over)
             found += more
     return sorted(found, key=lambda one: (-len(one.episodes), one.episodes[0]))
 
 
-def _of_one_type(episodes: list[Episode], meaning: Meaning, pairs: int) -> tuple[list[Shared], int]:
+def _of_one_type(
+    episodes: list[Episode], meaning: Meaning, pairs: int, over: Callable[[], bool]
+) -> tuple[list[Shared], int]:
     said: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
     """By what makes statements equal: the places of episodes, the observations' ids, and the words themselves."""
     sizes: list[int] = []
     for place, episode in enumerate(episodes):
         time.sleep(0)  # others may have Python's lock
+        if over():
+            break
         mine: set[str] = set()
         for one in episode.statements:
             key = plain(one.text) if len(one.text) <= LONGEST else ""
@@ -116,7 +123,7 @@ def _of_one_type(episodes: list[Episode], meaning: Meaning, pairs: int) -> tuple
                 mine.add(key)
                 said[key].append((place, one.id, one.text))
         sizes.append(max(1, len(episode.statements)))
-    groups, pairs = _united(said, meaning, pairs)
+    groups, pairs = _united(said, meaning, pairs, over)
     fresh = sum(not one.known for one in episodes)
     common = max(COMMON, COMMON_SHARE * fresh)
     kept: list[list[tuple[int, int, str]]] = []
@@ -128,7 +135,9 @@ def _of_one_type(episodes: list[Episode], meaning: Meaning, pairs: int) -> tuple
     return [one for cluster in _together(kept) if (one := _common_to(cluster, episodes, sizes)) is not None], pairs
 
 
-def _united(said: dict[str, list[tuple[int, int, str]]], meaning: Meaning, pairs: int) -> tuple[list[list[str]], int]:
+def _united(
+    said: dict[str, list[tuple[int, int, str]]], meaning: Meaning, pairs: int, over: Callable[[], bool]
+) -> tuple[list[list[str]], int]:
     """Statements that say the same, together."""
     keys = list(said)[-MOST_STATEMENTS:]
     leader = {key: key for key in said}
@@ -139,8 +148,8 @@ def _united(said: dict[str, list[tuple[int, int, str]]], meaning: Meaning, pairs
             key = leader[key]
         return key
 
-    for one, other in _near(keys, meaning):
-        if pairs <= 0:
+    for one, other in _near(keys, meaning, over):
+        if pairs <= 0 or over():
             break
         a, b = keys[one], keys[other]
         if of(a) == of(b) or _NUMBERS.findall(a) != _NUMBERS.findall(b) or not _worth(a, b):
@@ -157,7 +166,7 @@ def _united(said: dict[str, list[tuple[int, int, str]]], meaning: Meaning, pairs
     return list(groups.values()), pairs
 
 
-def _near(keys: list[str], meaning: Meaning) -> Iterable[tuple[int, int]]:
+def _near(keys: list[str], meaning: Meaning, over: Callable[[], bool]) -> Iterable[tuple[int, int]]:
     """Pairs of places whose statements are near in meaning; none without a model."""
     if len(keys) < 2 or meaning.vectors(keys[:1]) is None:
         return ()
@@ -174,6 +183,8 @@ def _near(keys: list[str], meaning: Meaning) -> Iterable[tuple[int, int]]:
             vectors = np.zeros((len(keys), part.shape[1]), np.float32)
         vectors[begin : begin + BATCH] = part
         time.sleep(0)
+        if over():
+            return ()
     return near_pairs(vectors, NEAR)
 
 

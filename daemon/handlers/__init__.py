@@ -14,6 +14,7 @@ from enhanced_memory.daemon.handlers import (
     context,
     curation,
     entities,
+    facts,
     graph,
     journal,
     moving,
@@ -26,6 +27,7 @@ from enhanced_memory.daemon.handlers import (
     skills,
     spaces,
     streams,
+    summaries,
     uniting,
     versions,
 )
@@ -38,6 +40,7 @@ __all__ = [
     "context",
     "curation",
     "entities",
+    "facts",
     "graph",
     "journal",
     "moving",
@@ -50,6 +53,7 @@ __all__ = [
     "skills",
     "spaces",
     "streams",
+    "summaries",
     "uniting",
     "versions",
 ]

@@ -106,6 +106,10 @@ def _extra(tx: Tx, given: ObservationInput) -> dict[str, Any] | None:
             extra[name] = millis(when, name)
     if extra.get("valid_from", 0) > extra.get("valid_to", 1 << 62):
         raise Invalid("An observation's valid_from is later than its valid_to.")
+    for name, limit in (("said", tx.settings.max_text_chars), ("speaker", tx.settings.max_name_chars)):
+        value = getattr(given, name)
+        if value and value != given.text:
+            extra[name] = check_text(value, f"An observation's {name}", limit)
     if given.origin is not None:
         own = tx.call.origin()
         trust = max(own.trust, given.origin.trust, key=TRUST_ORDER.index)
@@ -142,7 +146,7 @@ def _derive(tx: Tx, sources: list[Source], extra: dict[str, Any]) -> None:
                     "open it with `details`",
                 )
         told.append([one.id, said[0].id if source.observation is not None else 0])
-        trust = max(trust, *(noted.origin.trust for noted in said), key=TRUST_ORDER.index)
+        trust = max([trust, *(noted.origin.trust for noted in said)], key=TRUST_ORDER.index)
     extra["sources"] = told
     if trust != own.trust:
         extra["origin"] = tx.origin(msgspec.structs.replace(own, trust=trust))

@@ -12,7 +12,7 @@ from enhanced_memory.client.values import Filter
 from enhanced_memory.daemon.store.known import TIERS
 from enhanced_memory.daemon.times import millis
 
-__all__ = ["as_json", "entity_conditions", "message_conditions", "property_filters"]
+__all__ = ["as_json", "entity_conditions", "equals", "message_conditions", "property_filters"]
 
 
 def as_json(values: Iterable[Any]) -> str:
@@ -47,6 +47,15 @@ def property_filters(where: Iterable[Filter]) -> str:
                 values[name] = getattr(one, name)
         told.append(values)
     return msgspec.json.encode(told).decode()
+
+
+def equals(where: Iterable[Filter]) -> list[tuple[str, Any]]:
+    """The properties of which one value is wanted, as the index has them."""
+    return [
+        (one.property, int(one.equal) if isinstance(one.equal, bool) else one.equal)
+        for one in where
+        if one.equal is not UNSET
+    ]
 
 
 def entity_conditions(

@@ -10,18 +10,21 @@ from enhanced_memory.client.operations.search import MessageSearch, SearchMessag
 from enhanced_memory.client.values import Hit, MessageHit
 from enhanced_memory.daemon import ranking
 from enhanced_memory.daemon.ageing import relevance
-from enhanced_memory.daemon.handlers.filters import entity_conditions, message_conditions
+from enhanced_memory.daemon.handlers.filters import entity_conditions, equals, message_conditions
 from enhanced_memory.daemon.handlers.moments import look_back
 from enhanced_memory.daemon.handlers.saying import Fit, Wanted, shown_of
 from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
+from enhanced_memory.daemon.store.narrowing import narrowed
 from enhanced_memory.daemon.store.substring import containing, holds
 from enhanced_memory.daemon.store.terms import terms
 from enhanced_memory.daemon.store.words import MAX_CANDIDATES, Candidate
 from enhanced_memory.daemon.times import millis
 
 _AT_LEAST = 100
+_FEW = 5000
+"""Up to so many entities that a filter leaves are compared one by one with a vector."""
 """Passages looked at, however few entities are wanted: an entity may have several."""
 
 _SUBSTRING_BODIES = {False: 1_000, True: 50_000}
@@ -152,21 +155,31 @@ def _nearest(tx: Tx, ask: SearchNodes, wants: Wanted, conditions: list[str], val
     assert meaning is not None
     upto = ask.offset + ask.limit
     wanted = max(_AT_LEAST, upto * 4)
+    few = narrowed(tx, ask.tags, equals(ask.where), _FEW)
     while True:
-        cosines = dict(meaning.nearest(tx, wanted, False))
-        pool = tx.words.seen(tx.vectors.passages(cosines), tx.view)
-        known = tx.entities.many({one.entity for one in pool}, *conditions, **values)
-        fits = wants.of(tx, known.values())
-        best: dict[int, Candidate] = {}
-        for one in pool:
-            if one.entity not in known or not fits[one.entity].wanted or not fits[one.entity].through(one.part):
-                continue
-            if one.entity not in best or cosines[one.passage] > cosines[best[one.entity].passage]:
-                best[one.entity] = one
-        if len(best) > upto or len(cosines) < wanted or wanted >= MAX_CANDIDATES:
+        if few is not None:
+            cosines = meaning.cosines(tx, [one.passage for one in few])
+            pool = [one for one in few if one.passage in cosines]
+        else:
+            cosines = dict(meaning.nearest(tx, wanted, False))
+            pool = tx.words.seen(tx.vectors.passages(cosines), tx.view)
+        # The nearest first, so that no more are opened than are told.
+        pool.sort(key=lambda one: (-cosines[one.passage], one.entity))
+        known, fits, best = dict[int, Stored](), dict[int, Fit](), dict[int, Candidate]()
+        for begin in range(0, len(pool), _AT_LEAST):
+            some = pool[begin : begin + _AT_LEAST]
+            opened = tx.entities.many({one.entity for one in some} - known.keys(), *conditions, **values)
+            known |= opened
+            fits |= wants.of(tx, opened.values())
+            for one in some:
+                if one.entity in known and fits[one.entity].wanted and fits[one.entity].through(one.part):
+                    best.setdefault(one.entity, one)
+            if len(best) > upto:
+                break
+        if few is not None or len(best) > upto or len(cosines) < wanted or wanted >= MAX_CANDIDATES:
             break
         wanted *= 8
-    ranked = sorted(best.values(), key=lambda one: (-cosines[one.passage], one.entity))
+    ranked = list(best.values())
     chosen = ranked[ask.offset : upto]
     tx.call.used += [one.entity for one in chosen]
     shown = [shown_of(known[one.entity], fits[one.entity]) for one in chosen]

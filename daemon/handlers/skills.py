@@ -2,12 +2,15 @@
 
 from typing import Any, cast
 
+from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.operations.entities import ListEntities
+from enhanced_memory.client.operations.search import SearchNodes
 from enhanced_memory.client.operations.skills import ListSkills, SaveSkill, Skill, SkillList
 from enhanced_memory.client.values import Message, Outcome, Ref
-from enhanced_memory.daemon.handlers.editing import copy, expect, put
+from enhanced_memory.daemon.handlers.editing import checked_tags, copy, expect, put
 from enhanced_memory.daemon.handlers.filters import as_json
 from enhanced_memory.daemon.handlers.reading import list_entities
+from enhanced_memory.daemon.handlers.search import search_nodes
 from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
@@ -32,21 +35,26 @@ def save_skill(tx: Tx, ask: SaveSkill) -> Outcome:
         "grants": ask.grants,
     }
     check_data(properties, "A property", tx.settings.max_text_chars)
+    tags = None if ask.tags is None else checked_tags(tx, ask.tags)
     known = tx.entities.find(ask.name, TYPE)
     if known is None:
-        state = State(ask.name, TYPE, [], properties, [], {"tier": TIERS.index(kind_of(TYPE).tier)})
+        state = State(ask.name, TYPE, [], properties, tags or [], {"tier": TIERS.index(kind_of(TYPE).tier)})
         made = tx.entities.create(state)
         tx.relations.adopt(made.id, ask.name)
         return Outcome(made.id, ask.name, "created", made.version)
     expect(known, ask.expected_version)
     state = copy(known.state)
     state.properties |= properties
+    if tags is not None:
+        state.tags = tags
     return put(tx, known, state)
 
 
 @ListSkills.handler
 def list_skills(tx: Tx, ask: ListSkills) -> SkillList:
-    """Those named in the order given, else all by name."""
+    """Those named in the order given, those found best first, else all by name."""
+    if ask.query and (ask.names or ask.cursor):
+        raise Invalid("Skills are named, or looked for.", "give names or a query")
     missing: list[Ref] = []
     cursor = None
     if ask.names:
@@ -57,8 +65,12 @@ def list_skills(tx: Tx, ask: ListSkills) -> SkillList:
                 missing.append(ref)
             else:
                 found.append(known)
+    elif ask.query.strip():
+        hits = search_nodes(tx, SearchNodes(ask.query, types=[TYPE], tags=ask.tags, limit=ask.limit)).hits
+        found = [tx.entities.get(hit.entity.id) for hit in hits]
     else:
-        page = list_entities(tx, ListEntities(types=[TYPE], order_by="name", limit=ask.limit, cursor=ask.cursor))
+        asked = ListEntities(types=[TYPE], tags=ask.tags, order_by="name", limit=ask.limit, cursor=ask.cursor)
+        page = list_entities(tx, asked)
         cursor = page.cursor
         found = [tx.entities.get(one.id) for one in page.entities]
     return SkillList([_told(tx, one, ask.code) for one in found], missing, cursor, tx.space_name)
@@ -83,6 +95,8 @@ def _told(tx: Tx, known: Stored, code: bool) -> Skill:
         round(sum(times) / len(times), 2) if times else 0.0,
         runs[0].at if runs else None,
         failed[0].content if failed else "",
+        known.state.tags,
+        round(max(times), 2) if times else 0.0,
     )
 
 

@@ -93,6 +93,8 @@ def details_of(tx: Tx, found: list[Stored]) -> dict[int, list[Observation]]:
                 confirmed_at=moment_or_none(extra.get("confirmed_at")),
                 quarantined=bool(extra.get("quarantined")),
                 sources=extra.get("sources", []),
+                said=extra.get("said", ""),
+                speaker=extra.get("speaker", ""),
             )
         )
     return told

@@ -6,6 +6,7 @@ has its own set. So engines share meaning, not SQL.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -77,7 +78,9 @@ class Engine(Protocol):
     """Where memories are kept: runs functions in transactions."""
 
     path: str
-    """What the settings call the store."""
+    """What the settings call the store, without a password."""
+    place: Path
+    """Where it lies, or where what goes with it does, on this machine."""
     store_id: str
     """What the store calls itself."""
     listeners: list[Callable[[Touched], None]]
@@ -165,7 +168,7 @@ class Engine(Protocol):
         """Whether the writer still takes work."""
         ...
 
-    def usage(self) -> Usage:
+    async def usage(self) -> Usage:
         """The room taken."""
         ...
 

@@ -53,7 +53,7 @@ class Noted(msgspec.Struct):
     change: int
     text: str
     extra: dict[str, Any] | None = None
-    """What differs from the change's own: origin, at, confidence, valid_from, valid_to, confirmed_at."""
+    """What differs from the change's own: origin, at, confidence, valid_from, valid_to, confirmed_at, said, speaker."""
 
 
 class State(msgspec.Struct):

@@ -98,8 +98,9 @@ def versions(each: Each, codec: Codec, health: Health) -> None:
     health.checked["versions"] = count
 
 
-def indexes(each: Each, quick: bool, indexed: str) -> Iterator[str]:
-    """What every index says that its owner does not, and the other way round. `indexed` is what the tables of indexed passages are called after `words`."""
+def indexes(each: Each, quick: bool, indexed: str, passage: str, model: str) -> Iterator[str]:
+    """What every index says that its owner does not, and the other way round. `indexed` is what the tables of indexed
+    passages are called after `words`; `passage` and `model` say of what a row `v` of `vectors` is."""
 
     def count(says: str, sql: str) -> Iterator[str]:
         number = next(iter(each(sql)))[0]
@@ -178,8 +179,8 @@ def indexes(each: Each, quick: bool, indexed: str) -> Iterator[str]:
         )
         yield from count(
             "vectors without their passage or model",
-            """SELECT count(*) FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = v.key >> 6)
-                 OR NOT EXISTS (SELECT 1 FROM models m WHERE m.id = v.key & 63)""",
+            f"""SELECT count(*) FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = {passage})
+                 OR NOT EXISTS (SELECT 1 FROM models m WHERE m.id = {model})""",
         )
         yield from count(
             "living passages whose words are not in the index",

@@ -133,7 +133,12 @@ class Purging:
             self._ground.view_as(before)
 
     def _gather(self, state: State) -> None:
-        self._texts |= {state.name, *state.tags, *(noted.text for noted in state.observations)}
+        self._texts |= {
+            state.name,
+            *state.tags,
+            *(noted.text for noted in state.observations),
+            *(said for noted in state.observations if noted.extra and (said := noted.extra.get("said"))),
+        }
         self._texts |= set(_strings(state.properties))
 
     def _gather_rows(self, which: dict[str, Any]) -> None:

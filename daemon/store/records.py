@@ -58,6 +58,9 @@ class Extra(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     quarantined: bool | UnsetType = UNSET
     sources: list[list[Whole]] | UnsetType = UNSET
     """What it is derived from: pairs of an entity's id and an observation's, 0 for all of the entity."""
+    said: str | UnsetType = UNSET
+    """The sentence that it was taken from."""
+    speaker: str | UnsetType = UNSET
 
 
 class Attributes(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):

@@ -27,6 +27,7 @@ from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
 from enhanced_memory.mcp_server.tools.conflicts import CONFLICTS, DETECT
 from enhanced_memory.mcp_server.tools.curation import CURATION
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
+from enhanced_memory.mcp_server.tools.facts import FACTS, STORE_FACTS
 
 __all__ = ["TOOLSETS", "request_tool"]
 
@@ -198,6 +199,7 @@ CORE = (
         repeatable=True,
     ),
     DETECT,
+    STORE_FACTS,
     EXECUTE_CODE,
     STATUS,
 )
@@ -309,9 +311,14 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
             repeatable=True,
         ),
     ),
+    "facts": FACTS,
     "skills": (
         request_tool(
-            skills.SaveSkill, "Save skill", "Save a skill: code under a name, to be run again.", repeatable=True
+            skills.SaveSkill,
+            "Save skill",
+            "Save a skill: code under a name, to be run again.",
+            repeatable=True,
+            hidden=("message",),
         ),
         request_tool(
             skills.ListSkills,

@@ -107,7 +107,7 @@ def _provenance(noted: Observation) -> Structured:
         value: Any = getattr(noted, name)
         if value is not None:
             told[name] = msgspec.to_builtins(value)
-    for name in ("quarantined", "sources"):
+    for name in ("quarantined", "sources", "speaker", "said"):
         if getattr(noted, name):
             told[name] = getattr(noted, name)
     return told

@@ -15,7 +15,7 @@ from enhanced_memory.client import AsyncMemory, Memory
 from enhanced_memory.client.errors import Conflict, Error, Invalid, NotFound
 from enhanced_memory.client.operations.service import Reindexing, Status
 from enhanced_memory.client.settings import PREFIX
-from enhanced_memory.client.values import EntityInput, MessageInput, ObservationInput
+from enhanced_memory.client.values import EntityInput, Filter, MessageInput, ObservationInput
 from enhanced_memory.daemon.store.sqlite.comparing import PREVENT
 
 from ..conftest import end_daemon
@@ -217,7 +217,7 @@ def test_a_vector_alone_ranks_by_nearness_and_fills_the_limit_through_filters(me
     memory.create_entities(
         [
             EntityInput(
-                f"e{number}", "thing", tags=["rare"] if number % 100 == 99 else [], priority=1 + number % 10,
+                f"e{number}", "thing", properties={"n": number % 100, "odd": number % 2 == 1}, tags=["rare"] if number % 100 == 99 else [], priority=1 + number % 10,
                 vectors={"mine": [1.0, number / 400]},
             )
             for number in range(400)
@@ -232,6 +232,16 @@ def test_a_vector_alone_ranks_by_nearness_and_fills_the_limit_through_filters(me
         "e299",
         "e399",
     ]
+    # However it is filtered, by what an index knows or not, and in a view of the past.
+    wanted = ["e99", "e199", "e299"]
+    for filters in (
+        {"where": [Filter("n", equal=99)]},
+        {"where": [Filter("n", at_least=99.0)]},
+        {"tags": ["rare"], "where": [Filter("n", equal=99), Filter("odd", equal=True)]},
+        {"tags": ["rare"], "at": memory.memory_commit("now").change},
+    ):
+        assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=3, **filters) == wanted
+    assert names(memory, "", vector=[1.0, 0.0], model="mine", tags=["nothing"]) == []
     assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=5) == [f"e{number}" for number in range(5)]
     assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=5, offset=5) == [
         f"e{number}" for number in range(5, 10)

@@ -56,6 +56,7 @@ BESIDE = [
     "memory_history",
     "memory_revert",
     "detect_conflicts",
+    "store_facts",
     "execute_code",
     "get_memory_status",
 ]

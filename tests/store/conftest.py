@@ -1,13 +1,15 @@
 """The conformance suite's ground: an engine of each kind, and people who work in its spaces.
 
-Another engine is one more row in `ENGINES`; what only one engine has (its files, say) is tested in a file that names it.
+Every law is tried on each of `ENGINES`. What only one engine has (its file, say) is tested in a file that names it, or marked
+`engines("sqlite")`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,8 +62,130 @@ async def sqlite(settings: Settings, clock: Callable[[], int]) -> Engine:
     return await SqliteEngine.open(settings, clock)
 
 
-ENGINES: dict[str, Open] = {"sqlite": sqlite}
-"""How each engine is opened on the store that the settings name, which is empty the first time."""
+class Databases:
+    """The databases of one worker: one for each store that a test names. They are made once, and emptied for the test that comes."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.named: dict[str, str] = {}
+        """By the test's name for it."""
+        self.made: list[str] = []
+        self.unused: list[str] = []
+
+    def begin(self) -> None:
+        """Let a test begin, which has named none of them yet."""
+        self.named.clear()
+        self.unused = list(self.made)
+
+    def free(self, store: str) -> None:
+        """Give up the store that a test calls `store`."""
+        self.unused.append(self.named.pop(store))
+
+    def url(self, store: str) -> str:
+        """Where the store that a test calls `store` is."""
+        if store not in self.named:
+            if self.unused:
+                self.named[store] = self.unused.pop()
+                self._empty(self.named[store])
+            else:
+                self.named[store] = self._make(len(self.made))
+                self.made.append(self.named[store])
+        return self.named[store]
+
+    def connect(self, url: str) -> Any:
+        """A connection that sees the store's tables."""
+        import psycopg
+
+        return psycopg.connect(url, autocommit=True, options="-c search_path=enhanced_memory,public")
+
+    def _make(self, place: int) -> str:
+        name = f"{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}_{place}"
+        with self.connect(self.server) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.server.replace("/postgres?", f"/{name}?")
+
+    def _empty(self, url: str) -> None:
+        """As a store is when it was just made. Deleting is quicker here than truncating: tests write little."""
+        with self.connect(url) as connection:
+            tables = [
+                row[0]
+                for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'enhanced_memory'")
+            ]
+            if not tables:
+                return
+            connection.execute(
+                "; ".join(
+                    ["DROP TABLE IF EXISTS words_next"]
+                    + [f"DELETE FROM {table}" for table in tables if table not in ("meta", "words_next")]
+                    + ["DELETE FROM meta WHERE key NOT IN ('schema', 'store_id', 'made_at')"]
+                    + [
+                        "INSERT INTO spaces (id, name, began) VALUES (1, 'default', 0)",
+                        "INSERT INTO numbers (id) VALUES (1)",
+                    ]
+                )
+            )
+
+
+@pytest.fixture(scope="session")
+def _databases(postgres: str) -> Databases:
+    return Databases(postgres)
+
+
+@pytest.fixture
+def databases(_databases: Databases) -> Databases:
+    """This worker's databases, none of them named by the test yet."""
+    _databases.begin()
+    return _databases
+
+
+ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+
+
+def opener(kind: str, request: pytest.FixtureRequest, once: bool = False) -> Open:
+    """What opens an engine of a kind on the store that the settings name, which is empty the first time.
+
+    A store that is opened `once` is given up with its engine: its database may be the next one's.
+    """
+    if kind == "sqlite":
+        return sqlite
+    databases: Databases = request.getfixturevalue("databases")
+
+    async def postgres(settings: Settings, clock: Callable[[], int]) -> Engine:
+        from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
+
+        store = settings.store if settings.database else databases.url(str(settings.store_path))
+        made = await PostgresEngine.open(replace(settings, store=store), clock)
+        if once:
+            close = made.close
+
+            async def closed() -> None:
+                await close()
+                databases.free(str(settings.store_path))
+
+            made.close = closed
+        return made
+
+    return postgres
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """What is marked `engines` runs on those alone: it is about something that the others do not have."""
+    left = [
+        item
+        for item in items
+        if not (marker := item.get_closest_marker("engines")) or _kind(item) in (*marker.args, "")
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in left])
+    items[:] = left
+
+
+def _kind(item: pytest.Item) -> str:
+    parameters = getattr(item, "callspec", None)
+    return (
+        ""
+        if parameters is None
+        else next((str(one) for one in parameters.params.values() if one in ("sqlite", "postgres")), "")
+    )
 
 
 @dataclass
@@ -211,11 +335,31 @@ class World:
 
     async def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of the store itself, past everything that the engine does about them."""
-        connection = apsw.Connection(self.engine.path, flags=apsw.SQLITE_OPEN_READONLY)
-        try:
-            return list(connection.execute(sql, values))
-        finally:
-            connection.close()
+        return self.spoil(sql, *values)
+
+    def spoil(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Change the store behind the engine's back."""
+        if isinstance(self.engine, SqliteEngine):
+            file = apsw.Connection(self.engine.path)
+            file.set_busy_timeout(5000)
+            try:
+                return list(file.execute(sql, values))
+            finally:
+                file.close()
+        import psycopg
+
+        with psycopg.connect(
+            self.engine.path, options="-c search_path=enhanced_memory,public", autocommit=True
+        ) as connection:
+            cursor = connection.execute(sql.replace("?", "%s"), values)
+            return cursor.fetchall() if cursor.description else []
+
+    async def vectors(self) -> list[tuple[int, int]]:
+        """The passage and the model of every vector."""
+        packed = isinstance(self.engine, SqliteEngine)
+        return await self.rows(
+            f"SELECT {'key >> 6, key & 63' if packed else 'passage, model'} FROM vectors ORDER BY 1, 2"
+        )
 
     async def sound(self) -> None:
         """Nothing in the store contradicts anything else in it."""
@@ -229,10 +373,10 @@ def settings(home: Path) -> Settings:
     return Settings.load({"readers": 1, "synchronous": "NORMAL"})
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=ENGINES)
 async def engine(request: pytest.FixtureRequest, settings: Settings, clock: Any) -> AsyncIterator[Engine]:
     """An engine on an empty store."""
-    made = await ENGINES[request.param](settings, clock)
+    made = await opener(request.param, request)(settings, clock)
     yield made
     await made.close()
 
@@ -240,13 +384,15 @@ async def engine(request: pytest.FixtureRequest, settings: Settings, clock: Any)
 Reopen = Callable[[], AbstractAsyncContextManager[World]]
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=ENGINES)
 def reopen(request: pytest.FixtureRequest, settings: Settings, clock: Any) -> Reopen:
     """Opens this test's store, as often as it likes."""
 
+    open_ = opener(request.param, request)
+
     @asynccontextmanager
     async def opened() -> AsyncIterator[World]:
-        made = await ENGINES[request.param](settings, clock)
+        made = await open_(settings, clock)
         try:
             yield World(made, clock)
         finally:
@@ -255,12 +401,14 @@ def reopen(request: pytest.FixtureRequest, settings: Settings, clock: Any) -> Re
     return opened
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=ENGINES)
 def new_world(request: pytest.FixtureRequest, clock: Any) -> Callable[[Settings], Awaitable[World]]:
     """Makes a store wherever it is told to."""
 
+    open_ = opener(request.param, request, once=True)
+
     async def made(settings: Settings) -> World:
-        return World(await ENGINES[request.param](settings, clock), clock)
+        return World(await open_(settings, clock), clock)
 
     return made
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, Reopen, World
 
 
+pytestmark = pytest.mark.engines("sqlite")
+
+
 def about(number: int) -> EntityInput:
     said = f"Shift supervisor {number % 7} signed the furnace protocol of kiln {number % 11} at the Ostrava works."
     return EntityInput(f"protocol {number}", "record", [said, f"Slag sample {number * 37} went to the laboratory."])

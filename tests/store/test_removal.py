@@ -37,16 +37,28 @@ COLUMNS = {"id": ("entities",), "entity": (), "stream": (), "from_id": (), "to_i
 """Columns that hold an entity's id; `id` only in the tables named. The journal keeps ids: it says that something was done, not what was said."""
 
 
+async def tables(world: World) -> list[str]:
+    sqlite = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    postgres = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+    return [row[0] for row in await world.rows(sqlite if world.engine.near else postgres)]
+
+
+async def columns_of(world: World, table: str) -> list[str]:
+    if world.engine.near:
+        return [row[1] for row in await world.rows(f"SELECT * FROM pragma_table_info('{table}')")]
+    sql = "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = ? ORDER BY ordinal_position"
+    return [row[0] for row in await world.rows(sql, table)]
+
+
 async def everything(world: World) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table, bodies and answers as plain bytes."""
-    engine = world.engine
-    assert isinstance(engine, SqliteEngine)
+    engine: Any = world.engine
     codec = Codec(engine.dictionaries)
     told: dict[str, list[dict[str, Any]]] = {}
-    for (table,) in await world.rows("SELECT name FROM sqlite_schema WHERE type = 'table'"):
+    for table in await tables(world):
         if table in ("words", "words_past", "dictionaries"):
             continue
-        columns = [row[1] for row in await world.rows(f"SELECT * FROM pragma_table_info('{table}')")]
+        columns = await columns_of(world, table)
         told[table] = []
         for row in await world.rows(f"SELECT * FROM {table}"):
             values = dict(zip(columns, row, strict=True))
@@ -59,8 +71,12 @@ async def everything(world: World) -> dict[str, list[dict[str, Any]]]:
 
 def indexed(world: World) -> set[str]:
     """Every term that stands in the words indexes, marked as deleted or not."""
-    connection = apsw.Connection(world.engine.path, flags=apsw.SQLITE_OPEN_READONLY)
     found: set[str] = set()
+    if not world.engine.near:
+        for table in ("words", "words_past"):
+            found |= {row[0] for row in world.spoil(f"SELECT word FROM ts_stat('SELECT lexemes FROM {table}')")}
+        return found
+    connection = apsw.Connection(world.engine.path, flags=apsw.SQLITE_OPEN_READONLY)
     for table in ("words", "words_past"):
         connection.execute(f"CREATE VIRTUAL TABLE temp.{table}_terms USING fts5vocab('main', '{table}', 'row')")
         found |= {row[0] for row in connection.execute(f"SELECT term FROM {table}_terms")}
@@ -230,7 +246,7 @@ async def test_a_purge_takes_vectors_and_tells_who_keeps_them_in_memory(default:
     ended: list[int] = []
     world.engine.listeners.append(lambda touched: ended.extend(touched.ended))
     await default.do(PurgeEntities(["Ada"], confirm=True))
-    left = {row[0] for row in await world.rows("SELECT key >> 6 FROM vectors")}
+    left = {passage for passage, _ in await world.vectors()}
     bobs = {row[0] for row in await world.rows("SELECT id FROM passages")}
     assert left == bobs != set(passages)
     assert set(ended) == set(passages) - bobs
@@ -249,6 +265,7 @@ async def test_answers_that_name_it_go_and_others_stay(default: Place, world: Wo
     assert receipt.answers == 1
 
 
+@pytest.mark.engines("sqlite")
 async def test_a_dictionary_that_holds_purged_text_is_replaced(default: Place, world: World) -> None:
     engine = world.engine
     assert isinstance(engine, SqliteEngine)
@@ -304,6 +321,7 @@ async def test_a_purge_that_was_cut_short_is_finished_later(reopen: Any) -> None
         await world.sound()
 
 
+@pytest.mark.engines("sqlite")
 async def test_free_pages_of_a_large_store_are_written_over(
     default: Place, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,6 +341,7 @@ async def test_free_pages_of_a_large_store_are_written_over(
     await world.sound()
 
 
+@pytest.mark.engines("sqlite")
 async def test_verify_finds_what_hangs_in_the_air(default: Place, world: World) -> None:
     await default.create("Ada", "a", tags=["t"], properties={"p": 1})
     await default.say("talk", "x")

@@ -249,13 +249,9 @@ async def test_a_purge_takes_the_blocks_along(default: Place, world: World) -> N
 
 
 async def test_a_damaged_block_is_found_by_the_check(default: Place, world: World) -> None:
-    import apsw
-
     await filled(default, 200, keep=10)
     assert (await world.engine.check(quick=True)).problems == []
-    connection = apsw.Connection(world.engine.path)
-    connection.execute("UPDATE blocks SET body = zeroblob(length(body))")
-    connection.close()
+    world.spoil("UPDATE blocks SET body = ?", bytes(100))
     problems = (await world.engine.check(quick=True)).problems
     assert any("message 1:" in one for one in problems)
 

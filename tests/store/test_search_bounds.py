@@ -257,6 +257,7 @@ async def test_one_letter_finds_the_word_that_it_is(default: Place) -> None:
     assert (await default.found("c"))[0] == "vitamin"
 
 
+@pytest.mark.engines("sqlite")
 async def test_segments_that_a_load_left_are_merged_once_the_store_is_open_again(reopen: Reopen) -> None:
     async with reopen() as world:
         for number in range(40):

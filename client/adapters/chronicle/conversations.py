@@ -1,9 +1,11 @@
 """Conversations that outlive their windows: listed, put away, deleted, searched, summed up."""
 
+from datetime import UTC, datetime
+
 from enhanced_memory.client.adapters.chronicle.database_manager import DatabaseManager
 from enhanced_memory.client.adapters.chronicle.failing import Row, loud, quiet, rows, text
 from enhanced_memory.client.adapters.records import Records
-from enhanced_memory.client.errors import Error, NotFound
+from enhanced_memory.client.errors import NotFound
 from enhanced_memory.client.sync import Memory
 from enhanced_memory.client.values import Filter
 
@@ -11,6 +13,9 @@ __all__ = ["SESSION_TYPE", "Conversations"]
 
 SESSION_TYPE = "conversation"
 PAGE = 1000
+FOUND = 200
+"""Hits of a search that are looked at."""
+OLD = datetime.min.replace(tzinfo=UTC)
 SUMMARY: Row = {"key_events": [], "character_developments": {}, "plot_points": []}
 """What a summary's dictionary has beside its text, and what stands where nothing was said."""
 
@@ -83,23 +88,19 @@ class Conversations:
         """Conversations whose title, summary or messages hold the query, or its words; archived ones too, newest first."""
         if not query.strip():
             return []
-        ids = {
-            hit.entity.id: None
-            for hit in self._memory.search_nodes(query, limit=PAGE, types=["session"], substring=True).hits
-        }
-        ids |= {hit.message.stream: None for hit in self._memory.search_messages(query, limit=PAGE).hits}
-        sessions = [one for number in ids if (one := self._conversation(number)) is not None]
-        sessions.sort(key=lambda one: (one["updated_at"], one["id"]), reverse=True)
-        return sessions[:limit]
-
-    def _conversation(self, number: int) -> Row | None:
-        try:
-            one = self._memory.list_sessions([number]).sessions[0]
-        except Error:  # a character's stream, or a session that went meanwhile
-            return None
-        if one.session_type != SESSION_TYPE:
-            return None
-        return {"id": one.id, "title": one.title, "summary": one.summary or None, "updated_at": one.updated_at}
+        found = self._memory.search_nodes(query, limit=FOUND, types=["session"], substring=True).hits
+        ids = {hit.entity.id: None for hit in found}
+        ids |= {hit.message.stream: None for hit in self._memory.search_messages(query, limit=FOUND).hits}
+        # A character speaks in a stream, too, which is no conversation.
+        streams = self._memory.open_nodes(list(ids), relations=False).entities if ids else []
+        known: list[int | str] = [one.id for one in streams if one.type == "session"]
+        sessions = self._memory.list_sessions(known).sessions if known else []
+        rows = [
+            {"id": one.id, "title": one.title, "summary": one.summary or None, "updated_at": one.updated_at}
+            for one in sorted(sessions, key=lambda one: (one.updated_at or OLD, one.id), reverse=True)
+            if one.session_type == SESSION_TYPE
+        ]
+        return rows[:limit]
 
     @loud
     def save_conversation_summary(

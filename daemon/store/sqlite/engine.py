@@ -82,6 +82,7 @@ class SqliteEngine:
         self.settings = settings
         self.clock = clock
         self.path = str(settings.store_path)
+        self.place = settings.store_path
         self.listeners: list[Callable[[Touched], None]] = []
         self.give_up: Callable[[str], None] = lambda why: None
         self.dictionaries: dict[int, bytes] = {BUILT_IN: built_in()}
@@ -383,7 +384,7 @@ class SqliteEngine:
         )
         return made
 
-    def usage(self) -> Usage:
+    async def usage(self) -> Usage:
         """The room that the file and its log take."""
         sizes = [os.path.getsize(self.path + end) if os.path.exists(self.path + end) else 0 for end in ("", "-wal")]
         return Usage(engine=f"SQLite {apsw.sqlite_lib_version()}", file=sizes[0], wal=sizes[1])

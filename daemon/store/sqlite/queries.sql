@@ -1294,6 +1294,16 @@ FROM messages m WHERE m.id IN (SELECT value FROM json_each(:ids))
 -- name: passages_of
 SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
 
+-- name: tagged
+SELECT entity FROM tags WHERE space = :space AND tag = :tag AND ended = 0 LIMIT :limit
+
+-- name: having
+SELECT entity FROM properties WHERE space = :space AND key = :property AND value = :value AND ended = 0 LIMIT :limit
+
+-- name: passages_within
+SELECT id, 0.0, space, entity, part, message, began, ended FROM passages
+WHERE entity IN (SELECT value FROM json_each(:ids)) AND space = :space AND message = 0 AND ended = 0
+
 -- name: vectors_of_entities
 SELECT p.entity, v.vector FROM passages p JOIN vectors v ON v.key = p.id << 6 | :model
 WHERE p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space IN (SELECT value FROM json_each(:spaces))

@@ -35,7 +35,7 @@ def check(store: Path, dictionaries: Mapping[int, bytes], quick: bool) -> Health
             checking.bodies(rows, codec, health)
             if not quick:
                 checking.versions(rows, codec, health)
-            for problem in checking.indexes(rows, quick, "_docsize"):
+            for problem in checking.indexes(rows, quick, "_docsize", "v.key >> 6", "v.key & 63"):
                 checking.found(health, problem)
             health.checked["last_change"] = next(each(connection, "SELECT coalesce(max(number), 0) FROM changes"))[0]
         finally:

@@ -1,0 +1,1 @@
+"""Facts found in what people say, by grammar and without a language model. `extracting` is the way in; languages are beside it."""

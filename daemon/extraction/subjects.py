@@ -1,0 +1,240 @@
+"""Whom an English clause is about: the speaker, somebody named, somebody’s relative, the project."""
+
+import re
+
+import msgspec
+
+from enhanced_memory.daemon.extraction.clauses import Clause, Subject
+from enhanced_memory.daemon.extraction.english_words import (
+    DOING,
+    FOND,
+    HE,
+    KIN,
+    KNOWN,
+    PERSONAL,
+    PETS,
+    ROLES,
+    SHE,
+)
+from enhanced_memory.daemon.extraction.signs import OLD, WHEN
+from enhanced_memory.daemon.extraction.values import USER, Scene
+
+__all__ = ["Who", "noun_of", "subject_of", "type_of"]
+
+
+class Who(msgspec.Struct, frozen=True):
+    """Whom a clause is about."""
+
+    name: str
+    type: str
+    sure: float = 1.0
+    """How sure that is who is meant."""
+    person: bool = True
+    own: bool = False
+    """Whether it is the speaker, alone or with others."""
+
+
+def subject_of(subject: Subject, clause: Clause, scene: Scene) -> Who | None:
+    """Whom a subject means. Notes a person who is named, so that the next `she` is known."""
+    kind = subject.kind
+    if kind == "I":
+        return Who(scene.speaker, type_of(scene.speaker), own=True)
+    if kind == "we":
+        if subject.name:
+            scene.meet(subject.name)
+        return Who(scene.speaker, type_of(scene.speaker), own=True)
+    if kind == "he":
+        whom = scene.meant(subject.words[0].low)
+        return Who(whom, "person", 0.9) if whom else None
+    if kind == "name":
+        return _named(subject.name, clause, scene)
+    if kind in ("my", "their"):
+        return _theirs(subject, clause, scene)
+    if kind == "our":
+        if subject.name and subject.name.lower() in scene.projects:
+            return Who(scene.projects[subject.name.lower()], "project", person=False, own=True)
+        if subject.head in KNOWN or subject.head in ROLES:
+            return _theirs(subject, clause, scene)
+        return Who(scene.project, "project", person=False, own=True)
+    if kind in ("the", "bare"):
+        for word in subject.words:
+            if word.low in scene.projects:
+                return Who(scene.projects[word.low], "project", person=False)
+        return Who(scene.project, "project", 0.95 if kind == "the" else 0.85, person=False)
+    if kind == "it":
+        return Who(scene.project, "project", 0.8, person=False)
+    return None
+
+
+def type_of(name: str) -> str:
+    """The type of the entity that a person is kept as."""
+    return "user" if name == USER else "person"
+
+
+def _pronoun(noun: str) -> str:
+    return "he" if noun in HE else "she" if noun in SHE else ""
+
+
+def _named(name: str, clause: Clause, scene: Scene) -> Who | None:
+    low = name.lower()
+    if low in scene.projects:
+        return Who(scene.projects[low], "project", person=False)
+    parts = low.split()
+    if low in scene.people or parts[0] in scene.people:
+        if low in scene.people or len(parts) == 1:
+            scene.meet(name, _pronoun(noun_of(clause.said())) if clause.verb == "be" else "")
+        return Who(name, "person")
+    if parts[0] in (
+        "professor",
+        "prof",
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "miss",
+        "aunt",
+        "uncle",
+        "auntie",
+        "grandma",
+        "grandpa",
+        "coach",
+        "sister",
+        "brother",
+        "captain",
+        "sir",
+        "lady",
+    ):
+        scene.meet(name)
+        return Who(name, "person")
+    if len(parts) == 1 and low in scene.common:
+        return None
+    if _only_people(clause):
+        scene.meet(name, _pronoun(noun_of(clause.said())) if clause.verb == "be" else "")
+        return Who(name, "person", 0.95)
+    return Who(name, "", 0.9, person=False)
+
+
+def _only_people(clause: Clause) -> bool:
+    """Whether a clause says of its subject what is only said of people. A plural does not agree with one name."""
+    said = clause.said()
+    if clause.form == "b" and not clause.helpers:
+        return False
+    if clause.verb == "be":
+        if OLD.search(said):
+            return False
+        head = noun_of(said)
+        first = said.split(" ", 1)[0]
+        if re.match(r"in (?:the )?(?:\w+ )?grade\b", said):
+            return True
+        return (
+            head in ROLES
+            or head in KNOWN
+            or first in ("allergic", "married", "vegetarian", "vegan")
+            or (first in FOND and "progressive" not in clause.helpers)
+        )
+    if clause.verb == "have":
+        return bool(
+            re.search(
+                rf"\b(?:{'|'.join(sorted(KIN | PETS))}|allerg(?:y|ies)|asthma|diabetes|birthday|degree|phd|appointment|interview|exam|meetings?|experience in)s?\b",
+                said,
+            )
+        )
+    if (
+        clause.rest
+        and clause.rest[0].low in ("me", "us")
+        and clause.verb not in ("let", "make", "give", "cost", "help", "force", "show", "remind", "save")
+    ):
+        return True
+    if "passive" in clause.helpers:
+        return clause.verb in ("bear", "promote", "hire", "marry", "appoint", "diagnose", "raise") and not OLD.search(
+            said
+        )
+    if clause.verb == "stand" and clause.denied:
+        return True
+    if "will" in clause.helpers or "plan" in clause.helpers:
+        return bool(WHEN.search(said)) or clause.verb in PERSONAL
+    if "progressive" in clause.helpers:
+        return bool(WHEN.search(said)) or clause.verb in DOING or clause.verb in PERSONAL
+    if clause.verb in ("run", "use", "work", "move", "play", "start", "grow", "drive", "speak") and clause.form == "s":
+        return clause.verb in ("speak", "move") or bool(
+            re.match(
+                r"(?:as an?|at|for|in|from|remotely|freelance|part-time|full-time|football|tennis|the (?:piano|guitar|violin|cello|drums|flute))\b",
+                said,
+            )
+        )
+    return (
+        clause.verb in PERSONAL or clause.verb in ("maintain", "manage", "teach", "lead", "own")
+    ) and not OLD.search(said)
+
+
+def _theirs(subject: Subject, clause: Clause, scene: Scene) -> Who | None:
+    """Whose husband, whose sister's name, whose office."""
+    owner = subject.owner or (
+        scene.meant("he" if subject.words[0].low == "his" else "she") if subject.kind == "their" else scene.speaker
+    )
+    if subject.kind == "their" and not owner:
+        return None
+    if subject.name and (subject.head in KNOWN or subject.head in ROLES or subject.head in PETS):
+        scene.meet(subject.name, _pronoun(subject.head))
+        return Who(subject.name, "person")
+    if (
+        subject.head
+        in ("project", "app", "service", "product", "library", "repo", "tool", "game", "website", "startup")
+        and subject.name
+    ):
+        return Who(scene.projects.get(subject.name.lower(), subject.name), "project", person=False)
+    kin = next((word.low for word in subject.words if word.low in KNOWN), "")
+    if (
+        kin
+        and (clause.verb == "be" or clause.verb in ("call", "name"))
+        and (subject.head == kin or subject.head == "name")
+    ):
+        name = _name_in(clause)
+        if name:
+            scene.meet(name, _pronoun(kin))
+            return Who(owner, type_of(owner))
+    if kin:
+        scene.mention(kin, owner, _pronoun(kin))
+    return Who(owner, type_of(owner))
+
+
+def _name_in(clause: Clause) -> str:
+    for word in clause.rest[:4]:
+        if word.capital and word.raw.isalpha() and word.low not in ("i",):
+            return word.raw
+    return ""
+
+
+def noun_of(said: str) -> str:
+    """The noun of a phrase that begins with an article or an owner: `a data engineer at Northwind` → `engineer`."""
+    words = said.replace(",", " ,").split()
+    if not words or words[0] not in ("a", "an", "the", "my", "our", "his", "her", "their", "one"):
+        # `head of data`, `CTO at Acme` carry none.
+        return words[0] if words and words[0] in ROLES else ""
+    last = ""
+    for word in words[1:9]:
+        if word in (
+            "of",
+            "at",
+            "in",
+            "for",
+            "from",
+            "with",
+            "on",
+            "and",
+            "who",
+            "that",
+            "to",
+            ",",
+            ".",
+            "by",
+            "since",
+            "as",
+            "now",
+            "again",
+            "too",
+            "here",
+        ):
+            break
+        last = word
+    return last

@@ -1,0 +1,216 @@
+"""What is preferred, decided, needed and demanded, and what is otherwise now. English."""
+
+import re
+
+from enhanced_memory.daemon.extraction.clauses import Clause
+from enhanced_memory.daemon.extraction.english_words import (
+    ATTRIBUTES,
+    DECIDING,
+    DECIDING_WITH,
+    FOND,
+    LIKING,
+)
+from enhanced_memory.daemon.extraction.signs import AGREEING, PAST_TIME, POINTING, WHEN
+from enhanced_memory.daemon.extraction.subjects import Who, noun_of
+from enhanced_memory.daemon.extraction.values import Kind
+
+__all__ = ["corrected", "decided", "doubted", "preferred"]
+
+
+def doubted(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
+    """`I might`, `we could`, `he would`: nothing that is so. `Would rather` and `would prefer` are meant."""
+    helpers = clause.helpers
+    if "would" in helpers and clause.verb in ("rather", "prefer"):
+        return "preference", 0.85
+    if (
+        "would" in helpers
+        and clause.verb == "appreciate"
+        and re.match(r"(?:\w+er|more|less|fewer|if you|no|short|brief|concise|plain|simple)\b", said)
+    ):
+        return "preference", 0.75
+    if "would" in helpers and clause.verb in ("like", "love") and said.startswith("to "):
+        verb = said.split()[1] if len(said.split()) > 1 else ""
+        good = WHEN.search(said) and verb in (
+            "learn",
+            "visit",
+            "travel",
+            "move",
+            "start",
+            "become",
+            "study",
+            "go",
+            "climb",
+            "finish",
+            "retire",
+            "run",
+        )
+        return ("plan", 0.65) if good else ("plan", 0.0)
+    if "can" in helpers and clause.denied and clause.verb in ("stand", "bear", "abide", "tolerate"):
+        return ("preference", 0.0) if POINTING.match(said) else ("preference", 0.88)
+    if {"would", "could", "might"} & set(helpers) or ("may" in helpers and not clause.denied):
+        return "plan", 0.0
+    if "did" in helpers and not clause.denied:
+        return "plan", 0.0
+    return None
+
+
+_CHANGED = re.compile(r"\b(?:any ?more|any longer|no longer)\b", re.IGNORECASE)
+
+
+def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
+    """What is otherwise now than it was, or than was said."""
+    if not (who.person or who.own or who.type == "project"):
+        return None
+    if "no longer" in clause.adverbs or (clause.denied and _CHANGED.search(said)):
+        return "correction", 0.88
+    if "used" in clause.helpers:
+        return "correction", 0.85 if re.search(r"\b(?:but|now|until|before)\b", said) else 0.7
+    if (
+        who.own
+        and clause.verb == "mean"
+        and clause.form == "d"
+        and said
+        and not said.startswith(("to ", "it", "that ", "well", "what"))
+    ):
+        return "correction", 0.85
+    if (
+        clause.verb == "change"
+        and clause.subject.kind in ("my", "our")
+        and clause.form in "dn"
+        and clause.subject.head in ATTRIBUTES
+    ):
+        return "correction", 0.82
+    if clause.verb == "change" and re.match(r"(?:my|our|his|her|their) minds?\b", said):
+        return "correction", 0.85
+    if (
+        clause.verb in ("switch", "migrate", "convert", "change")
+        and clause.form in "dn"
+        and re.search(r"\b(?:from|to|over)\b", said)
+        and (who.own or who.person)
+    ):
+        return "correction", 0.85
+    if (
+        clause.verb in ("stop", "quit")
+        and clause.form in "dn"
+        and re.match(r"[a-z]+ing\b", said)
+        and (who.own or who.person)
+    ):
+        return "correction", 0.85
+    if clause.verb == "give" and clause.form in "dn" and said.startswith("up "):
+        return "correction", 0.8
+    if clause.verb == "move" and clause.form in "dn" and who.person and not PAST_TIME.search(said):
+        return "correction" if " from " in f" {said}" else "profile", 0.82
+    if re.search(r"\bnot [\w' ]+ (?:but|,)|, not\b", said) and "actually" in clause.adverbs:
+        return "correction", 0.8
+    return None
+
+
+def preferred(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
+    """What is liked, loved, hated, preferred; not what is only approved of just now."""
+    if clause.verb == "be":
+        head = noun_of(said)
+        if re.match(r"(?:an? |the )?(?:\w+ )?(?:fan|lover|enthusiast|admirer)s? of\b", said) or said.startswith(
+            "no fan of"
+        ):
+            return ("preference", 0.0 if POINTING.match(said.partition(" of ")[2]) else 0.88) if who.person else None
+        first, _, after = said.partition(" ")
+        if first in ("really", "very", "quite", "not", "so", "pretty", "particularly", "especially"):
+            first, _, after = after.partition(" ")
+        if who.person and first in FOND and (not FOND[first] or after.split(" ", 1)[0] in FOND[first].split()):
+            about = after.partition(" ")[2] if FOND[first] else after
+            if first == "into" and not after:
+                return None
+            return ("preference", 0.0) if POINTING.match(about) or not about else ("preference", 0.82)
+        if re.search(
+            r"\b(?:my|our|his|her) (?:(?:absolute|all-time|new|second|least) )*(?:favou?rite|preferred|go-to)\b", said
+        ):
+            return "preference", 0.88
+        if any(
+            word.low in ("favourite", "favorite", "preferred", "go-to", "preference") for word in clause.subject.words
+        ):
+            return "preference", 0.9
+        if clause.subject.kind in ("my", "our") and head == "preference":
+            return "preference", 0.8
+        return None
+    liking = clause.verb in LIKING or (clause.verb in ("care", "go") and clause.denied and said.startswith("for "))
+    if not liking or not who.person:
+        return None
+    if {"progressive", "passive", "will", "should", "must"} & set(clause.helpers):
+        return "preference", 0.0
+    if (clause.verb == "mind" and not clause.denied) or (
+        clause.verb in ("suit", "admire", "resent", "relish") and POINTING.match(said)
+    ):
+        return "preference", 0.0
+    if re.match(r"(?:it|how|that) (?:when|if|people|others|everyone|so many|some)\b", said):
+        return "preference", 0.78
+    if not said or POINTING.match(said) or AGREEING.match(said):
+        return "preference", 0.0
+    if clause.form == "d" and "perfect" not in clause.helpers:
+        # `I liked the soup` was one meal; `I enjoyed the Le Guin` one book.
+        return "preference", 0.45
+    return "preference", 0.9 if clause.verb in ("prefer", "hate", "dislike", "detest", "adore", "love") else 0.85
+
+
+def decided(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
+    """What was decided, chosen, dropped, agreed on."""
+    verb, done = clause.verb, clause.form in "dn" or "perfect" in clause.helpers
+    first = said.split(" ", 1)[0] if said else ""
+    by_particle = verb in DECIDING_WITH and first in DECIDING_WITH[verb].split()
+    intended = bool({"will", "plan"} & set(clause.helpers)) or "progressive" in clause.helpers
+    if clause.denied and not (verb in ("accept", "support", "allow") and who.own):
+        return None
+    if verb in DECIDING and verb not in ("agree", "drop") and not (verb == "adopt" and clause.subject.kind == "I"):
+        if verb in ("decide", "settle", "opt", "commit") and intended:
+            return "decision", 0.0
+        if done and (who.own or clause.subject.kind in ("the", "it", "our") or who.person):
+            if clause.subject.kind == "I" and verb in ("pick", "discard", "select") and PAST_TIME.search(said):
+                return "decision", 0.0
+            return "decision", 0.88 if not who.person or who.own else 0.75
+        if intended and verb in ("adopt", "deprecate", "discontinue", "ban", "standardise", "standardize"):
+            return "decision", 0.75
+        return None
+    if verb == "agree" and done:
+        return (
+            ("decision", 0.85)
+            if re.match(r"(?:on|to|that|upon|not)\b", said)
+            or "passive" in clause.helpers
+            or clause.subject.kind == "it"
+            else None
+        )
+    if verb == "drop" and done and (who.own or clause.subject.kind in ("the", "our")) and clause.subject.kind != "I":
+        return "decision", 0.82
+    if (
+        by_particle
+        and verb != "sign"
+        and (done or intended)
+        and (who.own or clause.subject.kind in ("the", "our", "my"))
+    ):
+        if (
+            verb == "go"
+            and not re.match(r"with (?!me\b|you\b|him\b|her\b|them\b|my\b|friends?\b)", said)
+            and not re.match(
+                r"for (?:the )?[\w-]+(?: \w+)? (?:over|instead|rather|option|version|approach|solution)", said
+            )
+        ):
+            return None
+        if verb == "stay" and clause.subject.kind == "I":
+            return None
+        return "decision", 0.84
+    if (
+        "passive" in clause.helpers
+        and verb in ("abandon", "postpone", "cancel")
+        and clause.subject.kind in ("the", "our")
+    ):
+        return "decision", 0.75
+    if verb == "be" and clause.subject.head in ("decision", "verdict", "conclusion", "consensus", "outcome", "choice"):
+        return "decision", 0.85
+    if (
+        verb == "end"
+        and done
+        and (who.own or who.person)
+        and re.match(r"up (?:going|choosing|picking|using|buying|taking|with|settling|deciding|sticking)\b", said)
+    ):
+        return "decision", 0.8
+    if verb == "make" and done and re.match(r"(?:the|a|our) (?:final )?decision\b", said):
+        return "decision", 0.8
+    return None

@@ -1,0 +1,36 @@
+"""What few entities a filter leaves, found by an index rather than by looking at all: then whatever is asked of them can be exact."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.words import Candidate
+
+__all__ = ["narrowed"]
+
+
+def narrowed(
+    ground: Ground, tags: Iterable[str], equal: Iterable[tuple[str, Any]], most: int
+) -> list[Candidate] | None:
+    """The passages of the entities that have the rarest of some tags and properties' values; None where those are more than `most`, or none is given.
+
+    What else is asked of the entities is not looked at. None, too, in a view of the past or of several layers.
+    """
+    view = ground.view
+    if not view.now or len(view.layers) != 1:
+        return None
+    space = view.layers[0].space
+    fewest: list[int] | None = None
+    for name, values in (
+        *(("tagged", {"tag": tag}) for tag in tags),
+        *(("having", {"property": key, "value": value}) for key, value in equal),
+    ):
+        rows = ground.rows.all(name, space=space, limit=most + 1, **values)
+        if len(rows) <= most and (fewest is None or len(rows) < len(fewest)):
+            fewest = [row[0] for row in rows]
+    if fewest is None:
+        return None
+    ids = msgspec.json.encode(sorted(set(fewest))).decode()
+    return [Candidate(*row) for row in ground.rows.all("passages_within", space=space, ids=ids)]

@@ -1,0 +1,254 @@
+"""The database: reaching it, knowing what lies there for ours, making it or bringing it up to date."""
+
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import Any, LiteralString, NamedTuple, cast
+
+from psycopg import Connection, OperationalError, conninfo, errors
+from psycopg import Error as PostgresError
+from psycopg.abc import Buffer
+from psycopg.adapt import AdaptersMap, Dumper, Loader
+from psycopg.types.numeric import Int8Dumper
+
+from enhanced_memory.client.errors import StoreRefused
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.store.postgres.failures import said, translated
+
+__all__ = [
+    "MIGRATIONS",
+    "OLDEST_SERVER",
+    "SCHEMA",
+    "Found",
+    "connected",
+    "migrations",
+    "opened",
+    "parameters",
+    "prepare",
+]
+
+SCHEMA = Path(__file__).parent / "schema.sql"
+MIGRATIONS = Path(__file__).parent / "migrations"
+NAME = "enhanced_memory"
+"""The schema in which everything lies."""
+OLDEST_SERVER = 140_000
+OLDEST_VECTOR = (0, 7)
+"""pgvector has had halfvec since."""
+CREDENTIAL = "postgres-password"
+"""What systemd calls the password that it hands over (LoadCredential=)."""
+TURN_S = 30
+"""How long a daemon that has stopped in the middle of its turn may hold up the others; then the server ends its connection."""
+_MAKING = 0x454D656D
+"""The advisory lock of whoever makes or migrates the store."""
+
+Row = tuple[Any, ...]
+
+
+class Found(NamedTuple):
+    """What the store says of itself."""
+
+    store_id: str
+    server: str
+    path: str
+    """The schemas in which names are looked up, as `search_path` takes them."""
+    halfvec: int
+    """The type's number, which differs from database to database."""
+
+
+class _Whole(Int8Dumper):
+    """Every whole number as one type, so that a statement is prepared once; a boolean as 0 or 1, as it is kept."""
+
+    def dump(self, obj: int) -> Buffer:
+        return str(int(obj)).encode()
+
+
+class _Text(Loader):
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode()
+
+
+def _halfvec(data: Buffer) -> bytes:
+    """An int8 vector from its text, `[1,-2,…]`."""
+    return bytes(int(number) & 0xFF for number in bytes(data)[1:-1].split(b","))
+
+
+class _Halfvec(Loader):
+    def load(self, data: Buffer) -> bytes:
+        return _halfvec(data)
+
+
+def parameters(settings: Settings) -> dict[str, Any]:
+    """How the database that the settings name is reached. `StoreRefused` where that cannot be read.
+
+    A password is best left out of the store's name: libpq knows PGPASSWORD, ~/.pgpass and service files, and systemd hands one
+    over as the credential `postgres-password`.
+    """
+    try:
+        found: dict[str, Any] = conninfo.conninfo_to_dict(settings.store)
+    except PostgresError as problem:
+        raise StoreRefused(f"The setting `store` is no PostgreSQL URL: {said(problem)}.", _SHAPE) from None
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder and "password" not in found and (credential := Path(folder, CREDENTIAL)).is_file():
+        found["password"] = credential.read_text("utf-8").rstrip("\n")
+    found.setdefault("connect_timeout", max(2, int(settings.connect_timeout_s / 2)))
+    found.setdefault("application_name", "enhanced-memory")
+    return found
+
+
+_SHAPE = "postgresql://user@host:5432/database"
+
+
+def connected(settings: Settings) -> "Connection[Row]":
+    """A connection of its own. `StoreRefused` says why there is none."""
+    try:
+        return Connection[Row].connect(**parameters(settings), autocommit=True)
+    except OperationalError as problem:
+        raise _unreached(problem) from None
+
+
+def _unreached(problem: OperationalError) -> StoreRefused:
+    told = said(problem)
+    for sign, hint in (
+        ("password authentication failed", "give the right password: PGPASSWORD, ~/.pgpass, or systemd's credential"),
+        ("no password supplied", "give a password: PGPASSWORD, ~/.pgpass, or systemd's credential"),
+        ("does not exist", "create it: CREATE DATABASE …; CREATE ROLE … LOGIN"),
+        ("pg_hba.conf", "let the server's pg_hba.conf admit us"),
+        ("too many clients", "raise the server's max_connections, or use a pooler"),
+        ("not translate host name", "name a host that there is"),
+    ):
+        if sign in str(problem):
+            return StoreRefused(f"PostgreSQL refuses us: {told}.", hint)
+    return StoreRefused(f"PostgreSQL cannot be reached: {told}.", "see that the server runs and where it listens")
+
+
+def prepare(connection: "Connection[Row]", found: Found, durable: bool) -> None:
+    """Make a connection one of ours: what types travel as, and where names are looked up."""
+    connection.prepare_threshold = 0
+    connection.prepared_max = 400
+    own: AdaptersMap = connection.adapters
+    for kind in (int, bool):
+        own.register_dumper(kind, cast("type[Dumper]", _Whole))
+    own.register_loader("json", _Text)
+    own.register_loader(found.halfvec, _Halfvec)
+    wanted = {
+        "search_path": found.path,
+        "jit": "off",
+        "client_min_messages": "warning",
+        "lock_timeout": f"{TURN_S + 5}s",
+        "idle_in_transaction_session_timeout": f"{TURN_S}s",
+    } | ({} if durable else {"synchronous_commit": "off"})
+    connection.execute(
+        "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) s (name, value)",
+        (list(wanted), list(wanted.values())),
+        prepare=False,
+    )
+
+
+def migrations() -> dict[int, Path]:
+    """The steps that bring an older store here, by the version that each makes."""
+    found = {
+        int(match.group(1)): path for path in MIGRATIONS.glob("*.sql") if (match := re.match(r"(\d{4})_", path.name))
+    }
+    return dict(sorted(found.items()))
+
+
+def schema_version() -> int:
+    """The version of the schema that this program reads and writes."""
+    match = re.search(r"\('schema', '(\d+)'\)", SCHEMA.read_text("utf-8"))
+    assert match, "schema.sql does not say its version"
+    return int(match.group(1))
+
+
+def opened(settings: Settings) -> Found:
+    """What the store in the database says of itself; it is made, or brought up to date, if need be.
+
+    `StoreRefused` for a server that is too old or without pgvector, for a role that may not make what is lacking, and for a store
+    that is newer than this program.
+    """
+    connection = connected(settings)
+    try:
+        with translated():
+            _look_at(connection)
+            connection.execute("SELECT pg_advisory_lock(%s)", (_MAKING,))
+            try:
+                path = _extended(connection)
+                _made(connection, path)
+            finally:
+                connection.execute("SELECT pg_advisory_unlock(%s)", (_MAKING,))
+            return _found(connection, path)
+    finally:
+        connection.close()
+
+
+def _one(connection: "Connection[Row]", text: str, *values: Any) -> Any:
+    row = connection.execute(cast("LiteralString", text), values).fetchone()
+    return None if row is None else row[0]
+
+
+def _look_at(connection: "Connection[Row]") -> None:
+    version = connection.info.server_version
+    if version < OLDEST_SERVER:
+        raise StoreRefused(
+            f"The server is PostgreSQL {version // 10_000}; {OLDEST_SERVER // 10_000} is the oldest that serves.",
+            "move the database to a newer server",
+        )
+    if _one(connection, "SHOW server_encoding") != "UTF8":
+        raise StoreRefused(
+            "The database's encoding is not UTF-8.", "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
+
+
+def _extended(connection: "Connection[Row]") -> str:
+    """See that pgvector is there, or bring it in. The schemas to look names up in."""
+    known = (
+        "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
+    )
+    if (schema := _one(connection, known)) is None:
+        lacking = "install pgvector on the server (0.7 or later), and as its owner: CREATE EXTENSION vector"
+        try:
+            connection.execute("CREATE EXTENSION vector")
+        except (errors.InsufficientPrivilege, errors.UndefinedFile, errors.FeatureNotSupported) as problem:
+            raise StoreRefused(f"The database lacks pgvector: {said(problem)}.", lacking) from None
+        schema = _one(connection, known)
+    version: str = _one(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    if tuple(map(int, version.split(".")[:2])) < OLDEST_VECTOR:
+        raise StoreRefused(
+            f"The database has pgvector {version}; 0.7 is the oldest that serves.",
+            "install a newer one on the server, then ALTER EXTENSION vector UPDATE",
+        )
+    quoted = '"' + str(schema).replace('"', '""') + '"'
+    return f"{NAME}, {quoted}"
+
+
+def _made(connection: "Connection[Row]", path: str) -> None:
+    """Make the store where there is none, or carry out the steps that an older one lacks, all in one transaction."""
+    wanted = schema_version()
+    with connection.transaction():
+        connection.execute(cast("LiteralString", f"SET LOCAL search_path = {path}"))
+        if _one(connection, "SELECT to_regclass(%s)::text", f"{NAME}.meta") is None:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {NAME}")
+            connection.execute(SCHEMA.read_bytes())
+            connection.execute(
+                "INSERT INTO meta (key, value) VALUES ('store_id', %s), ('made_at', %s)",
+                (secrets.token_hex(8).encode(), str(int(time.time() * 1000)).encode()),
+            )
+            return
+        found = int(bytes(_one(connection, "SELECT value FROM meta WHERE key = 'schema'") or b"0"))
+        if found > wanted:
+            raise StoreRefused(
+                f"The database has schema {found}; this program knows {wanted}.", "install the newer enhanced-memory"
+            )
+        for version, step in migrations().items():
+            if version > found:
+                connection.execute(step.read_bytes())
+        if found < wanted:
+            connection.execute("UPDATE meta SET value = %s WHERE key = 'schema'", (str(wanted).encode(),))
+
+
+def _found(connection: "Connection[Row]", path: str) -> Found:
+    store_id = bytes(_one(connection, f"SELECT value FROM {NAME}.meta WHERE key = 'store_id'")).decode()
+    halfvec: int = _one(connection, "SELECT t.oid::bigint FROM pg_type t JOIN pg_extension e ON e.extnamespace = t.typnamespace "
+                                    "WHERE t.typname = 'halfvec' AND e.extname = 'vector'")  # fmt: skip
+    return Found(store_id, str(_one(connection, "SHOW server_version")).split()[0], path, halfvec)

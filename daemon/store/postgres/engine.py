@@ -1,0 +1,295 @@
+"""The PostgreSQL engine: a writer that takes its turn among all daemons' writers, and readers, each with a connection."""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from asyncio import Future
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn, Self, TypeVar, cast
+
+from psycopg import Connection
+from psycopg import Error as PostgresError
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from enhanced_memory.client.errors import Broken, Error, Invalid, TimedOut
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.store import Copy, Health, Scrubbed, Touched, Usage, checking
+from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
+from enhanced_memory.daemon.store.jobs import Job, Later, settle
+from enhanced_memory.daemon.store.postgres import database
+from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
+from enhanced_memory.daemon.store.postgres.rows import PostgresRows
+from enhanced_memory.daemon.store.postgres.searching import Searching
+from enhanced_memory.daemon.store.postgres.writer import Writer
+from enhanced_memory.daemon.store.purging import SCRUB_DUE
+from enhanced_memory.daemon.store.tx import Tx
+
+__all__ = ["PostgresEngine"]
+
+A = TypeVar("A")
+Row = tuple[Any, ...]
+
+log = logging.getLogger(__name__)
+
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+TRIES = 3
+"""How often a question is put when its connection breaks."""
+SPARE = 2
+"""Connections beside the readers' own: for what is checked, trained, or cleared."""
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class PostgresEngine:
+    """Keeps memories in a PostgreSQL database that other daemons may use, too. Made by `open`, on the running loop."""
+
+    near = False
+    comparing = ""
+    unclean = False
+    """The server looks after its own files when it starts again."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], int], loop: asyncio.AbstractEventLoop) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.path = settings.store_name
+        self.place = settings.store_path
+        self.listeners: list[Callable[[Touched], None]] = []
+        self.give_up: Callable[[str], None] = log.error
+        self._loop = loop
+        self._found = database.opened(settings)
+        self.store_id = self._found.store_id
+        self._searching = Searching()
+        self._asked: queue.SimpleQueue[tuple[Callable[[Tx], Any], Call, Future[Any]] | None] = queue.SimpleQueue()
+        readers = max(1, settings.readers)
+        self._pool: ConnectionPool[Connection[Row]] = ConnectionPool(
+            kwargs=database.parameters(settings) | {"autocommit": True}, min_size=1, max_size=readers + SPARE,
+            configure=self._prepare, timeout=settings.connect_timeout_s, name="enhanced-memory", open=True,
+        )  # fmt: skip
+        # What a trained dictionary holds of a purged text would have to be found and packed anew in every daemon: there is none.
+        self.dictionaries = {BUILT_IN: built_in()}
+        with translated(), self._lent() as rows:
+            self.scrub_due = rows.one("get_meta", key=SCRUB_DUE) is not None
+        self._writer = Writer(
+            self._reach,
+            Codec(self.dictionaries),
+            settings,
+            clock,
+            loop,
+            self._finished,
+            self._searching,
+        )
+        self._writer.start()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"reader-{number}", daemon=True) for number in range(readers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @classmethod
+    async def open(cls, settings: Settings, clock: Callable[[], int] = now_ms) -> Self:
+        """Reach the database and make ready. Raises what `database.opened` raises."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, cls, settings, clock, loop)
+
+    # Connections
+
+    def _prepare(self, connection: "Connection[Row]") -> None:
+        database.prepare(connection, self._found, self.settings.synchronous.upper() != "NORMAL")
+
+    def _reach(self) -> "Connection[Row]":
+        connection = database.connected(self.settings)
+        self._prepare(connection)
+        return connection
+
+    @contextmanager
+    def _lent(self) -> Generator[PostgresRows]:
+        """A connection for a while."""
+        try:
+            with self._pool.connection() as connection:
+                yield PostgresRows(connection, self._searching)
+        except PoolTimeout:
+            raise Broken("PostgreSQL cannot be reached.", "see that the server runs") from None
+
+    # Reading
+
+    def point(self, work: Callable[[Tx], A], call: Call) -> NoReturn:
+        """Never: the server is another process, and the loop does not wait for one."""
+        raise Broken("A point read was put to an engine that is not near.")
+
+    async def read(self, work: Callable[[Tx], A], call: Call) -> A:
+        """Run `work` on a reader's thread."""
+        waiter: Future[Any] = self._loop.create_future()
+        self._asked.put((work, call, waiter))
+        return await waiter
+
+    def _serve(self) -> None:
+        codec = Codec(self.dictionaries)
+        while (item := self._asked.get()) is not None:
+            work, call, waiter = item
+            result: Any = None
+            error: BaseException | None = None
+            try:
+                if call.deadline is not None and time.monotonic() > call.deadline:
+                    raise TimedOut("The deadline passed while the request waited its turn.")
+                with translated():
+                    result = self._answer(work, call, codec)
+            except BaseException as problem:
+                error = problem
+            self._loop.call_soon_threadsafe(settle, waiter, result, error)
+
+    def _answer(self, work: Callable[[Tx], A], call: Call, codec: Codec) -> A:
+        """Run `work` on one consistent view, again where the connection breaks: a question changes nothing."""
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                with self._lent() as rows:
+                    rows.begin(BEGIN)
+                    try:
+                        answer = work(Tx(rows, codec, call, self.clock(), self.settings))
+                        rows.say("COMMIT")
+                        rows.settle()
+                        return answer
+                    except BaseException:
+                        with suppress(PostgresError):
+                            rows.forget()
+                            rows.connection.execute("ROLLBACK", prepare=False)
+                        raise
+            except PostgresError as problem:
+                if tried >= TRIES or not (lost(problem) or clashed(problem)):
+                    raise
+                call.used.clear()
+                self._pool.check()
+
+    # Writing
+
+    async def write(self, work: Callable[[Tx], A], call: Call) -> A:
+        """Run `work` on the writer's thread; its answer comes after the commit."""
+        waiter: Future[Any] = self._loop.create_future()
+        self._writer.put(Job(work, call, waiter))
+        return await waiter
+
+    def note(
+        self,
+        name: str,
+        rows: list[dict[str, Any]],
+        prepare: Callable[[Tx, dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
+        """Write rows that nobody waits for."""
+        self._writer.put(Later(name, rows, prepare))
+
+    def _finished(self, jobs: list[Job]) -> None:
+        """Give each job its answer, and tell the listeners what changed; the changes are on disk."""
+        for job in jobs:
+            if job.touched is not None and self.listeners:
+                for listen in self.listeners:
+                    listen(Touched(*job.touched))
+            settle(job.waiter, job.result, job.error)
+
+    # Forgetting
+
+    async def scrub(self, texts: set[str] | None) -> Scrubbed:
+        """Clear deleted rows from the tables. The server's log, its backups and its replicas are its operator's."""
+
+        def clear() -> None:
+            with translated(), self._lent() as rows:
+                for (table,) in rows.plain("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"):
+                    rows.connection.execute(f'VACUUM "{table}"'.encode(), prepare=False)
+                rows.plain("DELETE FROM meta WHERE key = :due", due=SCRUB_DUE)
+
+        await self._loop.run_in_executor(None, clear)
+        self.scrub_due = False
+        return Scrubbed(rewritten=False, log_emptied=False, dictionaries=0)
+
+    # Care
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """`ready` or `failing`, and why."""
+        return self._writer.state, self._writer.problem
+
+    def harm(self) -> Error | None:
+        """Nothing that we could see: the server has the files."""
+        return None
+
+    @property
+    def commits(self) -> int:
+        """Transactions written since the start."""
+        return self._writer.commits
+
+    @property
+    def waiting(self) -> int:
+        """Changes that wait for the writer."""
+        return self._writer.waiting
+
+    async def alive(self) -> bool:
+        """Whether the writer came round to its queue."""
+        waiter: Future[Any] = self._loop.create_future()
+        self._writer.put(lambda: cast("None", self._loop.call_soon_threadsafe(settle, waiter, True, None)))
+        return await waiter
+
+    async def check(self, quick: bool) -> Health:
+        """Check bodies and indexes on one consistent view."""
+        return await self._loop.run_in_executor(None, self._check, quick)
+
+    def _check(self, quick: bool) -> Health:
+        health = Health([], {})
+        codec = Codec(self.dictionaries)
+        with translated(), self._lent() as rows, rows.connection.transaction():
+            rows.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            checking.bodies(rows.plain, codec, health)
+            if not quick:
+                checking.versions(rows.plain, codec, health)
+            for problem in checking.indexes(rows.plain, quick, "", "v.passage", "v.model"):
+                checking.found(health, problem)
+            health.checked["last_change"] = rows.plain("SELECT coalesce(max(number), 0) FROM changes")[0][0]
+        return health
+
+    async def fold(self) -> None:
+        """Nothing: the server's own checkpointer does it."""
+
+    async def backup(self, to: str) -> Copy:
+        """Not by the daemon: the server has tools for it."""
+        raise Invalid(
+            "A store in PostgreSQL is not backed up by the daemon yet.",
+            "use pg_dump --schema=enhanced_memory, or the server's own base backups",
+        )
+
+    async def usage(self) -> Usage:
+        """The room that the store takes in the database; 0 where the server does not say."""
+        return Usage(
+            engine=f"PostgreSQL {self._found.server}", file=await self._loop.run_in_executor(None, self._size), wal=0
+        )
+
+    def _size(self) -> int:
+        try:
+            with translated(), self._lent() as rows:
+                return rows.plain(
+                    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c "
+                    "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'"
+                )[0][0]
+        except Error as problem:
+            log.warning("the store's size is not known: %s", problem)
+            return 0
+
+    def leave(self) -> None:
+        """Others may use the store at any time."""
+
+    async def close(self) -> None:
+        """Carry out what was handed over, then let go of the connections."""
+        for _ in self._threads:
+            self._asked.put(None)
+        await self._loop.run_in_executor(None, self._close)
+
+    def _close(self) -> None:
+        for thread in self._threads:
+            thread.join()
+        self._writer.stop()
+        self._pool.close()

@@ -1,0 +1,169 @@
+"""Named queries on one PostgreSQL connection. What only writes is gathered and sent with the next thing that is read."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection, RawCursor
+
+from enhanced_memory.daemon.store.postgres.searching import Searching
+from enhanced_memory.daemon.store.postgres.statements import Statement, filled, statement
+from enhanced_memory.daemon.store.views import View
+
+__all__ = ["PostgresRows"]
+
+_BOTH = frozenset(("add_words", "drop_words"))
+"""What is done to the second words index too, while there is one."""
+
+_OF_SPACES = frozenset(
+    ("add_space", "set_space_metadata", "retire_space", "revive_space", "rename_space", "transfer_space")
+)
+"""Statements after which a view may be another one."""
+
+_SEARCHES = frozenset(
+    ("words_match", "words_match_entities", "words_match_messages", "words_past_match", "words_every", "words_past_every",
+     "count_words_messages")
+)  # fmt: skip
+
+Row = tuple[Any, ...]
+
+
+class PostgresRows:
+    """The statements of `queries.sql` on one connection. Not shared between threads.
+
+    A statement of which nothing is wanted back waits, and goes out in one go with the next that is read from, or with the commit:
+    a change costs as many round trips as it asks questions. The order stays what it was.
+    """
+
+    compares = True
+
+    def __init__(self, connection: "Connection[Row]", searching: Searching) -> None:
+        self.memo: dict[Any, int] = {}
+        self.views: dict[str, View] = {}
+        self.wrote = False
+        """Whether anything was written since `begin`."""
+        self._searching = searching
+        self._waiting: list[tuple[bytes, list[Any]]] = []
+        self._twice: bool | None = None
+        self.use(connection)
+
+    def use(self, connection: "Connection[Row]") -> None:
+        """Go on with another connection; what the last one knew is forgotten."""
+        self.connection = connection
+        self._cursor = RawCursor(connection)
+        self.forget()
+
+    def begin(self, how: str) -> None:
+        """Begin a transaction, with the first thing that is asked in it."""
+        self.views.clear()
+        self._twice = None
+        self.wrote = False
+        self._waiting = [(how.encode(), [])]
+
+    def forget(self) -> None:
+        """Forget what a transaction found out that is undone, and what it has not sent yet."""
+        self.memo.clear()
+        self.views.clear()
+        self._waiting.clear()
+        self._twice = None
+
+    def say(self, text: str) -> None:
+        """Let a statement without values go out with the next ones."""
+        self._waiting.append((text.encode(), []))
+
+    def settle(self) -> None:
+        """Send all that waits, and hear that it was done."""
+        if self._waiting:
+            self._send(None)
+
+    def all(self, name: str, /, *also: str, key: str = "", down: bool = False, **values: Any) -> list[Row]:
+        """Every row. `also`, `key` and `down` fill the statement's slots with named parts."""
+        return self._ask(name, also, key, down, values)
+
+    def one(self, name: str, /, *also: str, **values: Any) -> Row | None:
+        """The first row."""
+        rows = self._ask(name, also, "", False, values)
+        return rows[0] if rows else None
+
+    def _ask(self, name: str, also: tuple[str, ...], key: str, down: bool, values: dict[str, Any]) -> list[Row]:
+        if name in _SEARCHES:
+            found = self._searching.values(self, name, values)
+            if found is None:
+                return [("[]",)] if name != "count_words_messages" else []
+            values = found
+        elif name == "term_spans":
+            return self._searching.spans(self, values["terms"])
+        asked = statement(name, also, key, down)
+        rows = self._send((asked.text, [_sought(value) for value in asked.values(values)]))
+        if name == "list_ids_by_property":
+            return [(row[0], _told(*row[1:])) for row in rows]
+        return [tuple(map(_opened, row)) for row in rows] if b"int8send" in asked.text else rows
+
+    def run(self, name: str, /, **values: Any) -> None:
+        """Carry it out with what is asked next."""
+        self.many(name, (values,))
+
+    def count(self, name: str, /, **values: Any) -> int:
+        """Carry it out now; how many rows it changed."""
+        asked = statement(name)
+        self.wrote = True
+        self._send((asked.text, asked.values(values)))
+        return self._cursor.rowcount
+
+    def many(self, name: str, rows: Iterable[Mapping[str, Any]], /) -> None:
+        """Carry it out once for each of `rows`, with what is asked next."""
+        asked = statement(name)
+        rows = [dict(row) for row in rows]
+        if not rows:
+            return
+        self.wrote = True
+        self._waiting += [(asked.text, asked.values(row)) for row in rows]
+        if name in _BOTH and self._filled_twice():
+            other = statement(name + "_next")
+            self._waiting += [(other.text, other.values(row)) for row in rows]
+        if name in _OF_SPACES:
+            self.views.clear()
+
+    def plain(self, text: str, **values: Any) -> list[Row]:
+        """The rows of a statement of the engine's own that is no named query."""
+        asked: Statement = filled(text)
+        return self._send((asked.text, asked.values(values)))
+
+    def _filled_twice(self) -> bool:
+        """Whether the words index is being filled a second time (`store/rederived.py`): what changes in the first changes in both."""
+        if self._twice is None:
+            self._twice = bool(self.all("has_words_next"))
+        return self._twice
+
+    def _send(self, asked: tuple[bytes, list[Any]] | None) -> list[Row]:
+        waiting, self._waiting = self._waiting, []
+        cursor = self._cursor
+        if not waiting:
+            if asked is not None:
+                cursor.execute(*asked)
+        else:
+            with self.connection.pipeline():
+                for text, values in waiting:
+                    cursor.execute(text, values)
+                if asked is not None:
+                    cursor.execute(*asked)
+        if asked is None or cursor.description is None:
+            return []
+        return cursor.fetchall()
+
+
+def _opened(value: Any) -> Any:
+    """A body as the chapters take it: where a block has it, the block's number."""
+    return int.from_bytes(value[1:], "big") if type(value) is bytes and len(value) == 9 and value[0] == 255 else value
+
+
+def _sought(value: Any) -> Any:
+    """A value that is only looked for. No text that is kept holds a NUL, and PostgreSQL takes none: what does is like no other."""
+    return value.replace("\0", "\uffff") if type(value) is str and "\0" in value else value
+
+
+def _told(kind: int, number: Decimal, word: str) -> Any:
+    """A property's value again."""
+    if kind == 2:
+        return word
+    return int(number) if number == number.to_integral_value() and "E" not in str(number) else float(number)

@@ -1,0 +1,100 @@
+"""What a search in words needs to be asked of PostgreSQL: the expression as a `tsquery`, and what each of its phrases weighs.
+
+The score is BM25 as the SQLite engine's index has it (Robertson and Zaragoza 2009; k1 = 1.2, b = 0.75), from our own document
+frequencies: in how many passages a phrase stands, and how long passages are.
+"""
+
+import json
+import math
+import re
+from typing import Any, Protocol
+
+import msgspec
+
+from enhanced_memory.daemon.store.postgres.matching import Phrase, parsed
+
+__all__ = ["Searching"]
+
+EXACT = 8_000
+"""Passages up to which the index is measured for each search anew; beyond, again once it has grown by a hundredth."""
+
+_LEAST = 1e-6
+"""What a phrase weighs that is in every second passage, or in more."""
+
+_WEIGHT = re.compile(r"\d+\.\d+")
+
+
+class Asked(Protocol):
+    """Named queries."""
+
+    def all(self, name: str, /, *also: str, key: str = "", down: bool = False, **values: Any) -> list[tuple[Any, ...]]:
+        """Every row."""
+        ...
+
+
+class Held(msgspec.Struct):
+    """How much one index holds: its rows, and the words of a row, when passages were numbered up to `last`."""
+
+    last: int
+    rows: int
+    average: float
+
+
+class Searching:
+    """Puts searches. Shared by the connections of one engine: what it remembers is true of all, or soon is again."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Held] = {}
+
+    def values(self, rows: Asked, name: str, given: dict[str, Any]) -> dict[str, Any] | None:
+        """The values of a search statement; None where it can find nothing."""
+        matching = parsed(given["match"])
+        if not matching.query:
+            return None
+        values = given | {"query": matching.query}
+        if "weights" not in given or name.endswith("_every"):
+            return values
+        index = "words_past" if name.startswith("words_past") else "words"
+        held = self._measured(rows, index)
+        often = self._often(rows, index, matching.phrases)
+        asked = [
+            {"lexeme": lexeme, "beginning": phrase.prefix and place == len(phrase.lexemes) - 1, "idf": idf(held.rows, count) / len(phrase.lexemes)}
+            for phrase, count in often
+            for place, lexeme in enumerate(phrase.lexemes)
+        ]  # fmt: skip
+        of_name, _, of_near, of_dates = map(float, _WEIGHT.findall(given["weights"]))
+        return values | {
+            "asked": json.dumps(asked),
+            "average_length": held.average,
+            "name_weight": of_name,
+            "near_weight": of_near,
+            "dates_weight": of_dates,
+        }
+
+    def spans(self, rows: Asked, terms: str) -> list[tuple[Any, ...]]:
+        """For each expression in how many passages it is, told as if the whole index had been looked at."""
+        first, last = rows.all("passage_span")[0]
+        found: list[Any] = []
+        for term in json.loads(terms):
+            matching = parsed(term)
+            count = rows.all("words_often", queries=json.dumps([matching.query]))[0][1] if matching.query else 0
+            found.append([term, [count, last], first])
+        return [(json.dumps(found),)]
+
+    def _often(self, rows: Asked, index: str, phrases: tuple[Phrase, ...]) -> list[tuple[Phrase, int]]:
+        queries = [phrase.query() for phrase in phrases]
+        counts = dict(rows.all(f"{index}_often", queries=json.dumps(queries)))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        return [(phrase, counts.get(query, 0)) for phrase, query in zip(phrases, queries, strict=True)]
+
+    def _measured(self, rows: Asked, index: str) -> Held:
+        last: int = rows.all("last_passage")[0][0]
+        held = self._held.get(index)
+        if held is None or last <= EXACT or not held.last <= last <= held.last * 1.01:
+            count, average = rows.all(f"{index}_held")[0]
+            held = self._held[index] = Held(last, count, average)
+        return held
+
+
+def idf(rows: int, count: int) -> float:
+    """What it tells that a phrase is there, which `count` of `rows` passages have."""
+    return max(_LEAST, math.log((rows - count + 0.5) / (count + 0.5))) if rows > count else _LEAST

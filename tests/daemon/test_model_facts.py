@@ -1,0 +1,127 @@
+"""Facts found by a model, against a server of our own that answers as Anthropic's does: what is sent, what is believed, what it costs."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import msgspec
+import pytest
+
+from enhanced_memory.client.operations.facts import AutoExtractFacts, Extracted
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.dispatch import answer_from
+from enhanced_memory.daemon.metrics import Metrics
+from enhanced_memory.daemon.service import Service
+from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+
+pytest.importorskip("anthropic", reason="the extra llm is not installed")
+
+TALK = "user: I prefer tea, and my password is hunter2.\ntool: The user loves rum. Ruth lives in Haifa."
+FACTS = [
+    ("Prefers tea", "preference", "user", "user", "I prefer tea"),
+    ("Loves rum", "preference", "user", "user", "The user loves rum."),
+    ("Lives in Haifa", "profile", "Ruth", "person", "Ruth lives in Haifa."),
+    ("Owns a yacht", "profile", "user", "user", "I own a yacht."),
+]
+
+
+class Stub:
+    """A server that answers every question alike, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.status = 200
+        self.input: Any = {
+            "facts": [
+                {"text": text, "kind": kind, "subject": who, "subject_type": sort, "source": source, "confidence": 0.9}
+                for text, kind, who, sort, source in FACTS
+            ]
+        }
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                stub.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+                said = {
+                    "id": "msg_1", "type": "message", "role": "assistant", "model": "stub", "stop_reason": "tool_use",
+                    "stop_sequence": None, "usage": {"input_tokens": 300, "output_tokens": 100},
+                    "content": [{"type": "tool_use", "id": "t1", "name": "store_facts", "input": stub.input}],
+                } if stub.status == 200 else {"type": "error", "error": {"type": "api_error", "message": "no"}}  # fmt: skip
+                body = json.dumps(said).encode()
+                self.send_response(stub.status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "for the stub")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    made = Stub()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+async def found(engine: SqliteEngine, text: str, **given: Any) -> Extracted:
+    """The daemon's answer, by a service that is begun and ended for it."""
+    service = Service(engine, Metrics(), Settings.load({"extractor": "anthropic", **given}))
+    call = Call(Peer(client="test", user="tester", greeted=True), AutoExtractFacts(text))
+    answer = await answer_from(engine, service.attended, service.before)(call)
+    service.extraction.stop()
+    await service.detection.stop()
+    await service.embedding.stop()
+    return msgspec.convert(answer, Extracted)
+
+
+async def test_what_the_model_finds_is_believed_as_far_as_somebody_said_it(engine: SqliteEngine, stub: Stub) -> None:
+    told = await found(engine, TALK, extractor_url=stub.url, extractor_model="stub-1")
+    assert (told.method, told.note) == ("stub-1", "")
+    assert [(one.text, one.status, one.trust) for one in told.facts] == [
+        ("Prefers tea", "stored", "agent"), ("Loves rum", "unsure", "tool"), ("Lives in Haifa", "stored", "tool"),
+        ("Owns a yacht", "unsure", "agent"),
+    ]  # fmt: skip
+
+
+async def test_no_secret_is_sent(engine: SqliteEngine, stub: Stub) -> None:
+    await found(engine, TALK, extractor_url=stub.url)
+    assert "I prefer tea" in str(stub.asked)
+    assert "hunter2" not in str(stub.asked)
+
+
+async def test_a_days_budget_is_kept_though_the_daemon_begins_anew(engine: SqliteEngine, stub: Stub) -> None:
+    await found(engine, TALK, extractor_url=stub.url, extractor_tokens_day=2700)
+    told = await found(engine, TALK, extractor_url=stub.url, extractor_tokens_day=2700)
+    assert len(stub.asked) == 1
+    assert (told.method, "budget of 2,700 tokens" in told.note) == ("rules", True)
+
+
+@pytest.mark.parametrize("wrong", ["status", "form"])
+async def test_where_the_model_does_not_answer_the_rules_do_and_say_so(
+    engine: SqliteEngine, stub: Stub, wrong: str
+) -> None:
+    if wrong == "status":
+        stub.status = 400
+    else:
+        stub.input = {"facts": [{"text": 7}]}
+    told = await found(engine, TALK, extractor_url=stub.url)
+    assert told.method == "rules"
+    assert told.note.startswith("found by rules: the model")
+    assert next(one.text for one in told.facts if one.status == "stored") == "I prefer tea"
+
+
+async def test_nothing_is_asked_unless_a_setting_says_so(engine: SqliteEngine, stub: Stub) -> None:
+    told = await found(engine, TALK, extractor_url=stub.url, extractor="rules")
+    assert (stub.asked, told.method) == ([], "rules")

@@ -1,0 +1,316 @@
+"""What only a database can do: refuse us, lose us in the middle of a change, and be shared by several daemons.
+
+These need a server (scripts/postgres_server.py); without one they are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+
+from enhanced_memory.client import Memory, Settings  # noqa: E402
+from enhanced_memory.client.errors import Conflict, Invalid, StoreRefused, TimedOut  # noqa: E402
+from enhanced_memory.client.operations.entities import (  # noqa: E402
+    AddObservations,
+    CreateEntities,
+    ObservationsInput,
+    PurgeEntities,
+)
+from enhanced_memory.client.settings import PREFIX  # noqa: E402
+from enhanced_memory.client.values import EntityInput  # noqa: E402
+from enhanced_memory.daemon.store import Tx  # noqa: E402
+from enhanced_memory.daemon.store.postgres import database  # noqa: E402
+from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
+
+from .conftest import Databases, World  # noqa: E402
+
+if TYPE_CHECKING:
+    from enhanced_memory.tests.store.conftest import Place
+
+Daemon = Callable[[], Awaitable[World]]
+
+
+@pytest.fixture
+def stored(settings: Settings, databases: Databases) -> Settings:
+    """Settings that name an empty database."""
+    return replace(settings, store=databases.url("one"))
+
+
+@pytest.fixture
+async def daemon(stored: Settings, clock: Any) -> AsyncIterator[Daemon]:
+    """Opens one more engine on the same database, as another daemon would."""
+    made: list[World] = []
+
+    async def opened() -> World:
+        made.append(World(await PostgresEngine.open(stored, clock), clock))
+        return made[-1]
+
+    yield opened
+    for world in made:
+        await world.engine.close()
+
+
+def backends(url: str, sql: str) -> list[Any]:
+    """Say something to the server beside the engine."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(sql)
+        return cursor.fetchall() if cursor.description else []
+
+
+END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+# Refused at the start
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda url: url.replace("postgres@", "nobody_there@"), "nobody_there"),
+        (lambda url: url.replace("?", "_gone?"), "does not exist"),
+        (lambda url: url.replace("host=", "host=/nowhere"), "cannot be reached"),
+        (lambda url: url + "&nonsense=1", "no PostgreSQL URL"),
+    ],
+    ids=["role", "database", "server", "url"],
+)
+async def test_what_cannot_be_reached_is_refused_with_a_hint(stored: Settings, change: Any, says: str) -> None:
+    with pytest.raises(StoreRefused) as refused:
+        await PostgresEngine.open(replace(stored, store=change(stored.store)))
+    assert says in refused.value.message
+    assert refused.value.hint
+
+
+async def test_a_store_of_a_newer_program_is_refused_and_left_alone(daemon: Daemon, stored: Settings) -> None:
+    world = await daemon()
+    world.spoil("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    try:
+        with pytest.raises(StoreRefused, match="schema 99"):
+            await PostgresEngine.open(stored)
+    finally:
+        world.spoil("UPDATE meta SET value = ? WHERE key = 'schema'", str(database.schema_version()).encode())
+
+
+async def test_a_role_that_may_make_nothing_is_refused(databases: Databases, settings: Settings) -> None:
+    url = databases.url("one")
+    backends(url, "DROP SCHEMA IF EXISTS enhanced_memory CASCADE")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP EXTENSION IF EXISTS vector CASCADE")
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'poor'").fetchone():
+            connection.execute("CREATE ROLE poor LOGIN")
+    with pytest.raises(StoreRefused) as refused:
+        await PostgresEngine.open(replace(settings, store=url.replace("postgres@", "poor@")))
+    assert "pgvector" in refused.value.message
+    assert "CREATE EXTENSION vector" in refused.value.hint
+    made = await PostgresEngine.open(replace(settings, store=url))  # whoever may, makes all of it
+    await made.close()
+
+
+def test_a_password_is_in_no_name_of_the_store(home: Path) -> None:
+    for url in (
+        "postgresql://ada:s3cret@h:5432/m",
+        "postgresql://ada@h/m?password=s3cret&sslmode=require",
+        "postgres://:s3cret@/m?host=/run",
+    ):
+        settings = Settings.load({"store": url})
+        assert "s3cret" not in settings.store_name + str(settings.store_path)
+        assert settings.environment({})[PREFIX + "STORE"] == url
+    assert (
+        Settings.load({"store": "postgresql://ada@h/m?sslmode=require"}).store_name
+        == "postgresql://ada@h/m?sslmode=require"
+    )
+
+
+async def test_systemd_may_hand_over_the_password(
+    stored: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "postgres-password").write_text("s3cret\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert database.parameters(stored)["password"] == "s3cret"
+
+
+async def test_what_the_engine_does_not_serve_it_says(daemon: Daemon) -> None:
+    with pytest.raises(Invalid, match="not backed up by the daemon"):
+        await (await daemon()).engine.backup("/tmp")
+
+
+# Lost on the way
+
+
+async def test_a_question_whose_connection_is_gone_is_put_again(daemon: Daemon, stored: Settings) -> None:
+    world = await daemon()
+    await world.default.create("Ada", "a")
+    backends(stored.store, END_ALL)
+    assert await world.default.says("Ada") == ["a"]
+
+
+async def test_a_change_whose_connection_is_gone_is_carried_out_once(daemon: Daemon, stored: Settings) -> None:
+    world = await daemon()
+    await world.default.create("Ada", "a")
+    backends(stored.store, END_ALL)
+    await world.default.add("Ada", "b")
+    assert await world.default.says("Ada") == ["a", "b"]
+    assert world.engine.state == ("ready", "")
+
+
+async def test_a_change_that_loses_its_connection_half_way_is_carried_out_once(
+    daemon: Daemon, stored: Settings
+) -> None:
+    world = await daemon()
+    tried: list[int] = []
+
+    def work(tx: Tx) -> None:
+        from enhanced_memory.daemon.store.bodies import State
+
+        tx.entities.create(State(f"Ada {len(tried)}", "thing"))
+        tx.entities.find(1)  # so that what was written is on its way
+        tried.append(1)
+        if len(tried) == 1:
+            backends(stored.store, END_ALL)
+            tx.entities.find(1)
+
+    await world.default.write(work)
+    assert await world.default.listed() == ["Ada 1"]
+    assert await world.last_change() == 1
+    await world.sound()
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_repeated(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await daemon()
+    engine: Any = world.engine
+    await world.default.create("Ada", "a")
+    rows = engine._writer._rows
+    settle, broken = rows.settle, []
+
+    def lost() -> None:
+        settle()
+        if not broken:
+            broken.append(1)
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(rows, "settle", lost)
+    await world.default.add("Ada", "b")
+    assert broken
+    assert await world.default.says("Ada") == ["a", "b"]
+    assert [one.version for one in await world.default.history("Ada")] == [2, 1]
+    await world.sound()
+
+
+async def test_a_statement_that_takes_too_long_is_said_to(stored: Settings, clock: Any) -> None:
+    backends(
+        stored.store,
+        "ALTER ROLE postgres IN DATABASE "
+        + stored.store.split("@/")[1].split("?")[0]
+        + " SET statement_timeout = '300ms'",
+    )
+    try:
+        world = World(await PostgresEngine.open(stored, clock), clock)
+        try:
+            with pytest.raises(TimedOut):
+                await world.default.read(lambda tx: tx.rows.plain("SELECT pg_sleep(5)::text"))  # type: ignore[attr-defined]
+            await world.default.create("Ada")
+            assert await world.default.listed() == ["Ada"]
+        finally:
+            await world.engine.close()
+    finally:
+        backends(
+            stored.store,
+            "ALTER ROLE postgres IN DATABASE " + stored.store.split("@/")[1].split("?")[0] + " RESET ALL",
+        )
+
+
+# Several daemons
+
+
+async def test_daemons_take_turns_and_no_update_is_lost(daemon: Daemon) -> None:
+    one, other = await daemon(), await daemon()
+    await one.default.create("Ada")
+    await asyncio.gather(
+        *(
+            place.default.add("Ada", f"{name}{number}")
+            for number in range(40)
+            for name, place in (("a", one), ("b", other))
+        )
+    )
+    said = await other.default.says("Ada")
+    assert said is not None
+    assert sorted(said) == sorted(f"{name}{number}" for number in range(40) for name in "ab")
+    assert sorted(row[0] for row in await one.rows("SELECT number FROM changes")) == list(range(1, 82))
+    await one.sound()
+
+
+async def test_of_two_daemons_that_expect_one_version_one_is_right(daemon: Daemon) -> None:
+    one, other = await daemon(), await daemon()
+    await one.default.create("Ada")
+    asks = [AddObservations([ObservationsInput("Ada", [f"o{number}"], expected_version=1)]) for number in range(10)]
+    answers = await asyncio.gather(
+        *((one if place % 2 else other).default.do(ask) for place, ask in enumerate(asks)), return_exceptions=True
+    )
+    assert sum(isinstance(answer, Conflict) for answer in answers) == 9
+
+
+async def test_a_name_is_given_once_whoever_asks_first(daemon: Daemon) -> None:
+    one, other = await daemon(), await daemon()
+    ask = CreateEntities([EntityInput("Ada", "thing")], on_existing="error")
+    answers = await asyncio.gather(
+        *((one if place % 2 else other).default.do(ask) for place in range(20)), return_exceptions=True
+    )
+    assert sum(not isinstance(answer, Exception) for answer in answers) == 1
+
+
+async def test_a_space_made_by_one_daemon_is_there_for_the_other(daemon: Daemon) -> None:
+    one, other = await daemon(), await daemon()
+    await one.default.create("Ada", "a")
+    branch = await one.branch("b")
+    await branch.add("Ada", "b")
+    assert await other.place("b").says("Ada") == ["a", "b"]
+    await other.place("b").add("Ada", "c")
+    assert await branch.says("Ada") == ["a", "b", "c"]
+    assert await other.default.says("Ada") == ["a"]
+
+
+async def test_a_key_that_one_daemon_has_answered_the_other_answers_alike(daemon: Daemon) -> None:
+    one, other = await daemon(), await daemon()
+    await one.default.create("Ada")
+    ask = AddObservations([ObservationsInput("Ada", ["a"])])
+    assert await one.default.keyed(ask, "k") == await other.default.keyed(ask, "k")
+    assert await one.default.says("Ada") == ["a"]
+
+
+async def test_a_purge_leaves_no_word_of_it(daemon: Daemon) -> None:
+    world = await daemon()
+    place: Place = world.default
+    await place.create("Ada", "zanzibar")
+    await place.add("Ada", "more of zanzibar")
+    await place.do(PurgeEntities(["Ada"], confirm=True))
+    await world.engine.scrub({"zanzibar"})
+    for table in ("words", "words_past"):
+        assert await world.rows(f"SELECT id FROM {table} WHERE lexemes @@ 'zanzibar'") == []
+    assert await world.rows("SELECT key FROM meta WHERE key = 'scrub_due'") == []
+
+
+# The daemon
+
+
+def test_a_client_starts_a_daemon_on_a_database(stored: Settings, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + "STORE", stored.store)
+    monkeypatch.setenv(PREFIX + "EMBEDDER", "none")
+    with Memory() as memory:
+        pid = memory.welcome.pid
+        try:
+            memory.create_entities([EntityInput("Ada", "person", ["drinks green tea"])])
+            assert [hit.entity.name for hit in memory.search_nodes("tea").hits] == ["Ada"]
+            assert memory.get_memory_status().engine.startswith("PostgreSQL")
+            assert memory.verify().ok
+            with pytest.raises(Invalid, match="not backed up by the daemon"):
+                memory.backup(str(home / "copies"))
+        finally:
+            os.kill(pid, signal.SIGTERM)
