@@ -16,6 +16,7 @@ from enhanced_memory.client.operations.entities import (
     ObservationsInput,
     OpenNodes,
 )
+from enhanced_memory.client.operations.facts import FactInput
 from enhanced_memory.client.operations.search import SearchNodes
 from enhanced_memory.client.operations.service import AccessInput, Ping
 from enhanced_memory.client.request import method
@@ -201,7 +202,51 @@ def time(call: Call, home: Path) -> None:
     assert call("delete_snapshot", "then").change == taken.change
 
 
-CHAPTERS = [time, skills, entities, relations, spaces, branches, streams, search, conflicts, service]
+def sessions(call: Call, home: Path) -> None:
+    begun = call("start_session", "talk", session_type="support", user="ada", title="A talk")
+    assert (begun.name, begun.session_type, begun.user) == ("talk", "support", "ada")
+    call("append_messages", "talk", [MessageInput(f"line {number} about the lighthouse") for number in range(30)])
+    call("set_retention", "talk", messages=10)
+    assert call("archive_messages", "talk", everything=True).messages > 0
+    assert "lighthouse" in call("keep_summary", "talk").text
+    assert call("end_session", "talk").ended_at is not None
+    assert call("archive_session", "talk").id == begun.id
+    assert [one.name for one in call("list_sessions", status="archived").sessions] == ["talk"]
+    assert call("delete_session", "talk").ids == [begun.id]
+
+
+def facts(call: Call, home: Path) -> None:
+    found = call("auto_extract_facts", "User: I prefer dark roast coffee. I live in Lisbon.", "s1")
+    assert any("Lisbon" in one.text for one in found.facts)
+    assert call("store_facts", [FactInput("plays the cello", "habit")]).facts
+    assert call("summarize_entity", "user", chars=2000).lines == 3
+    assert call("store_summary", "user", "Lives in Lisbon and plays the cello.").name
+
+
+def care(call: Call, home: Path) -> None:
+    call("create_entities", [EntityInput("Ada", "person", ["first"])])
+    assert call("promote_to_tier", "Ada", "semantic").tier == "semantic"
+    assert call("autonomous_curation").dry_run
+    assert call("expire").count == 0
+    assert call("health").ailments is not None
+    assert "enhanced_memory" in call("metrics").text
+
+
+CHAPTERS = [
+    care,
+    facts,
+    sessions,
+    time,
+    skills,
+    entities,
+    relations,
+    spaces,
+    branches,
+    streams,
+    search,
+    conflicts,
+    service,
+]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.__name__)

@@ -15,6 +15,7 @@ from enhanced_memory.client import AsyncMemory, Settings
 from enhanced_memory.client.values import EntityInput, ObservationInput, OriginInput
 from enhanced_memory.mcp_server.profiles import COMPAT, FULL
 from enhanced_memory.mcp_server.server import build
+from enhanced_memory.mcp_server.tools.requests import TOOLSETS
 
 Tell = Callable[..., Awaitable[CallToolResult]]
 
@@ -376,6 +377,8 @@ async def test_every_tool_of_every_toolset_can_be_called(memory: AsyncMemory, mo
         "resolve_conflict",  # test_conflicts.py
         "promote_to_tier",  # test_curation.py
         "autonomous_curation",
+        *("auto_extract_facts", "store_facts", "summarize_entity", "store_summary"),  # test_facts.py
+        *(tool.name for tool in TOOLSETS["sessions"]),  # test_sessions.py
         "create_relations",
         "add_observations",
         "delete_observations",

@@ -37,7 +37,12 @@ async def busy(default: Place) -> Place:
 async def test_every_part_is_there_and_says_where_it_is_from(busy: Place) -> None:
     found = await busy.do(GetContext("engine", stream="talk", entities=["Ada"]))
     assert told(found, "pinned") == ["never deploy on Fridays"]
-    assert set(told(found, "state")) == {"mood = calm; level = 3", "lives in London", "likes the analytical engine"}
+    assert set(told(found, "state")) == {
+        "mood = calm; level = 3",
+        "lives in London",
+        "likes the analytical engine",
+        "session_type = conversation",
+    }
     assert told(found, "recent") == ["hello there", "the engine is broken"]
     assert set(told(found, "relevant")) == {"repairs the steam engine", "an engine needs oil"}
     for item in found.items:
