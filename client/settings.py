@@ -81,6 +81,9 @@ class Settings:
     embedder_answer_s: float = _setting(60.0, "Seconds it may take for an answer before its process is ended.")
     embedder_idle_s: float = _setting(900.0, "Seconds unused after which its process ends; 0: never.")
     readers: int = _setting(2, "Threads that answer questions.")
+    words_memory_mb: int = _setting(
+        128, "MiB for the passages of words that were asked for; 0: every question goes to the index on disk."
+    )
     max_connections: int = _setting(4096, "Connections held at once; above it the one idle longest is closed.")
     max_frame_bytes: int = _setting(16 * 1024 * 1024, "The largest message taken or sent.")
     max_pending: int = _setting(256, "Unanswered requests taken from one connection before it is read no further.")

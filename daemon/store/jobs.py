@@ -20,7 +20,7 @@ class Job:
     waiter: "Future[Any]"
     result: Any = None
     error: BaseException | None = None
-    touched: tuple[int, str, str, list[int], int, list[int], list[int]] | None = None
+    touched: tuple[int, str, str, list[int], int, list[int], list[int], list[int]] | None = None
 
 
 @dataclass(slots=True)

@@ -581,6 +581,21 @@ SELECT coalesce(json_agg(json_build_array(id, score, space, entity, part, messag
       AND p.space = ANY (:spaces::bigint[]) AND (p.message > 0)::int = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY s.score DESC, p.id LIMIT nullif(:limit, -1)) best
 
+-- What was found in memory, as it stands on disk:
+-- name: matched
+SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
+FROM passages p WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages
+
+-- name: matched_entities
+SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
+FROM passages p JOIN entities e ON e.space = p.space AND e.id = p.entity
+WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
+
+-- name: matched_messages
+SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
+FROM passages p JOIN messages m ON m.id = p.message
+WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
+
 -- name: words_past_match
 SELECT coalesce(json_agg(json_build_array(id, score, space, entity, part, message, began, ended)), '[]') FROM (
     SELECT p.id, s.score, p.space, p.entity, p.part, p.message, p.began, p.ended

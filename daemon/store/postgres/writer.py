@@ -296,6 +296,7 @@ class Writer:
         if tx.started:
             job.touched = (
                 tx.number, call.ask.op, tx.space_name, tx.touched, self.counters.passage, tx.ended, tx.given,
+                tx.renewed,
             )  # fmt: skip
         return False
 

@@ -23,6 +23,7 @@ from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, settle
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.sqlite import backup, comparing, file, scrubbing, verifying
+from enhanced_memory.daemon.store.sqlite.keeping import Beside, KeptWords
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
@@ -53,6 +54,7 @@ class _Reader:
         self.rows = SqliteRows(self.connection, engine.epoch)
         self.refused = comparing.load(self.connection)
         self.rows.compares = not self.refused
+        self.rows.posted = Beside(engine.kept, self.connection)
         self.codec = Codec(engine.dictionaries, engine.dictionary)
 
     def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
@@ -107,9 +109,13 @@ class SqliteEngine:
         if list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (REPACK_DUE,))):
             self._writer.repacking = self._older()
         self._writer.start()
+        self.kept = KeptWords(
+            lambda: file.connect(Path(self.path), readonly=True), self._writer.counters.passage, settings.words_memory_mb << 20
+        )  # fmt: skip
         try:
             self._own = _Reader(self)
         except BaseException:
+            self.kept.close()
             self._writer.stop()
             raise
         self._threads = [
@@ -198,9 +204,11 @@ class SqliteEngine:
     def _finished(self, jobs: list[Job]) -> None:
         """Give each job its answer, and tell the listeners what changed; the changes are on disk."""
         for job in jobs:
-            if job.touched is not None and self.listeners:
+            if job.touched is not None:
+                touched = Touched(*job.touched)
+                self.kept.changed(touched.passage, touched.ended, touched.renewed)
                 for listen in self.listeners:
-                    listen(Touched(*job.touched))
+                    listen(touched)
             settle(job.waiter, job.result, job.error)
         if self._stage < len(STAGES) and self._writer.counters.entity >= STAGES[self._stage]:
             self._train()
@@ -279,6 +287,7 @@ class SqliteEngine:
         )
         if going:
             await self._replace(going)
+        self.kept.forget()
         done = await self.alone(lambda connection: scrubbing.clear(connection, SCRUB_DUE))
         self.scrub_due = not done.log_emptied
         done.dictionaries = len(going)
@@ -336,6 +345,10 @@ class SqliteEngine:
     def waiting(self) -> int:
         """Changes that wait for the writer."""
         return self._writer.waiting
+
+    def reindexed(self) -> None:
+        """The words index was made anew: what is kept of it is of another one."""
+        self.kept.forget()
 
     async def fold(self) -> None:
         """Copy the log into the file on a connection that does nothing else. Left to the writer, every 40 MB of log would hold
@@ -404,6 +417,7 @@ class SqliteEngine:
             thread.join()
         if self._trainer is not None:
             self._trainer.join()
+        self.kept.close()
         self._own.connection.close()
         self._writer.stop()
         self._owned.release()

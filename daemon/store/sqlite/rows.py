@@ -7,13 +7,16 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
 from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused
 from enhanced_memory.daemon.store.queries import load
 from enhanced_memory.daemon.store.views import View
+
+if TYPE_CHECKING:
+    from enhanced_memory.daemon.store.sqlite.keeping import Beside
 
 __all__ = ["Epoch", "SqliteRows", "each", "translated"]
 
@@ -68,6 +71,7 @@ class SqliteRows:
         self._seen = 0
         self.memo: dict[Any, int] = {}
         self.compares = False
+        self.posted: Beside | None = None
         self._execute: Any = connection.cursor().execute
         self._many: Any = connection.cursor().executemany
         self._built: dict[tuple[Any, ...], str] = {}
@@ -84,6 +88,8 @@ class SqliteRows:
     def begin(self) -> None:
         """Begin to see the store as it is now."""
         self.look()
+        if self.posted is not None:
+            self.posted.begin()
         self._execute("BEGIN")
 
     def end(self) -> None:
