@@ -12,7 +12,16 @@ STORE = ROOT / "daemon" / "store"
 
 OWN = {
     "sqlite": {"high_water", "words_segments", "term_spans"},
-    "postgres": {"keep_numbers", "take_turn", "words_held", "words_past_held", "words_often", "words_past_often", "words_row", "words_scored"},
+    "postgres": {
+        "keep_numbers",
+        "take_turn",
+        "words_held",
+        "words_past_held",
+        "words_often",
+        "words_past_often",
+        "words_row",
+        "words_scored",
+    },
 }
 """What an engine asks for itself, or answers in another way."""
 
