@@ -9,8 +9,8 @@ import pytest
 
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.values import EntityInput
-from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, Noted, State, built_in
 from enhanced_memory.daemon.store import intake
+from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, Noted, State, built_in
 from enhanced_memory.daemon.store.training import STAGES
 
 if TYPE_CHECKING:
