@@ -1088,6 +1088,12 @@ INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE 
 -- name: get_meta
 SELECT value FROM meta WHERE key = :key
 
+-- name: drop_meta
+DELETE FROM meta WHERE key = :key
+
+-- name: scans_left
+SELECT s.name FROM spaces s JOIN meta m ON m.key = :prefix::text || s.name WHERE s.ended = 0 ORDER BY s.id
+
 -- name: dictionaries
 SELECT id, bytes FROM dictionaries
 
