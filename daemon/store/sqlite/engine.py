@@ -5,6 +5,7 @@
 import asyncio
 import os
 import queue
+import subprocess
 import threading
 import time
 from asyncio import Future
@@ -92,6 +93,7 @@ class SqliteEngine:
         self._asked: queue.SimpleQueue[tuple[Callable[[Tx], Any], Call, Future[Any]] | None] = queue.SimpleQueue()
         self._dropped: set[int] = set()
         self._trainer: threading.Thread | None = None
+        self._checks: set[subprocess.Popen[bytes]] = set()
         connection = file.open_store(settings.store_path, settings.synchronous)
         for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
             self.dictionaries[number] = words
@@ -353,8 +355,16 @@ class SqliteEngine:
         return self._own.refused
 
     async def check(self, quick: bool) -> Health:
-        """Check file, bodies and indexes on a connection of its own."""
-        return await self._loop.run_in_executor(None, verifying.check, Path(self.path), self.dictionaries, quick)
+        """Check file, bodies and indexes on a connection of its own; a large file in a process of its own."""
+        path = Path(self.path)
+        if path.exists() and path.stat().st_size >= backup.APART:
+            return await self._loop.run_in_executor(None, backup.checked_apart, path, quick, self._checks)
+        return await self._loop.run_in_executor(None, verifying.check, path, self.dictionaries, quick)
+
+    def end_checks(self) -> None:
+        """End processes that look at the file: whoever leaves does not wait for them, and they only read."""
+        for check in list(self._checks):
+            check.kill()
 
     async def backup(self, to: str) -> backup.Copy:
         """Write a copy, open and check it, and note it in the store. One that lost its path is copied by whoever still has it open."""
@@ -400,6 +410,7 @@ class SqliteEngine:
         await self._loop.run_in_executor(None, self._close)
 
     def _close(self) -> None:
+        self.end_checks()
         for thread in self._threads:
             thread.join()
         if self._trainer is not None:
