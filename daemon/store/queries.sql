@@ -550,6 +550,9 @@ INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE 
 -- name: get_meta
 SELECT value FROM meta WHERE key = :key
 
+-- name: drop_meta
+DELETE FROM meta WHERE key = :key
+
 -- name: dictionaries
 SELECT id, bytes FROM dictionaries
 

@@ -574,6 +574,9 @@ SELECT change, entity, relation, message, passage, conflict, pg_current_xact_id(
 -- name: keep_numbers
 UPDATE numbers SET change = :change, entity = :entity, relation = :relation, message = :message, passage = :passage, conflict = :conflict
 
+-- name: scans_left
+SELECT s.name FROM spaces s JOIN meta m ON m.key = :prefix::text || s.name WHERE s.ended = 0 ORDER BY s.id
+
 -- Moving in and out: everything as it was after change :at, and rows written with the numbers that they had elsewhere
 
 -- name: transfer_changes

@@ -546,6 +546,9 @@ DELETE FROM entities WHERE space IN (SELECT value FROM json_each(:spaces)) AND i
 SELECT (SELECT coalesce(max(number), 0) FROM changes), (SELECT coalesce(max(id), 0) FROM entities), (SELECT coalesce(max(id), 0) FROM relations),
        (SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM passages), (SELECT coalesce(max(id), 0) FROM conflicts)
 
+-- name: scans_left
+SELECT s.name FROM spaces s JOIN meta m ON m.key = :prefix || s.name WHERE s.ended = 0 ORDER BY s.id
+
 -- Moving in and out: everything as it was after change :at, and rows written with the numbers that they had elsewhere
 
 -- name: transfer_changes
