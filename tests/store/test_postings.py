@@ -257,20 +257,20 @@ async def test_an_index_made_anew_is_read_anew(default: Place) -> None:
     assert await agree(default, "beta", True) == 2
 
 
-async def test_what_is_on_disk_and_not_told_yet_is_found(default: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_on_disk_and_not_told_yet_is_found(default: Place) -> None:
     await default.say("talk", "alpha beta")
     await warm(default)
     engine: Any = default.world.engine
-    told = engine.kept.changed
-    later: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(engine.kept, "changed", lambda *what: later.append(what))
+    later: list[Any] = []
+    engine.listeners[engine.listeners.index(engine.kept.changed)] = later.append
     await default.say("talk", "beta gamma")
     await default.create("omega", "beta epsilon")
     for query, messages, many in (("beta", True, 2), ("gamma", True, 2), ("epsilon", False, 1), ("omega", False, 1)):
         kept, _ = await both(default, query, messages)
         assert len(kept) >= many - (query == "gamma"), query
-    for what in later:
-        told(*what)
+    for touched in later:
+        engine.kept.changed(touched)
+    engine.listeners[engine.listeners.index(later.append)] = engine.kept.changed
     assert await agree(default, "gamma beta", True) == 2
 
 

@@ -17,6 +17,7 @@ from enhanced_memory.daemon.store.terms import STOP_WORDS
 from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
 
 if TYPE_CHECKING:
+    from enhanced_memory.daemon.store import Touched
     from enhanced_memory.daemon.store.occurrences import Mark
     from enhanced_memory.daemon.store.postings import Postings
 
@@ -65,12 +66,12 @@ class KeptWords:
                 self.postings = Postings(self._last, self._most_bytes, (_weights(OF_ENTITIES), _weights(OF_MESSAGES)))
             return self.postings
 
-    def changed(self, last: int, ended: Sequence[int], renewed: Sequence[int]) -> None:
+    def changed(self, touched: "Touched") -> None:
         """A change is on disk."""
         with self._made:
-            self._last = max(self._last, last)
+            self._last = max(self._last, touched.passage)
             if self.postings is not None:
-                self.postings.changed(last, ended, renewed)
+                self.postings.changed(touched.passage, touched.ended, touched.renewed)
 
     def forget(self) -> None:
         """Keep nothing of what was read."""
