@@ -35,11 +35,13 @@ class Rows(Protocol):
     compares: bool
     """Whether vectors can be compared by a query."""
 
-    posted: "Posted | None"
-    """The words that are kept in memory, where the engine keeps any."""
-
     views: dict[str, View]
     """What was found out of spaces' views; emptied when a space changes. An engine that cannot know when one does keeps none."""
+
+    @property
+    def posted(self) -> "Posted | None":
+        """The words that are kept in memory, where the engine keeps any."""
+        ...
 
     def all(self, name: str, /, *also: str, **values: Any) -> list[tuple[Any, ...]]:
         """Every row."""

@@ -61,14 +61,15 @@ async def both(
     """What memory and disk find, in one transaction."""
 
     def work(tx: Tx) -> tuple[list[Candidate], list[Candidate]]:
-        posted = tx.rows.posted
+        rows: Any = tx.rows
+        posted = rows.posted
         assert posted is not None
         kept, _ = tx.words.matching(query, limit, tx.view, messages, stream)
-        tx.rows.posted = None
+        rows.posted = None
         try:
             found, _ = tx.words.matching(query, limit, tx.view, messages, stream, whole=True)
         finally:
-            tx.rows.posted = posted
+            rows.posted = posted
         return kept, found
 
     return await place.read(work, as_of)
