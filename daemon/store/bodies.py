@@ -281,9 +281,7 @@ def train(bodies: list[bytes]) -> bytes:
     return zstandard.train_dictionary(DICTIONARY_BYTES, list[Any](bodies), level=_LEVEL).as_bytes()
 
 
-def _parameters(
-    level: int, dictionary_bytes: int = 0, source_bytes: int = 0
-) -> zstandard.ZstdCompressionParameters:
+def _parameters(level: int, dictionary_bytes: int = 0, source_bytes: int = 0) -> zstandard.ZstdCompressionParameters:
     return zstandard.ZstdCompressionParameters.from_level(
         level,
         source_size=source_bytes,
