@@ -67,6 +67,10 @@ class Rows(Protocol):
 class Posted(Protocol):
     """Words kept in memory with the passages that hold them."""
 
+    def begin(self) -> None:
+        """To be called before a transaction begins: what is told by now, it sees."""
+        ...
+
     def best(
         self, asked: Sequence[str], count: int, spaces: Collection[int], messages: bool, owner: int = 0, ceiling: int | None = None
     ) -> tuple[list[int], list[float], bool] | None:  # fmt: skip

@@ -7,16 +7,14 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import apsw
 
 from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused
+from enhanced_memory.daemon.store.ground import Posted
 from enhanced_memory.daemon.store.queries import of_engine
 from enhanced_memory.daemon.store.views import View
-
-if TYPE_CHECKING:
-    from enhanced_memory.daemon.store.sqlite.keeping import Beside
 
 __all__ = ["Epoch", "SqliteRows", "each", "translated"]
 
@@ -71,7 +69,7 @@ class SqliteRows:
         self._seen = 0
         self.memo: dict[Any, int] = {}
         self.compares = False
-        self.posted: Beside | None = None
+        self.posted: Posted | None = None
         self._execute: Any = connection.cursor().execute
         self._many: Any = connection.cursor().executemany
         self._built: dict[tuple[Any, ...], str] = {}
