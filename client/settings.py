@@ -68,6 +68,10 @@ class Settings:
     )
     user_connections: int = _setting(256, "Connections that each other user may hold; 0: no limit.")
     user_requests_s: float = _setting(0.0, "Requests that each other user may make a second; 0: no limit.")
+    key_file: str = _setting(
+        "",
+        "A file with the key that the store is encrypted with; empty: systemd's credential `enhanced-memory.key`, or no encryption.",
+    )
     group_max: int = _setting(256, "Changes that may share one commit.")
     embedder: str = _setting(
         "static",
