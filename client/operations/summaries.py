@@ -41,6 +41,9 @@ class Summarized(Value, frozen=True):
     trust: Trust = "agent"
     """The least trusted of what was read."""
     method: str = "extractive"
+    """`extractive`, or the model that wrote the text; the lists are sentences of the source in any case."""
+    note: str = ""
+    """Why a model that was to write it did not."""
     space: str = "default"
 
 
@@ -48,7 +51,7 @@ class SummarizeEntity(Question[Summarized]):
     """Tell in short what an entity says: the newest messages of a stream, or its observations where it has none.
 
     Without a model: the sentences that say most, each once, as they were said, each with its place. Nothing is written;
-    `store_summary` keeps it, and `summarize` keeps that of a stream with the stream.
+    `store_summary` keeps it, and `keep_summary` keeps that of a stream with the stream.
     """
 
     entity: Ref

@@ -26,6 +26,9 @@ from enhanced_memory.daemon.store.sqlite.restore import restore
 if TYPE_CHECKING:
     from .conftest import Place, World
 
+pytestmark = pytest.mark.engines("sqlite")
+"""A store in PostgreSQL is copied by the server's own tools."""
+
 NOW = datetime(2026, 11, 21, 3, 15, tzinfo=UTC)
 
 
