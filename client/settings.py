@@ -130,6 +130,14 @@ class Settings:
     backup_every_h: float = _setting(
         0.0, "Hours after which a running daemon makes a backup by itself, where neither timer nor cron does; 0: never."
     )
+    cold_folder: str = _setting(
+        "",
+        "Where the files of cold storage lie; empty: beside the store, in a folder of its name with `.cold` behind it.",
+    )
+    retention_every_h: float = _setting(
+        24.0,
+        "Hours between two rounds that archive what streams do not keep any more, missed ones made up for; 0: none.",
+    )
     reply_bytes: int = _setting(
         0,
         "Bytes of text in one answer of an MCP tool, beyond which it is cut and says so; 0: 4 MB in the profile `compat`, 64 KB in others.",
@@ -231,6 +239,13 @@ class Settings:
         if self.database:
             return Path("~/.memories").expanduser().resolve() / _file_name(self.store_name)
         return Path(self.store).expanduser().resolve()
+
+    @property
+    def cold_path(self) -> Path:
+        """The folder of cold storage."""
+        if self.cold_folder:
+            return Path(self.cold_folder).expanduser().resolve()
+        return self.store_path.with_name(self.store_path.name + ".cold")
 
     @property
     def socket_path(self) -> Path:
