@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -147,8 +149,6 @@ def test_a_purge_reaches_every_file_and_says_so(memory: Memory, filled: dict[str
 
 def cold_sha(path: Path) -> str:
     """A file's SHA-256."""
-    import hashlib
-
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -252,7 +252,6 @@ def test_archiving_under_kill_loses_nothing(memory: Memory) -> None:
     store = Settings.load().store_path
     for turn in range(6):
         with Memory(Settings.load(), timeout_s=30, retry_changes=False) as hand:
-            import threading
 
             def work(hand: Memory = hand, turn: int = turn) -> None:
                 try:
@@ -265,7 +264,7 @@ def test_archiving_under_kill_loses_nothing(memory: Memory) -> None:
 
             thread = threading.Thread(target=work)
             thread.start()
-            eventually(lambda turn=turn: len(files()) > turn or not thread.is_alive())
+            eventually(lambda turn=turn, thread=thread: len(files()) > turn or not thread.is_alive())
             end_daemon(store, 9)
             thread.join()
     here = {one.name for one in memory.list_entities(types=["thing"], limit=1000).entities}
