@@ -184,7 +184,7 @@ async def _expired(home: Home, entities: int) -> list[Figure]:
     engine = await SqliteEngine.open(home.settings)
     texts = invented(3, entities)
     groups: list[tuple[float, float]] = []
-    carry_out = Writer._group
+    carry_out = Writer.group
 
     def timed(writer: Writer, batch: Any) -> None:
         wall, own = time.perf_counter(), time.thread_time()
@@ -199,7 +199,7 @@ async def _expired(home: Home, entities: int) -> list[Figure]:
             ]
             ask = CreateEntities(some)
             await engine.write(lambda tx, ask=ask: HANDLERS[ask.op](tx, ask), Call(Peer(greeted=True), ask))
-        Writer._group = timed  # type: ignore[method-assign]
+        Writer.group = timed  # type: ignore[method-assign]
         alone = await _writes(engine, "alone", 300, None)
         groups.clear()
         ask = Expire()
@@ -209,7 +209,7 @@ async def _expired(home: Home, entities: int) -> list[Figure]:
         gone = await sweep
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     finally:
-        Writer._group = carry_out  # type: ignore[method-assign]
+        Writer.group = carry_out  # type: ignore[method-assign]
         await engine.close()
     own = [each for _, each in groups]
     return [

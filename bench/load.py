@@ -11,12 +11,12 @@ from corpus import invented
 from floors import InProcess
 from home import Home, Program, until
 from measure import Figure, Size, at_least, at_most, law, percentile, spread, told
+from page import IN_FLIGHT
 
 __all__ = ["measure"]
 
 SECTION = "Load"
 CLIENTS = 64
-IN_FLIGHT = 8
 WARM = 1200
 
 

@@ -1,10 +1,10 @@
-"""Drawings of curves as SVG, both axes logarithmic, without any library."""
+"""Drawings of curves as SVG, without any library: both axes logarithmic, or panels over one time with axes from 0."""
 
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
-__all__ = ["Curve", "drawn"]
+__all__ = ["Curve", "Panel", "drawn", "panels"]
 
 WIDTH, HEIGHT = 640, 400
 LEFT, RIGHT, TOP, BOTTOM = 70, 130, 40, 50
@@ -18,6 +18,60 @@ class Curve:
     name: str
     x: list[float]
     y: list[float]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share an axis upwards, from 0 to a little above the highest."""
+
+    name: str
+    curves: list[Curve]
+
+
+def panels(title: str, across: str, shown: list[Panel]) -> str:
+    """The panels one above another, over the same axis from 0. `ValueError` where there is no point."""
+    xs = [value for panel in shown for curve in panel.curves for value in curve.x]
+    if not xs:
+        raise ValueError("there is nothing to draw")
+    each, right, bottom = 110, WIDTH - RIGHT, TOP + 110 * len(shown) + 20 * (len(shown) - 1)
+    step, x_to = _ticks(max(xs))
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + BOTTOM}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{WIDTH}" height="{bottom + BOTTOM}" fill="white"/>',
+        f'<text x="{LEFT}" y="22" font-size="14">{escape(title)}</text>',
+        f'<text x="{(LEFT + right) / 2}" y="{bottom + 34}" text-anchor="middle">{escape(across)}</text>',
+    ]
+    for number, panel in enumerate(shown):
+        top = TOP + number * (each + 20)
+        rise, y_to = _ticks(max(value for curve in panel.curves for value in curve.y) or 1.0)
+        for at in range(round(x_to / step) + 1):
+            x = LEFT + at * step / x_to * (right - LEFT)
+            parts.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{top + each}" stroke="#ddd"/>')
+            if number == len(shown) - 1:
+                parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{at * step:g}</text>')
+        for at in range(round(y_to / rise) + 1):
+            y = top + each - at * rise / y_to * each
+            parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="#ddd"/>')
+            parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{at * rise:g}</text>')
+        parts.append(f'<text x="{right + 12}" y="{top + 10}" font-weight="bold">{escape(panel.name)}</text>')
+        for place, curve in enumerate(panel.curves):
+            colour = COLOURS[place % len(COLOURS)]
+            line = " ".join(
+                f"{LEFT + x / x_to * (right - LEFT):.1f},{top + each - y / y_to * each:.1f}"
+                for x, y in zip(curve.x, curve.y, strict=True)
+            )
+            parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+            at_y = top + 26 + 16 * place
+            parts.append(f'<rect x="{right + 12}" y="{at_y - 9}" width="10" height="10" fill="{colour}"/>')
+            parts.append(f'<text x="{right + 28}" y="{at_y}">{escape(curve.name)}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _ticks(highest: float) -> tuple[float, float]:
+    """A round step, four to nine of which reach above `highest`, and where they end."""
+    decade = 10.0 ** floor(log10(highest))
+    step = next(one * decade / 10 for one in (2, 5, 10, 20) if highest <= 9 * one * decade / 10)
+    return step, step * ceil(highest / step)
 
 
 def drawn(title: str, across: str, up: str, curves: list[Curve]) -> str:

@@ -8,19 +8,11 @@ exit status 1. All runs in temporary homes, over Unix sockets, and no process is
 """
 
 import argparse
-import os
-import platform
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
-from itertools import groupby
 from pathlib import Path
 
-import apsw
 import branches
 import conflict_chapter
 import curation_chapter
@@ -29,8 +21,7 @@ import footprint
 import latency
 import load
 import mcp_chapter
-import msgspec
-import psutil
+import page
 import recall
 import sandbox
 import scale
@@ -38,9 +29,6 @@ import streams
 import vectors
 import versions
 from measure import Figure, Size
-
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "performance.md"
 
 CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "latency": latency.measure,
@@ -59,46 +47,6 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "streams": streams.measure,
 }
 
-HEAD = """# Performance
-
-Made by `python bench/report.py` (`make bench`; `--only CHAPTER` renews one chapter); not written by hand. Each figure stands beside
-its floor, measured in the same run and in turns with it, so that whatever else the machine does hits both. **The ratios are
-what counts**: absolute times are this machine's, at that hour.
-
-- {machine}
-- {memory:.0f} GiB of memory; temporary files on {disk}
-- {software}
-- durable: `synchronous=FULL`, an answered change is on disk; words are indexed, versions, journal and access log on.
-- invented text is from `bench/corpus.py`: a seeded grammar over words that the shipped dictionary was not trained on,
-  with names, numbers and references made up. Found text is sentences from the documentation of installed packages.
-"""
-
-CHAPTER = """
-## {section}
-
-Measured {date} at {commit} in {seconds:.0f} s{size}, load average {load}{busy}.
-
-| what | measured | beside | target | |
-|---|---|---|---|---|
-"""
-
-NOTES = """
-## How to read it
-
-- *pipelining clients*: each has {in_flight} requests under way; their frames are encoded before the clock starts. The
-  floor is the same handler on the same engine in one process, without socket, frames, layers and access rows.
-- *one commit for each request*: the same daemon with `group_max = 1`.
-- *echo*: the same Python client against a server that unpacks each frame and packs an answer of the same form.
-  Client and servers are kept on two cores while they are compared: whether a pair shares a core halves or doubles its round trip,
-  and the scheduler decides it anew each time. One row shows what comes out where it may.
-- ratios of p50 are the median over the rounds of each round's own ratio, so they may differ from the quotient of the
-  two times beside them. p99 is taken over all rounds; for a create it is compared with the floor's p50.
-- a timing that misses its target fails nothing: it is told here.
-- search: text and questions from `bench/passages.py`, drawn by Zipf's law; a million with `bench/scale.py --passages 1000000`.
-- recall: R@10 is the share of a question's evidence among the first ten hits, nDCG@10 weighs their places. The data is no part of
-  the project: `BENCH_RECALL_DATA` names it.
-"""
-
 
 def main() -> int:
     """Measure as asked; 1 where an acknowledged write is missing."""
@@ -114,127 +62,25 @@ def main() -> int:
     chosen = asked.only.split(",")
     if unknown := [name for name in chosen if name not in CHAPTERS]:
         options.error(f"there is no chapter {unknown[0]!r}; there are {', '.join(CHAPTERS)}")
-    page: Path | None = asked.page or (None if asked.quick else PAGE)
+    written: Path | None = asked.page or (None if asked.quick else page.PAGE)
     size: Size = "quick" if asked.quick else "full"
     figures: list[Figure] = []
     for name in chosen:
-        busy, since = os.getloadavg(), time.monotonic()
+        busy, since = page.load(), time.monotonic()
         found = CHAPTERS[name](size)
         for figure in found:
-            print(_line(figure), flush=True)
+            print(page.line(figure), flush=True)
         seconds = time.monotonic() - since
         print(f"-- {name}: {seconds:.0f} s", flush=True)
         figures += found
-        if page is not None:
-            _keep(
-                page,
-                name,
-                Measured(_date(), _commit(), round(seconds, 1), size, [round(one, 1) for one in busy], found),
-            )
+        if written is not None:
+            page.keep(written, name, page.Measured(page.date(), page.commit(), round(seconds, 1), size, busy, found))
     missed = [one.name for one in figures if one.met is False]
     print(
         f"{sum(one.met is True for one in figures)} targets met, {len(missed)} missed"
         + "".join(f"\n  {name}" for name in missed)
     )
     return int(any(one.law and not one.met for one in figures))
-
-
-class Measured(msgspec.Struct):
-    """A chapter, as it was last measured."""
-
-    date: str
-    commit: str
-    seconds: float
-    size: Size
-    load: list[float]
-    figures: list[Figure]
-
-
-def _keep(page: Path, name: str, measured: Measured) -> None:
-    """Put a chapter beside the others that are kept, and write the page anew."""
-    kept = page.with_suffix(".json")
-    chapters = msgspec.json.decode(kept.read_bytes(), type=dict[str, Measured]) if kept.exists() else {}
-    chapters[name] = measured
-    page.parent.mkdir(exist_ok=True)
-    kept.write_bytes(msgspec.json.format(msgspec.json.encode(chapters, order="sorted"), indent=1) + b"\n")
-    page.write_text(_page({name: chapters[name] for name in CHAPTERS if name in chapters}), "utf-8")
-    print(f"wrote {page}")
-
-
-def _page(chapters: dict[str, Measured]) -> str:
-    parts = [
-        HEAD.format(
-            machine=_machine(),
-            memory=psutil.virtual_memory().total / 2**30,
-            disk=_file_system(Path(tempfile.gettempdir())),
-            software=_software(),
-        )
-    ]
-    cores = psutil.cpu_count() or 1
-    for one in chapters.values():
-        for section, lines in groupby(one.figures, key=lambda figure: figure.section):
-            parts.append(
-                CHAPTER.format(
-                    section=section,
-                    date=one.date,
-                    commit=one.commit,
-                    seconds=one.seconds,
-                    size="" if one.size == "full" else ", a quick run",
-                    load=" ".join(f"{part:.1f}" for part in one.load),
-                    busy=": other programs were at work too, so single rounds vary" if one.load[0] > cores / 4 else "",
-                )
-            )
-            parts += [
-                f"| {line.name} | {line.measured} | {line.floor} | {line.target} | {_verdict(line)} |\n"
-                for line in lines
-            ]
-    parts.append(NOTES.format(in_flight=load.IN_FLIGHT))
-    return "".join(parts)
-
-
-def _verdict(figure: Figure) -> str:
-    return "" if figure.met is None else "met" if figure.met else "**not met**"
-
-
-def _line(figure: Figure) -> str:
-    verdict = "" if figure.met is None else f"  [{figure.target}: {'met' if figure.met else 'NOT MET'}]"
-    return f"{figure.name}: {figure.measured}{verdict}\n    {figure.floor}"
-
-
-def _date() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _machine() -> str:
-    model = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    except OSError:
-        pass  # no Linux: the architecture has to do
-    return f"{model}, {psutil.cpu_count()} logical cores, {platform.system()} {platform.release()}"
-
-
-def _commit() -> str:
-    try:
-        said = subprocess.run(
-            ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "no repository"
-    return said.stdout.strip()
-
-
-def _software() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in ("apsw", "msgspec", "msgpack", "zstandard"))
-    return f"enhanced-memory {version('enhanced-memory')}, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {packages}"
-
-
-def _file_system(folder: Path) -> str:
-    held = [part for part in psutil.disk_partitions(all=True) if folder.is_relative_to(part.mountpoint)]
-    return max(held, key=lambda part: len(part.mountpoint)).fstype if held else "an unknown file system"
 
 
 if __name__ == "__main__":

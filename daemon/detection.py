@@ -3,9 +3,11 @@ but the recording of what was found, in batches.
 """
 
 import asyncio
+import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,19 +15,23 @@ from enhanced_memory.client.conflict_values import ConflictFound
 from enhanced_memory.client.errors import Error, Invalid
 from enhanced_memory.client.operations.conflicts import DetectConflicts, Detected, Scan, ScanConflicts
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities
+from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput, Ref
-from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.conflicts.candidates import candidates, probes
 from enhanced_memory.daemon.conflicts.comparing import LEXICAL, Meaning
 from enhanced_memory.daemon.conflicts.entities import THRESHOLD, Found, Told, judge, judge_alone
 from enhanced_memory.daemon.conflicts.scanning import Scanning
 from enhanced_memory.daemon.embedding.service import Embedding
 from enhanced_memory.daemon.store import Engine, Tx
+from enhanced_memory.daemon.store.conflicts import ScanMark
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.text import check_name, check_text
 
 __all__ = ["Detection"]
+
+log = logging.getLogger(__name__)
 
 _ENTITY_TEXT = 16_000_000
 """Characters of one entity's observations: what a message may hold."""
@@ -40,15 +46,49 @@ class Detection:
         self._settings = settings
         self._pool = ThreadPoolExecutor(1, "conflicts")
         self._scans: dict[str, Scanning] = {}
+        self._taking_up: asyncio.Task[None] | None = None
+
+    @property
+    def working(self) -> bool:
+        """Whether a scan is under way."""
+        return any(not one.task.done() for one in self._scans.values())
+
+    def start(self) -> None:
+        """Go on with the scans that an earlier daemon left, where no other one can be at them."""
+        if self._engine.near:
+            self._taking_up = asyncio.get_running_loop().create_task(self._take_up())
 
     async def stop(self) -> None:
-        """End the scans; what they recorded stays."""
+        """End the scans; what they recorded stays, and the next daemon goes on with them."""
+        if self._taking_up is not None:
+            self._taking_up.cancel()
         for one in self._scans.values():
-            one.stop()
+            one.leave()
         for one in list(self._scans.values()):
             with suppress(Error, asyncio.CancelledError):
                 await one.task
         self._pool.shutdown(wait=True)
+
+    async def _take_up(self) -> None:
+        try:
+            for space in await self._engine.read(lambda tx: tx.conflicts.scans_left(), Call(Peer(), Request())):
+                peer = Peer(client="memory-db", space=space, greeted=True)
+                mark = await self._left(Call(peer, Request()))
+                if mark is not None and space not in self._scans:
+                    log.info("a scan for conflicts is taken up again space=%s", space)
+                    peer = replace(peer, client=mark.client, agent=mark.agent)
+                    self._begin(Call(peer, ScanConflicts(threshold=mark.threshold)), mark)
+        except Error as problem:
+            log.warning("scans that were cut short are not taken up: %s", problem)
+
+    async def _left(self, call: Call) -> ScanMark | None:
+        return await self._engine.read(lambda tx: tx.conflicts.marked(), call)
+
+    def _begin(self, call: Call, mark: ScanMark | None) -> Scanning:
+        ask: Any = call.ask
+        one = Scanning(self._engine, self._pool, self._meaning(), call, ask.threshold, mark)
+        self._scans[call.peer.space] = one
+        return one
 
     def _meaning(self) -> Meaning:
         if self._settings.embedder == "none":
@@ -137,6 +177,8 @@ class Detection:
         assert isinstance(ask, ScanConflicts)
         if not math.isfinite(ask.wait_s):
             raise Invalid("wait_s is not a number of seconds.")
+        if self._taking_up is not None:
+            await asyncio.wait([self._taking_up])
         space = call.peer.space
         one = self._scans.get(space)
         if ask.stop:
@@ -144,7 +186,10 @@ class Detection:
                 return Scan("none", space=space)
             one.stop()
         elif ask.start and (one is None or one.task.done()):
-            one = self._scans[space] = Scanning(self._engine, self._pool, self._meaning(), call, ask.threshold)
+            mark = await self._left(call)
+            one = self._scans.get(space)
+            if one is None or one.task.done():  # nobody else began one meanwhile
+                one = self._begin(call, mark if mark is not None and mark.threshold == ask.threshold else None)
         elif one is None:
             return Scan("none", space=space)
         with suppress(TimeoutError):

@@ -100,6 +100,7 @@ class Server:
         self._watch()
         self._service.embedding.start()
         self._service.tending.start()
+        self._service.detection.start()
         loop.call_later(AFTER_START_S, self._keep_house)
         # What stands now stays: the collector need not look at it again, and looks less often at what answers come and go with.
         gc.collect()
@@ -220,7 +221,7 @@ class Server:
     def _leave(self) -> None:
         """Stop, unless something is under way that somebody asked for."""
         self._idle = None
-        if self._service.embedding.working or self._service.tending.working:
+        if self._service.embedding.working or self._service.tending.working or self._service.detection.working:
             self._plan_idle()
         else:
             self.stop()

@@ -42,7 +42,7 @@ def _tell_status(paper: Paper, found: Status) -> None:
             ("store", f"{found.store} ({found.engine}, {size(found.file_bytes)}, log {size(found.wal_bytes)})"),
             ("space", f"{found.space} (one of {found.spaces})"),
             ("entities", f"{found.entities:,} here, {found.total_entities:,} in all"),
-            ("by type", _counted(found.by_type)),
+            ("by type", _counted(found.by_type) or "–"),
             *(("spaces hold", _counted(found.by_space)) for _ in range(len(found.by_space) > 1)),
             ("relations", f"{found.relations:,}"),
             ("messages", f"{found.messages:,}"),
@@ -109,15 +109,17 @@ def _told_curation(found: Status) -> list[tuple[str, str]]:
     if one is None:
         return []
     did = "would have done" if one.last_dry_run else "did"
-    last = f"{moment(one.last_at)}, {did} {_counted(one.last)}" if one.last_at else "never yet"
+    last = f"{moment(one.last_at)}, {did} {_counted(one.last) or 'nothing'}" if one.last_at else "never yet"
     left = f", {one.left:,} left for another day" if one.left else ""
-    ahead = f"{one.mode}, {moment(one.next_at)}" if one.next_at else f"{one.mode}: none by itself"
-    lines = [("last curation", last + left), ("next", f"{ahead}; there is {_counted(one.next)}")]
+    when = f"{moment(one.next_at)}, to {one.mode}" if one.next_at else "none by itself (the setting curation is off)"
+    waiting = _counted(one.next)
+    ahead = f"as things are, for {waiting}" if waiting else "as things are there is nothing to do"
+    lines = [("last curation", last + left), ("next curation", f"{when}; {ahead}")]
     return [*lines, *((("problem", one.problem),) if one.problem else ())]
 
 
 def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda each: -each[1])) or "–"
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda each: -each[1]))
 
 
 def _length(seconds: float) -> str:

@@ -48,7 +48,7 @@ class SummarizeEntity(Question[Summarized]):
     """Tell in short what an entity says: the newest messages of a stream, or its observations where it has none.
 
     Without a model: the sentences that say most, each once, as they were said, each with its place. Nothing is written;
-    `store_summary` keeps it, and `summarize` keeps that of a stream with the stream.
+    `store_summary` keeps it, and `keep_summary` keeps that of a stream with the stream.
     """
 
     entity: Ref

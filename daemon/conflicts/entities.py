@@ -27,6 +27,9 @@ MOST_ALONE = 60
 ROUGH = 7
 """Texts of more words than this that share less than a third of them are not looked at closely."""
 
+LOOSE = 3
+"""Words of a text that may have no counterpart in the other."""
+
 MOST_TOLD = 5
 """Conflicts of one entity with itself that are told at once."""
 
@@ -102,7 +105,7 @@ def judge_alone(told: Told, meaning: Meaning = LEXICAL) -> list[Found]:
     found: list[Found] = []
     for where, newer in enumerate(words):
         for place, older in enumerate(words[:where]):
-            if not _worth(older, newer, True):
+            if not _worth(older, newer, True) or not _near(older, newer):
                 continue
             old, new = read(texts[place], told.name), read(texts[where], told.name)
             if not related(old, new):
@@ -173,6 +176,18 @@ def _worth(older: frozenset[str], newer: frozenset[str], named: bool) -> bool:
         return shared * 2 >= max(len(older), len(newer))
     least = min(len(older), len(newer))
     return least <= ROUGH or shared * 3 >= least
+
+
+def _near(older: frozenset[str], newer: frozenset[str]) -> bool:
+    """Whether so much of two texts is the same that one may take the place of the other, given the most that vectors can add.
+
+    A verdict leaves three words of a statement unaligned at the most. Of what does not agree by letters, vectors are trusted to
+    align half, or all where little is left.
+    """
+    shared = len(older & newer)
+    short, long = sorted((len(older), len(newer)))
+    rest = short - shared
+    return not rest or long - shared - (rest if rest <= LOOSE else (rest + 1) // 2) <= LOOSE + 1
 
 
 def _across(verdict: Verdict, a: Statement, b: Statement) -> bool:

@@ -1,35 +1,31 @@
 """A whole space compared with itself, in the background.
 
-Entities are read page by page; of each stays what candidates are found by: its name, its observations' digests, the vector of
-what it says. Pairs come from equal names, shared observations and near vectors; only those are opened again and compared. What is
-found goes to the writer in batches.
+Entities are read page by page, and each is compared with itself; then the pairs that an index brings together are opened again and
+compared. What is found goes to the writer in batches, and with it how far the scan is: a daemon that ends leaves the next one to go
+on from there.
 """
 
 import asyncio
 import logging
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
 
 from enhanced_memory.client.errors import Error
 from enhanced_memory.client.operations.conflicts import Scan
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.conflicts.comparing import Meaning
-from enhanced_memory.daemon.conflicts.entities import UPDATE, Found, Told, judge, judge_alone
-from enhanced_memory.daemon.conflicts.names import name_key
-from enhanced_memory.daemon.conflicts.statements import plain
+from enhanced_memory.daemon.conflicts.entities import Found, Told, judge, judge_alone
+from enhanced_memory.daemon.conflicts.gathering import Gathered, Pair
 from enhanced_memory.daemon.store import Engine, Tx
-from enhanced_memory.daemon.store.conflicts import Proposal
+from enhanced_memory.daemon.store.conflicts import Proposal, ScanMark
 from enhanced_memory.daemon.store.known import Stored
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["Scanning"]
 
@@ -42,21 +38,12 @@ PAIRS = 200
 RECORDED = 100
 """Conflicts written in one transaction."""
 
-COMMON = 20
-"""An observation or a name that more entities share than this says nothing about any two of them."""
-
-NEAR = 0.9
-"""The cosine of what two entities say from which on they are compared."""
-
-SAID = 1500
-"""Characters of what an entity says that its vector is taken of."""
-
-MOST_VECTORS = 500_000
-"""Entities whose vectors are held at one time, 400 bytes each; beyond it names and words alone bring pairs together."""
+MARKED = 10_000
+"""Entities or pairs after which the store learns how far the scan is: what a daemon that is killed does once more."""
 
 
 class Scanning:
-    """One scan of one space."""
+    """One scan of one space, from its beginning or from where `mark` says that an earlier daemon left it."""
 
     def __init__(
         self,
@@ -65,6 +52,7 @@ class Scanning:
         meaning: Meaning,
         call: Call,
         threshold: float,
+        mark: ScanMark | None = None,
     ) -> None:
         self._engine = engine
         self._pool = pool
@@ -72,21 +60,23 @@ class Scanning:
         # The connection may go to another space, or leave; the scan stays where it was begun.
         self._call = Call(replace(call.peer), call.ask, tool=call.tool, run=call.run)
         self._threshold = threshold
+        self._mark = mark
         self._told = Scan("running", space=call.peer.space)
+        if mark is not None:
+            self._note(found=mark.found, recorded=mark.recorded)
         self._began = time.monotonic()
-        self._stopping = False
-        self._ids: list[int] = []
-        self._types: list[str] = []
-        self._names: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self._said: dict[tuple[str, int], list[int]] = defaultdict(list)
-        self._sizes: list[int] = []
-        self._vectors: list[NDArray[np.float16]] = []
+        self._stopping = self._leaving = False
+        self._gathered = Gathered(meaning)
         self._waiting: list[tuple[Proposal, int]] = []
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
         """End it at the next step; what was recorded stays."""
         self._stopping = True
+
+    def leave(self) -> None:
+        """The same, for the next daemon to go on."""
+        self._stopping = self._leaving = True
 
     def told(self) -> Scan:
         """How far it is."""
@@ -95,14 +85,14 @@ class Scanning:
         return self._told
 
     def _note(self, **what: Any) -> None:
-        import msgspec
-
         self._told = msgspec.structs.replace(self._told, **what)
 
     async def _run(self) -> None:
         try:
             await self._scan()
             state = "stopped" if self._stopping else "done"
+            if not self._leaving:
+                await self._engine.write(lambda tx: tx.conflicts.mark(None), self._call)
             self._note(state=state, seconds=round(time.monotonic() - self._began, 3))
         except Error as problem:
             self._note(state="failed", problem=problem.message)
@@ -110,119 +100,97 @@ class Scanning:
             log.exception("a scan for conflicts failed")
             self._note(state="failed", problem=f"the scan failed: {type(problem).__name__}")
         finally:
-            self._names.clear()
-            self._said.clear()
-            self._vectors.clear()
+            self._gathered = Gathered(self._meaning)
 
     async def _in_pool(self, work: Callable[..., Any], *given: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(work, *given))
 
     async def _scan(self) -> None:
-        total = sum((await self._engine.read(lambda tx: tx.entities.by("type"), self._call)).values())
+        total, last = await self._engine.read(_size, self._call)
+        mark = self._mark = self._mark or ScanMark(last, self._threshold, self._call.peer.agent, self._call.peer.client)
         self._note(total=total)
-        after = 0
+        await self._write(mark)
+        await self._read(mark, total)
+        pairs: list[Pair] = [] if self._stopping else await self._in_pool(self._gathered.pairs)
+        self._note(pairs=len(pairs), total=len(self._gathered) + len(pairs))
+        await self._look_at(mark, pairs)
+        await self._write(mark)
+
+    async def _read(self, mark: ScanMark, total: int) -> None:
+        """Gather all entities, and compare each with itself unless an earlier daemon did."""
+        after, marked = 0, mark.after
         while not self._stopping:
             page: list[Stored] = await self._engine.read(partial(_page, after), self._call)
-            alone = await self._in_pool(self._take, page)
-            await self._keep(alone)
-            self._note(done=self._told.done + len(page), entities=len(self._ids), total=max(total, len(self._ids)))
-            if len(page) < PAGE:
-                break
-            after = page[-1].id
-        pairs = await self._pairs()
-        self._note(pairs=len(pairs), total=len(self._ids) + len(pairs))
-        for begin in range(0, len(pairs), PAIRS):
-            if self._stopping:
-                break
-            some = pairs[begin : begin + PAIRS]
-            ids = {self._ids[place] for pair in some for place in pair}
-            known = await self._engine.read(partial(_known, ids), self._call)
-            await self._keep(await self._in_pool(self._compare, some, known))
-            self._note(done=self._told.done + len(some))
-        await self._write()
-
-    # Reading
-
-    def _take(self, page: Sequence[Stored]) -> list[tuple[Proposal, int]]:
-        """Note what pairs are found by; the conflicts that entities have with themselves."""
-        found: list[tuple[Proposal, int]] = []
-        for one in page:
-            place = len(self._ids)
-            kind = one.state.type.casefold()
-            self._ids.append(one.id)
-            self._types.append(kind)
-            key = name_key(one.state.name)
-            if key:
-                self._names[kind, key].append(place)
-            said = {hash(plain(noted.text)) for noted in one.state.observations}
-            self._sizes.append(len(said))
-            for digest in said:
-                self._said[kind, digest].append(place)
-            told = _told(one)
-            found += [(_proposal(one, one, each), one.began) for each in judge_alone(told, self._meaning)]
-        if len(self._ids) <= MOST_VECTORS:
-            vectors = self._meaning.vectors(
-                ["\n".join(noted.text for noted in one.state.observations)[:SAID] for one in page]
+            fresh = [one for one in page if one.id > mark.after or one.began > mark.change]
+            await self._keep(mark, await self._in_pool(self._take, page, fresh))
+            self._note(
+                done=self._told.done + len(page), entities=len(self._gathered), total=max(total, len(self._gathered))
             )
-            if vectors is not None:
-                self._vectors.append(vectors.astype("float16"))
-        else:
-            self._vectors.clear()
-        return found
+            if page:
+                after = page[-1].id
+                mark.after = max(mark.after, after)
+            if len(page) < PAGE:
+                return
+            if mark.after >= marked + MARKED:
+                marked = mark.after
+                await self._write(mark)
 
-    # Pairs
-
-    async def _pairs(self) -> list[tuple[int, int]]:
-        """The pairs of places that are worth a comparison."""
-        pairs: dict[tuple[int, int], None] = dict.fromkeys(await self._in_pool(self._alike))
-        if self._vectors and not self._stopping:
-            nothing = self._saying_nothing()
-            for one, other in await self._in_pool(_near, self._vectors, self._types):
-                if one not in nothing and other not in nothing:
-                    pairs.setdefault((one, other))
-        return list(pairs)
-
-    def _alike(self) -> list[tuple[int, int]]:
-        """Pairs of one name, and pairs that share enough of what they say."""
-        pairs = list(_couples(self._names.values()))
-        shared: Counter[tuple[int, int]] = Counter(_couples(self._said.values()))
-        sizes = self._sizes
-        return pairs + [
-            (one, other) for (one, other), count in shared.items() if count > UPDATE * max(sizes[one], sizes[other])
+    def _take(self, page: Sequence[Stored], fresh: Sequence[Stored]) -> list[tuple[Proposal, int]]:
+        """Note what pairs are found by; the conflicts that entities have with themselves."""
+        self._gathered.add(page)
+        return [
+            (_proposal(one, one, each), one.began) for one in fresh for each in judge_alone(_told(one), self._meaning)
         ]
 
-    def _saying_nothing(self) -> set[int]:
-        """The entities that say only what many others say too, or nothing at all."""
-        telling = {place for places in self._said.values() if len(places) <= COMMON for place in places}
-        return set(range(len(self._ids))) - telling
+    async def _look_at(self, mark: ScanMark, pairs: list[Pair]) -> None:
+        """Compare pairs, in their order; those that an earlier daemon compared only if they have changed since."""
+        marked = 0
+        for begin in range(0, len(pairs), PAIRS):
+            if self._stopping:
+                return
+            some = pairs[begin : begin + PAIRS]
+            known = await self._engine.read(partial(_known, {one for pair in some for one in pair}), self._call)
+            await self._keep(mark, await self._in_pool(self._compare, some, known, mark))
+            mark.pair = max(mark.pair, some[-1])
+            self._note(done=self._told.done + len(some))
+            marked += len(some)
+            if marked >= MARKED:
+                marked = 0
+                await self._write(mark)
 
-    # Comparing
-
-    def _compare(self, pairs: list[tuple[int, int]], known: dict[int, Stored]) -> list[tuple[Proposal, int]]:
+    def _compare(self, pairs: list[Pair], known: dict[int, Stored], mark: ScanMark) -> list[tuple[Proposal, int]]:
         found: list[tuple[Proposal, int]] = []
         for pair in pairs:
-            both = [known.get(self._ids[place]) for place in pair]
-            if both[0] is None or both[1] is None:
-                continue  # deleted meanwhile
+            both = [known[one] for one in pair if one in known]
+            if len(both) < 2 or (pair <= mark.pair and max(one.began for one in both) <= mark.change):
+                continue  # deleted meanwhile, or compared before
             # What changed last is the newer one.
-            one, other = sorted((each for each in both if each is not None), key=lambda each: (each.began, each.id))
+            one, other = sorted(both, key=lambda each: (each.began, each.id))
             found += [
                 (_proposal(one, other, each), max(one.began, other.began))
                 for each in judge(_told(one), _told(other), self._threshold, self._meaning)
             ]
         return found
 
-    async def _keep(self, found: list[tuple[Proposal, int]]) -> None:
+    async def _keep(self, mark: ScanMark, found: list[tuple[Proposal, int]]) -> None:
         self._waiting += found
         self._note(found=self._told.found + len(found))
         if len(self._waiting) >= RECORDED:
             await self._write()
 
-    async def _write(self) -> None:
+    async def _write(self, mark: ScanMark | None = None) -> None:
+        """Record what waits; and, behind it, how far the scan is."""
         while self._waiting:
             batch, self._waiting = self._waiting[:RECORDED], self._waiting[RECORDED:]
             recorded = await self._engine.write(partial(_record, batch), self._call)
             self._note(recorded=self._told.recorded + recorded)
+        if mark is not None:
+            mark.found, mark.recorded = self._told.found, self._told.recorded
+            await self._engine.write(lambda tx: tx.conflicts.mark(mark), self._call)
+
+
+def _size(tx: Tx) -> tuple[int, int]:
+    return sum(tx.entities.by("type").values()), tx.log.last_change()
 
 
 def _page(after: int, tx: Tx) -> list[Stored]:
@@ -231,29 +199,6 @@ def _page(after: int, tx: Tx) -> list[Stored]:
 
 def _known(ids: set[int], tx: Tx) -> dict[int, Stored]:
     return tx.entities.many(ids)
-
-
-def _near(parts: "list[NDArray[np.float16]]", types: list[str]) -> list[tuple[int, int]]:
-    """Pairs of one type whose vectors are near."""
-    import numpy as np
-
-    from enhanced_memory.daemon.conflicts.neighbours import near_pairs
-
-    vectors = np.concatenate(parts)
-    by_type: dict[str, list[int]] = defaultdict(list)
-    for place, kind in enumerate(types):
-        by_type[kind].append(place)
-    pairs: list[tuple[int, int]] = []
-    for places in by_type.values():
-        where = np.array(places)
-        pairs += [(places[one], places[other]) for one, other in near_pairs(vectors[where].astype(np.float32), NEAR)]
-    return pairs
-
-
-def _couples(groups: Any) -> Iterator[tuple[int, int]]:
-    for places in groups:
-        if 1 < len(places) <= COMMON:
-            yield from combinations(places, 2)
 
 
 def _told(one: Stored) -> Told:

@@ -34,6 +34,9 @@ LONGEST = 2000
 REMEMBERED = 300
 """Characters up to which what was read of a text is remembered."""
 
+STEMS_KEPT = 1 << 16
+"""Words whose stems are remembered."""
+
 MOST = 60
 """Content words that are compared, for the same reason."""
 
@@ -57,7 +60,6 @@ _LONGER = re.compile(
 )
 _NO_LONGER = re.compile(r"\bno longer\b|\bnot any ?more\b|\bany ?more\b", re.I)
 _DISLIKES = {"dislike": "like", "hate": "like", "detest": "like", "refuse": "accept", "unlike": "like"}
-_ACCENTED = re.compile(r"[^\x00-\x7f]")
 _TRANSPARENT = {"ß": "ss", "ø": "o", "æ": "ae", "ł": "l", "đ": "d", "’": "'", "‘": "'"}
 
 
@@ -97,7 +99,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 def folded(text: str) -> str:
     """Lower case without accents."""
-    if not _ACCENTED.search(text):
+    if text.isascii():
         return text.lower()
     for char, said in _TRANSPARENT.items():
         text = text.replace(char, said)
@@ -105,7 +107,7 @@ def folded(text: str) -> str:
 
 
 _NONE: frozenset[str] = frozenset()
-_PLAIN = re.compile(r"[+\-−]?\d+(?:[.:/-]\d+)*|[^\W_]+|[%#@+^=<>*/{}]")
+_PLAIN = re.compile(r"[^\W\d_][^\W_]*|[+\-−]?\d+(?:[.:/-]\d+)*|[^\W_]+|[%#@+^=<>*/{}]")
 
 
 def plain(text: str) -> str:
@@ -116,8 +118,9 @@ def plain(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    low = folded(_THOUSANDS.sub("", text))
-    return " ".join(_PLAIN.findall(low))
+    if "," in text:
+        text = _THOUSANDS.sub("", text)
+    return " ".join(_PLAIN.findall(folded(text)))
 
 
 @lru_cache(1 << 16)
@@ -190,12 +193,24 @@ def read(text: str, name: str = "") -> Statement:
 
 
 def rough(text: str) -> frozenset[str]:
-    """Words of a text that may tell what it is about: a quick look, by which most pairs are seen to have nothing in common."""
-    return frozenset(_LETTERS.findall(text[:LONGEST].lower())) - _SAYS_LITTLE
+    """Stems of a text that may tell what it is about: a quick look, by which most pairs are seen to have nothing in common."""
+    return frozenset(map(_STEMS.__getitem__, _LETTERS.findall(text[:LONGEST].lower()))) - _EMPTY
+
+
+class _Stems(dict[str, str]):
+    """The stem of a word, empty where it says little; a table, because every text of a space is looked at."""
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= STEMS_KEPT:
+            self.clear()
+        found = self[word] = "" if word in _SAYS_LITTLE else stem(word)
+        return found
 
 
 _LETTERS = re.compile(r"\w+")
+_EMPTY = frozenset(("",))
 _SAYS_LITTLE = STOP | AUXILIARIES
+_STEMS = _Stems()
 
 
 def _read(text: str, name: str) -> Statement:

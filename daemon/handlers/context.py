@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from enhanced_memory.client.operations.search import Context, ContextItem, GetContext, Part, SearchMessages
-from enhanced_memory.client.values import TRUST_ORDER, Message, Origin
+from enhanced_memory.client.values import TRUST_ORDER, Message, Observation, Origin
 from enhanced_memory.daemon import ranking
 from enhanced_memory.daemon.handlers.filters import entity_conditions
 from enhanced_memory.daemon.handlers.moments import look_back
@@ -67,7 +67,7 @@ def get_context(tx: Tx, ask: GetContext) -> Context:
 def _said(tx: Tx, part: Part, entities: Iterable[Stored]) -> list[ContextItem]:
     """The observations of entities, the newest of each first; a name alone for one that has none."""
     entities = list(entities)
-    told = details_of(tx, entities)
+    told = _visible(tx, entities)
     items: list[ContextItem] = []
     for one in entities:
         items += [
@@ -79,6 +79,11 @@ def _said(tx: Tx, part: Part, entities: Iterable[Stored]) -> list[ContextItem]:
             if not told[one.id] and not one.state.properties:
                 items.append(ContextItem(part, one.state.type, 0, 0.0, one.id, one.state.name))
     return items
+
+
+def _visible(tx: Tx, entities: list[Stored]) -> dict[int, list[Observation]]:
+    """What entities say with where it comes from, without single observations that are quarantined."""
+    return {one: [noted for noted in told if not noted.quarantined] for one, told in details_of(tx, entities).items()}
 
 
 def _state(entities: Iterable[Stored], part: Part = "state") -> list[ContextItem]:
@@ -113,9 +118,7 @@ def _relevant(tx: Tx, query: str, conditions: list[str]) -> list[ContextItem]:
     candidates, cosines = meant(tx, candidates, ranking.POOL, messages=False)
     fused = ranking.fused({one.passage: one.score for one in candidates}, cosines)
     known = tx.entities.many({one.entity for one in candidates}, *conditions)
-    told = {
-        entity: {noted.id: noted for noted in noteds} for entity, noteds in details_of(tx, [*known.values()]).items()
-    }
+    told = {entity: {noted.id: noted for noted in noteds} for entity, noteds in _visible(tx, [*known.values()]).items()}
     items: list[ContextItem] = []
     for candidate in candidates:
         one = known.get(candidate.entity)

@@ -19,6 +19,7 @@ from enhanced_memory.client.values import (
 from enhanced_memory.daemon.handlers.entities import create_entities
 from enhanced_memory.daemon.handlers.filters import message_conditions
 from enhanced_memory.daemon.handlers.relations import create_relations
+from enhanced_memory.daemon.handlers.summing import gist_of
 from enhanced_memory.daemon.handlers.told import details_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
@@ -36,18 +37,17 @@ SUMMARIZES = "summarizes"
 @SummarizeEntity.handler
 def summarize_entity(tx: Tx, ask: SummarizeEntity) -> Summarized:
     """Messages where there are any, observations otherwise."""
-    from enhanced_memory.daemon.summary import Line, summarize
-
     known = tx.entities.get(ask.entity)
     total = tx.streams.count(known.id)
+    messages = _messages(tx, known.id, ask.limit, ask.since) if total else []
     if total:
-        messages = _messages(tx, known.id, ask.limit, ask.since)
-        lines = [Line(one.content, one.speaker or one.role, one.id) for one in messages if one.role != "system"]
+        gist = gist_of(messages, chars=ask.chars, events=ask.events)
     else:
-        messages = []
-        total = len(known.state.observations)
-        lines = [Line(noted.text, "", noted.id) for noted in known.state.observations]
-    gist = summarize(lines, ask.chars, ask.events)
+        from enhanced_memory.daemon.summary import Line, summarize
+
+        said = [noted for noted in known.state.observations if not (noted.extra or {}).get("quarantined")]
+        total = len(said)
+        gist = summarize([Line(noted.text, "", noted.id) for noted in said], ask.chars, ask.events)
     tx.call.used.append(known.id)
     return Summarized(
         known.id,

@@ -10,7 +10,7 @@ from enhanced_memory.client.errors import NotFound
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.views import NOW
 
-__all__ = ["Conflicts", "Kept", "Proposal"]
+__all__ = ["Conflicts", "Kept", "Proposal", "ScanMark"]
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -46,6 +46,26 @@ class Kept(msgspec.Struct):
     began: int
     found_at: int | None
     began_at: int | None
+
+
+class ScanMark(msgspec.Struct):
+    """How far a scan of a space is, as the store keeps it. Numbers alone: what was compared may be purged."""
+
+    change: int
+    """The newest change when it began: what has changed since is looked at again by whoever goes on with it."""
+    threshold: float
+    agent: str = ""
+    client: str = ""
+    """Who began it."""
+    after: int = 0
+    """Every entity up to this one has been compared with itself."""
+    pair: tuple[int, int] = (0, 0)
+    """Every pair up to this one has been compared."""
+    found: int = 0
+    recorded: int = 0
+
+
+_SCAN = "conflict_scan/"
 
 
 class Conflicts:
@@ -115,6 +135,25 @@ class Conflicts:
                 "conflicts_between", ids=ids, space=layer.space, at=layer.at, nearer=view.nearer(depth)
             )
         ]
+
+    # A scan that is under way
+
+    def mark(self, mark: ScanMark | None) -> None:
+        """Keep how far the scan of the caller's space is; None once it is over."""
+        key = _SCAN + self._ground.space_name
+        if mark is None:
+            self._ground.rows.run("drop_meta", key=key)
+        else:
+            self._ground.rows.run("set_meta", key=key, value=msgspec.json.encode(mark))
+
+    def marked(self) -> ScanMark | None:
+        """How far the scan of the caller's space is, if one was left."""
+        row = self._ground.rows.one("get_meta", key=_SCAN + self._ground.space_name)
+        return None if row is None else msgspec.json.decode(row[0], type=ScanMark)
+
+    def scans_left(self) -> list[str]:
+        """The spaces whose scans are not over."""
+        return [space for (space,) in self._ground.rows.all("scans_left", prefix=_SCAN)]
 
     def _held(self, number: int, space: int, at: int) -> Kept | None:
         """A conflict as a space held it after change `at`."""

@@ -69,4 +69,6 @@ def test_status_draws_tiers_and_ages_and_tells_of_curation(ctl: Ctl) -> None:
     assert "1 within a day" in facts
     assert "never yet" in facts
     assert ctl("curate", "--apply").code == 0
-    assert "did repeated_episodes 1" in ctl("status").out
+    out = ctl("status").out
+    assert "did repeated_episodes 1" in out
+    assert "as things are there is nothing to do" in out

@@ -1,6 +1,8 @@
 """Looking for conflicts through a daemon: given data, entities in the store, a whole space in the background."""
 
 import math
+import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -206,9 +208,18 @@ def test_a_scan_stays_in_the_space_in_which_it_was_begun(known: Memory) -> None:
     assert len(known.list_conflicts().conflicts) == 1
 
 
-def test_a_daemon_that_leaves_ends_its_scan(memory: Memory) -> None:
-    memory.create_entities([person(f"P {number}", f"Owns boat {number}", f"Sails {number}") for number in range(3000)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_next_daemon_goes_on_with_a_scan_that_was_cut_short(memory: Memory, number: signal.Signals) -> None:
+    memory.create_entities([person(f"P {at}", f"Owns boat {at}", f"Sails {at}") for at in range(3000)])
+    memory.create_entities([person("Ada", "Lives in Prague", "Lives in Vienna")])
     assert memory.scan_conflicts(wait_s=0.0).state == "running"
+    assert memory.welcome is not None
+    os.kill(memory.welcome.pid, number)
+    scan = memory.scan_conflicts(start=False)
+    while scan.state == "running":
+        scan = memory.scan_conflicts(start=False, wait_s=5.0)
+    assert scan.state in ("done", "none")  # none: it was over before the daemon was
+    assert [one.entity for one in memory.list_conflicts().conflicts] == ["Ada"]
 
 
 async def test_both_faces_resolve_what_was_found(amemory: AsyncMemory) -> None:

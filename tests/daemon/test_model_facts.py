@@ -102,10 +102,10 @@ async def test_no_secret_is_sent(engine: SqliteEngine, stub: Stub) -> None:
 
 
 async def test_a_days_budget_is_kept_though_the_daemon_begins_anew(engine: SqliteEngine, stub: Stub) -> None:
-    await found(engine, TALK, extractor_url=stub.url, extractor_tokens_day=2700)
-    told = await found(engine, TALK, extractor_url=stub.url, extractor_tokens_day=2700)
+    await found(engine, TALK, extractor_url=stub.url, extractor_tokens_day=2500)
+    told = await found(engine, TALK, extractor_url=stub.url, extractor_tokens_day=2500)
     assert len(stub.asked) == 1
-    assert (told.method, "budget of 2,700 tokens" in told.note) == ("rules", True)
+    assert (told.method, "budget of 2,500 tokens" in told.note) == ("rules", True)
 
 
 @pytest.mark.parametrize("wrong", ["status", "form"])

@@ -1,6 +1,6 @@
 """`kill -9` under load: what was acknowledged is there, whole; what was not is there whole or not at all.
 
-`EM_KILL_ROUNDS` says how often; 25 where it says nothing.
+`EM_KILL_ROUNDS` says how often; 25 where it says nothing. `bench/kills.py` goes on for hundreds of rounds, and can be interrupted.
 """
 
 import os
@@ -8,6 +8,8 @@ import random
 import sqlite3
 import threading
 import time
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from enhanced_memory.client import Memory
@@ -108,18 +110,22 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(house: Any, reco
         for ledger in ledgers:
             check(memory, ledger)
     house.end()
-    with sqlite3.connect(f"file:{house.store}?mode=ro", uri=True) as store:
-        # Each entity that stands has its change, its journal entry, its passages and the words in them.
-        (entities,) = store.execute("SELECT count(*) FROM entities WHERE type = 'mark'").fetchone()
-        (whole,) = store.execute(
+    entities, whole = counted(house.store)
+    assert entities == whole >= sum(len(ledger.kept) for ledger in ledgers)
+
+
+def counted(store: Path) -> tuple[int, int]:
+    """The entities that stand, and those of them that have their change, their journal entry, their passages and the words in them."""
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as file:
+        (entities,) = file.execute("SELECT count(*) FROM entities WHERE type = 'mark'").fetchone()
+        (whole,) = file.execute(
             """SELECT count(*) FROM entities e WHERE type = 'mark'
                  AND EXISTS (SELECT 1 FROM changes c JOIN journal j ON j.number = c.number
                              WHERE c.number = e.began AND j.subject = 'entity' AND j.id = e.id AND j.after = e.version)
                  AND (SELECT count(*) FROM passages p JOIN words_docsize w ON w.id = p.id WHERE p.entity = e.id AND p.message = 0) = ?""",
             (PARTS + 1,),
         ).fetchone()
-        assert entities == whole >= sum(len(ledger.kept) for ledger in ledgers)
-    store.close()
+    return entities, whole
 
 
 def check(memory: Memory, ledger: Ledger) -> None:

@@ -171,21 +171,16 @@ def opener(kind: str, request: pytest.FixtureRequest, once: bool = False) -> Ope
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
     """What is marked `engines` runs on those alone: it is about something that the others do not have."""
     left = [
-        item
-        for item in items
-        if not (marker := item.get_closest_marker("engines")) or _kind(item) in (*marker.args, "")
+        item for item in items if not (marker := item.get_closest_marker("engines")) or _kinds(item) <= set(marker.args)
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in left])
     items[:] = left
 
 
-def _kind(item: pytest.Item) -> str:
+def _kinds(item: pytest.Item) -> set[str]:
+    """The engines that a test uses: of a world, and of others that it opens."""
     parameters = getattr(item, "callspec", None)
-    return (
-        ""
-        if parameters is None
-        else next((str(one) for one in parameters.params.values() if one in ("sqlite", "postgres")), "")
-    )
+    return set() if parameters is None else {one for one in parameters.params.values() if one in ("sqlite", "postgres")}
 
 
 @dataclass

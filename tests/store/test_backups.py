@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from enhanced_memory.client.errors import Error, NotFound, StoreDamaged, StoreHeld
+from enhanced_memory.client.errors import Broken, Error, NotFound, StoreDamaged, StoreHeld
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import backups
 from enhanced_memory.daemon.backing_up import FAILED, Backups
 from enhanced_memory.daemon.backups import Kept, choose, describe, kept, let_go, manifest_of, read_manifest
 from enhanced_memory.daemon.drill import drill
-from enhanced_memory.daemon.store.sqlite import backup
+from enhanced_memory.daemon.store.sqlite import backup, verifying
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.restore import restore
 
 if TYPE_CHECKING:
     from .conftest import Place, World
+
+pytestmark = pytest.mark.engines("sqlite")
+"""A store in PostgreSQL is copied by the server's own tools."""
 
 NOW = datetime(2026, 11, 21, 3, 15, tzinfo=UTC)
 
@@ -71,6 +76,45 @@ async def test_a_large_copy_is_checked_by_a_process_of_its_own(
     await engine.alone(lambda connection: connection.execute("UPDATE entities SET crc = crc + 1").fetchall())
     with pytest.raises(StoreDamaged, match="entity 1"):
         await world.engine.backup(str(home / "copies" / "other.db"))
+
+
+async def test_a_large_store_is_checked_by_a_process_of_its_own(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await default.create("Ada", "a few words")
+    monkeypatch.setattr(backup, "APART", 0)
+    monkeypatch.setattr(verifying, "check", None)  # here it is not done
+    engine = world.engine
+    assert isinstance(engine, SqliteEngine)
+    await engine.alone(lambda connection: connection.execute("UPDATE entities SET crc = crc + 1").fetchall())
+    found = await engine.check(quick=True)
+    assert found.checked["entities"] == 1
+    assert "entity 1" in found.problems[0]
+
+
+async def test_whoever_leaves_does_not_wait_for_a_check(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await default.create("Ada", "a few words")
+    monkeypatch.setattr(backup, "APART", 0)
+    stopped = asyncio.Event()
+    begun = subprocess.Popen
+
+    def stuck(*given: Any, **also: Any) -> Any:
+        child = begun(*given, **also)
+        child.send_signal(signal.SIGSTOP)
+        loop.call_soon_threadsafe(stopped.set)
+        return child
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(subprocess, "Popen", stuck)
+    check = loop.create_task(world.engine.check(quick=True))
+    await stopped.wait()
+    engine = world.engine
+    assert isinstance(engine, SqliteEngine)
+    engine.end_checks()
+    with pytest.raises(Broken, match="could not be checked"):
+        await check
 
 
 # Which

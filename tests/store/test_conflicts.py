@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,10 @@ from enhanced_memory.client.operations.entities import (
     UpdateEntity,
 )
 from enhanced_memory.client.values import ObservationInput, OriginInput
+from enhanced_memory.daemon.conflicts import scanning
+from enhanced_memory.daemon.conflicts.comparing import LEXICAL, Meaning
+from enhanced_memory.daemon.conflicts.entities import Found, Told, judge_alone
+from enhanced_memory.daemon.conflicts.scanning import Scanning
 from enhanced_memory.daemon.store.conflicts import Proposal
 
 if TYPE_CHECKING:
@@ -139,6 +144,44 @@ async def test_the_past_knows_what_was_pending_then(world: World, default: Place
     await default.do(ResolveConflict(number, "ignore"))
     assert [one.status for one in await listed(default, as_of=before, status="any")] == ["pending"]
     assert await listed(default, as_of=before - 1, status="any") == []
+
+
+# A scan
+
+
+async def test_a_scan_that_was_left_goes_on_where_it_stood_and_looks_again_at_what_has_changed(
+    world: World, default: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [await default.create(f"n{at}", f"Lives in town {at}", f"Lives in port {at}") for at in range(8)]
+    alone: list[str] = []
+    left_after = 4
+
+    def judged(told: Told, meaning: Meaning) -> list[Found]:
+        alone.append(told.name)
+        if len(alone) == left_after:
+            scan.leave()
+        return judge_alone(told, meaning)
+
+    monkeypatch.setattr(scanning, "judge_alone", judged)
+    monkeypatch.setattr(scanning, "PAGE", 4)
+    with ThreadPoolExecutor(1) as pool:
+        scan = Scanning(world.engine, pool, LEXICAL, default.call(), 0.85)
+        await scan.task
+        assert (scan.told().state, alone) == ("stopped", ["n0", "n1", "n2", "n3"])
+        assert await default.read(lambda tx: tx.conflicts.scans_left()) == ["default"]
+        mark = await default.read(lambda tx: tx.conflicts.marked())
+        assert mark is not None
+        assert (mark.after, mark.recorded) == (ids[3], 4)
+
+        alone.clear()
+        left_after = 0
+        await default.create("n1", "Never eats meat", "Eats meat")
+        scan = Scanning(world.engine, pool, LEXICAL, default.call(), 0.85, mark)
+        await scan.task
+    assert alone == ["n1", "n4", "n5", "n6", "n7"]
+    assert (scan.told().state, scan.told().recorded) == ("done", 9)
+    assert await default.read(lambda tx: tx.conflicts.scans_left()) == []
+    assert sorted(one.entity_id for one in await listed(default, limit=100)) == sorted([*ids, ids[1]])
 
 
 # Resolving

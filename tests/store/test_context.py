@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enhanced_memory.client.errors import NotFound
-from enhanced_memory.client.operations.entities import CreateEntities, Pin, Quarantine
+from enhanced_memory.client.operations.entities import CreateEntities, OpenNodes, Pin, Quarantine
 from enhanced_memory.client.operations.search import Context, GetContext
+from enhanced_memory.client.operations.summaries import SummarizeEntity
 from enhanced_memory.client.values import EntityInput, ObservationInput, OriginInput
 from enhanced_memory.daemon.tokens import estimated
 
@@ -157,3 +158,13 @@ async def test_a_context_of_then_knows_nothing_of_later(busy: Place, world: Worl
     texts = [item.text for item in (await busy.do(GetContext("engine", stream="talk", at=before))).items]
     assert "the engine is broken" in texts
     assert not [text for text in texts if "later" in text]
+
+
+async def test_a_single_observation_that_is_quarantined_is_told_nowhere(busy: Place) -> None:
+    [rules, ada] = [(await busy.do(OpenNodes([name], details=True))).entities[0] for name in ("Rules", "Ada")]
+    await busy.do(Quarantine(["Rules"], observations=[rules.details[0].id]))
+    await busy.do(Quarantine(["Ada"], observations=[ada.details[0].id]))
+    found = await busy.do(GetContext("never deploy the analytical engine", entities=["Ada"]))
+    assert "lives in London" in told(found, "state")
+    assert not {"never deploy on Fridays", "likes the analytical engine"} & {item.text for item in found.items}
+    assert "analytical" not in (await busy.do(SummarizeEntity("Ada"))).text

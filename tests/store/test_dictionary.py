@@ -9,8 +9,8 @@ import pytest
 
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.values import EntityInput
+from enhanced_memory.daemon.store import intake
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, Noted, State, built_in
-from enhanced_memory.daemon.store.sqlite import writer
 from enhanced_memory.daemon.store.training import STAGES
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def test_what_was_packed_before_follows_in_idle_moments(default: Place, wo
 
 async def test_a_store_that_was_closed_before_goes_on_with_it(reopen: Reopen, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(writer, "IDLE_S", 60.0)
+        patched.setattr(intake, "IDLE_S", 60.0)
         async with reopen() as world:
             await world.default.do(CreateEntities([about(number) for number in range(STAGES[0] + 150)]))
             async with asyncio.timeout(20):

@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from enhanced_memory.daemon.store.queries import load
+from enhanced_memory.daemon.store.queries import SHARED, load
 
 ROOT = Path(__file__).parents[2]
 STORE = ROOT / "daemon" / "store"
 
 OWN = {
     "sqlite": {"high_water", "words_segments", "term_spans"},
-    "postgres": {"keep_numbers", "take_turn", "words_held", "words_past_held", "words_often", "words_past_often"},
+    "postgres": {
+        "keep_numbers",
+        "take_turn",
+        "words_held",
+        "words_past_held",
+        "words_often",
+        "words_past_often",
+        "words_row",
+        "words_scored",
+    },
 }
 """What an engine asks for itself, or answers in another way."""
 
@@ -38,10 +47,17 @@ def columns(path: Path) -> set[str]:
 
 
 def test_both_engines_have_the_same_queries() -> None:
-    """Whoever adds a query adds it to both files (docs/architecture.md tells how)."""
+    """Whoever adds a query adds it to the file that engines share, or to both of theirs (docs/architecture.md tells how)."""
     sqlite, postgres = queries("sqlite") - OWN["sqlite"], queries("postgres") - OWN["postgres"]
     assert sorted(sqlite - postgres) == [], "PostgreSQL lacks queries"
     assert sorted(postgres - sqlite) == [], "SQLite lacks queries"
+
+
+def test_what_both_engines_ask_in_the_same_words_is_written_once() -> None:
+    """Such a statement belongs into the file that they share."""
+    sqlite, postgres = (load(STORE / engine / "queries.sql") for engine in ("sqlite", "postgres"))
+    assert [name for name in sqlite if " ".join(sqlite[name].split()) == " ".join(postgres.get(name, "").split())] == []
+    assert len(load(SHARED)) > 150
 
 
 def test_both_engines_keep_the_same_columns() -> None:

@@ -2,30 +2,28 @@
 
 import asyncio
 import logging
-import queue
-import threading
 import time
-from asyncio import Future
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn, Self, TypeVar, cast
+from typing import Any, NoReturn, Self, TypeVar
 
 from psycopg import Connection
 from psycopg import Error as PostgresError
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from enhanced_memory.client.errors import Broken, Error, Invalid, TimedOut
+from enhanced_memory.client.errors import Broken, Error, Invalid
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Copy, Health, Scrubbed, Touched, Usage, checking
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
-from enhanced_memory.daemon.store.jobs import Job, Later, settle
+from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.postgres import database
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.writer import Writer
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
+from enhanced_memory.daemon.store.readers import Answering, Readers
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["PostgresEngine"]
@@ -66,7 +64,6 @@ class PostgresEngine:
         self._found = database.opened(settings)
         self.store_id = self._found.store_id
         self._searching = Searching()
-        self._asked: queue.SimpleQueue[tuple[Callable[[Tx], Any], Call, Future[Any]] | None] = queue.SimpleQueue()
         readers = max(1, settings.readers)
         self._pool: ConnectionPool[Connection[Row]] = ConnectionPool(
             kwargs=database.parameters(settings) | {"autocommit": True}, min_size=1, max_size=readers + SPARE,
@@ -86,11 +83,7 @@ class PostgresEngine:
             self._searching,
         )
         self._writer.start()
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"reader-{number}", daemon=True) for number in range(readers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._readers = Readers(readers, loop, self._answering)
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], int] = now_ms) -> Self:
@@ -125,24 +118,17 @@ class PostgresEngine:
 
     async def read(self, work: Callable[[Tx], A], call: Call) -> A:
         """Run `work` on a reader's thread."""
-        waiter: Future[Any] = self._loop.create_future()
-        self._asked.put((work, call, waiter))
-        return await waiter
+        return await self._readers.read(work, call)
 
-    def _serve(self) -> None:
+    @contextmanager
+    def _answering(self) -> Generator[Answering]:
         codec = Codec(self.dictionaries)
-        while (item := self._asked.get()) is not None:
-            work, call, waiter = item
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                if call.deadline is not None and time.monotonic() > call.deadline:
-                    raise TimedOut("The deadline passed while the request waited its turn.")
-                with translated():
-                    result = self._answer(work, call, codec)
-            except BaseException as problem:
-                error = problem
-            self._loop.call_soon_threadsafe(settle, waiter, result, error)
+
+        def run(work: Callable[[Tx], Any], call: Call) -> Any:
+            with translated():
+                return self._answer(work, call, codec)
+
+        yield run
 
     def _answer(self, work: Callable[[Tx], A], call: Call, codec: Codec) -> A:
         """Run `work` on one consistent view, again where the connection breaks: a question changes nothing."""
@@ -172,9 +158,7 @@ class PostgresEngine:
 
     async def write(self, work: Callable[[Tx], A], call: Call) -> A:
         """Run `work` on the writer's thread; its answer comes after the commit."""
-        waiter: Future[Any] = self._loop.create_future()
-        self._writer.put(Job(work, call, waiter))
-        return await waiter
+        return await self._writer.intake.write(work, call)
 
     def note(
         self,
@@ -183,15 +167,11 @@ class PostgresEngine:
         prepare: Callable[[Tx, dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         """Write rows that nobody waits for."""
-        self._writer.put(Later(name, rows, prepare))
+        self._writer.intake.put(Later(name, rows, prepare))
 
     def _finished(self, jobs: list[Job]) -> None:
         """Give each job its answer, and tell the listeners what changed; the changes are on disk."""
-        for job in jobs:
-            if job.touched is not None and self.listeners:
-                for listen in self.listeners:
-                    listen(Touched(*job.touched))
-            settle(job.waiter, job.result, job.error)
+        answer(jobs, self.listeners)
 
     # Forgetting
 
@@ -227,13 +207,11 @@ class PostgresEngine:
     @property
     def waiting(self) -> int:
         """Changes that wait for the writer."""
-        return self._writer.waiting
+        return self._writer.intake.waiting
 
     async def alive(self) -> bool:
         """Whether the writer came round to its queue."""
-        waiter: Future[Any] = self._loop.create_future()
-        self._writer.put(lambda: cast("None", self._loop.call_soon_threadsafe(settle, waiter, True, None)))
-        return await waiter
+        return await self._writer.intake.between(lambda: True)
 
     async def check(self, quick: bool) -> Health:
         """Check bodies and indexes on one consistent view."""
@@ -284,12 +262,10 @@ class PostgresEngine:
 
     async def close(self) -> None:
         """Carry out what was handed over, then let go of the connections."""
-        for _ in self._threads:
-            self._asked.put(None)
+        self._readers.stop()
         await self._loop.run_in_executor(None, self._close)
 
     def _close(self) -> None:
-        for thread in self._threads:
-            thread.join()
+        self._readers.join()
         self._writer.stop()
         self._pool.close()

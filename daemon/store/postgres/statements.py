@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 
 from enhanced_memory.daemon.store.postgres import lexemes
-from enhanced_memory.daemon.store.queries import load
+from enhanced_memory.daemon.store.queries import of_engine
 
 __all__ = ["QUERIES", "Statement", "filled", "joined", "statement"]
 
-QUERIES = load(Path(__file__).parent / "queries.sql")
+QUERIES = of_engine(Path(__file__).parent)
 
 _VALUE = re.compile(r"(?<![:\w]):([a-z]\w*)(::bigint\[\]|::text\[\]|::halfvec)?")
 _SLOT = re.compile(r"/\*(also|key|down)\*/")
@@ -75,6 +75,8 @@ def _way(name: str, cast_to: str) -> Way:
         return lambda given: msgspec.json.decode(given[name], type=list[str])
     if cast_to == "::halfvec":
         return lambda given: _halfvec(given[name])
+    if name == "limit":  # where -1 is no limit, PostgreSQL wants none said
+        return lambda given: None if given[name] == -1 else given[name]
     if name == "value":  # of a mark in `meta`
         return lambda given: _mark(given[name])
     return lambda given: given[name]

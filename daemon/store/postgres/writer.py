@@ -8,8 +8,6 @@ A connection that breaks is made anew and the group carried out once more, unles
 """
 
 import logging
-import queue
-import threading
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
@@ -20,13 +18,12 @@ from msgspec.structs import asdict, replace
 from psycopg import Connection
 from psycopg import Error as PostgresError
 
-from enhanced_memory.client.errors import Broken, Error, TimedOut, Unavailable
-from enhanced_memory.client.request import Request
+from enhanced_memory.client.errors import Broken, Error
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
-from enhanced_memory.daemon.store.jobs import Job, Later
+from enhanced_memory.daemon.store.intake import Intake
+from enhanced_memory.daemon.store.jobs import HalfDone, Job, carry_out, fail, insert, taken
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, told, translated
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
@@ -36,17 +33,12 @@ __all__ = ["Writer"]
 
 log = logging.getLogger(__name__)
 
-IDLE_S = 0.25
 CLASHES = 5
 """How often a group is carried out anew because somebody else's transaction was in the way."""
 PAUSE_S = 0.1
 """Between attempts to reach the server again."""
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-
-
-class _HalfDone(Exception):
-    """A job failed after it had written: the group is to be carried out anew, with a savepoint for each."""
 
 
 @dataclass(slots=True)
@@ -65,76 +57,29 @@ class Writer:
     state: str = "ready"
     problem: str = ""
     commits: int = 0
-    _queue: "queue.SimpleQueue[Job | Later | Callable[[], None] | None]" = field(
-        default_factory=queue.SimpleQueue["Job | Later | Callable[[], None] | None"]
-    )
-    _thread: threading.Thread | None = None
+    intake: Intake = field(init=False)
     _rows: PostgresRows | None = None
-    _under_way: int = 0
     _xid: str = ""
     """The transaction that is under way, as the server knows it; empty before it has one."""
-    _noted: list[Later] = field(default_factory=list["Later"])
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self, self.settings.group_max, self.loop, self.finished)
 
     def start(self) -> None:
         """Begin to work."""
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._thread.start()
-
-    def put(self, item: "Job | Later | Callable[[], None]") -> None:
-        """Hand over work; a plain function is called between transactions."""
-        if self._thread is None:
-            raise Unavailable("The daemon is stopping.", "ask again; it starts anew")
-        self._queue.put(item)
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait, those among them that are being carried out."""
-        return self._queue.qsize() + self._under_way
+        self.intake.start()
 
     def stop(self) -> None:
-        """Finish what was handed over, then end. Blocks until then."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._queue.put(None)
-            thread.join()
+        """Finish what was handed over, then let go of the connection. Blocks until then."""
+        self.intake.stop()
 
-    def _run(self) -> None:
-        going = True
-        while going:
-            batch: list[Job] = []
-            plain: list[Callable[[], None]] = []
-            try:
-                item = self._queue.get(timeout=IDLE_S if self._noted else None)
-            except queue.Empty:
-                self._write_noted()
-                continue
-            while True:
-                if item is None:
-                    going = False
-                elif isinstance(item, Job):
-                    batch.append(item)
-                elif isinstance(item, Later):
-                    self._noted.append(item)
-                else:
-                    plain.append(item)
-                if len(batch) >= self.settings.group_max:
-                    break
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            if batch:
-                self._under_way = len(batch)
-                self._group(batch)
-                self._under_way = 0
-                self.loop.call_soon_threadsafe(self.finished, batch)
-            for one in plain:
-                one()
-        if self._noted:
-            self._write_noted()
+    def end(self) -> None:
+        """Write what nobody waits for, and let go of the connection."""
+        if self.intake.noted:
+            self.chore()
         self._leave()
 
-    def _group(self, batch: list[Job]) -> None:
+    def group(self, batch: list[Job]) -> None:
         """Carry out a batch in one transaction. If that fails as a whole, every job in it has failed, and says so."""
         before = replace(self.counters)
         try:
@@ -144,12 +89,7 @@ class Writer:
         except BaseException as problem:
             self.counters = before
             self.state, self.problem = "failing", str(problem)
-            failure = problem if isinstance(problem, Error) else Broken(f"Writing failed: {type(problem).__name__}.")
-            if not isinstance(problem, Error):
-                log.exception("a group of %d changes failed", len(batch))
-            for job in batch:
-                job.result, job.touched = None, None
-                job.error = job.error or failure
+            fail(batch, problem)
 
     def _persist(self, batch: list[Job]) -> None:
         """Carry out a batch, again where it was the connection that failed, or somebody else's transaction."""
@@ -157,21 +97,21 @@ class Writer:
         clashes = 0
         careful = False
         while True:
-            noted = list(self._noted)
+            noted = list(self.intake.noted)
             try:
                 self._carry_out(batch, self._careful if careful else self._trusting)
                 return
-            except _HalfDone:
+            except HalfDone:
                 careful = True
                 self._undo()
             except (PostgresError, Error) as problem:
-                self._noted = noted
+                self.intake.noted = noted
                 self._undo()
                 if isinstance(problem, PostgresError) and clashed(problem) and clashes < CLASHES:
                     clashes += 1
                 elif lost(problem) or (isinstance(problem, Error) and self._rows is None):
                     if self._stands(until):
-                        self._noted = []
+                        self.intake.noted = []
                         return
                     if time.monotonic() > until:
                         raise
@@ -204,13 +144,9 @@ class Writer:
 
     def _carry_out(self, batch: list[Job], one: Callable[[Job], None]) -> None:
         rows = self._turn()
-        for job in batch:
-            job.result = job.error = job.touched = None
-            if job.call.deadline is not None and time.monotonic() > job.call.deadline:
-                job.error = TimedOut("The deadline passed while the request waited its turn.")
-                continue
+        for job in taken(batch):
             one(job)
-        if self._noted:
+        if self.intake.noted:
             self._insert_noted(rows)
         self._commit(rows)
 
@@ -240,7 +176,7 @@ class Writer:
 
     def _trusting(self, job: Job) -> None:
         """Carry out a job as one that will not fail half way: what fails mostly does so before it writes, and then there is
-        nothing to undo. `_HalfDone` where a savepoint is needed, and where the server refused something."""
+        nothing to undo. `HalfDone` where a savepoint is needed, and where the server refused something."""
         assert self._rows is not None
         mark, wrote = replace(self.counters), self._rows.wrote
         self._rows.wrote = False
@@ -253,7 +189,7 @@ class Writer:
             failure, rehearsal = problem, True
         if rehearsal:
             if self._rows.wrote or isinstance(failure, PostgresError):
-                raise _HalfDone from failure
+                raise HalfDone from failure
             self.counters = mark
             job.error = failure
         self._rows.wrote = wrote or self._rows.wrote
@@ -287,17 +223,8 @@ class Writer:
     def _work(self, job: Job) -> bool:
         """Carry out a job; whether it was a rehearsal, to be undone now that its answer is known."""
         assert self._rows is not None
-        call = job.call
-        tx = Tx(self._rows, self.codec, call, self.clock(), self.settings, self.counters)
-        job.result = job.work(tx)
-        if tx.rehearsal:
-            return True
-        tx.finish()
-        if tx.started:
-            job.touched = (
-                tx.number, call.ask.op, tx.space_name, tx.touched, self.counters.passage, tx.ended, tx.given,
-            )  # fmt: skip
-        return False
+        tx = Tx(self._rows, self.codec, job.call, self.clock(), self.settings, self.counters)
+        return carry_out(job, tx, self.counters)
 
     def _undo(self) -> None:
         if self._rows is None:
@@ -315,8 +242,13 @@ class Writer:
 
     # What nobody waits for
 
-    def _write_noted(self) -> None:
-        """Rows that nobody waits for are not tried for ever: a server that is gone would make them pile up."""
+    @property
+    def chores(self) -> bool:
+        """Whether something can be done when nothing waits."""
+        return bool(self.intake.noted)
+
+    def chore(self) -> None:
+        """Write rows that nobody waits for. That is not tried for ever: a server that is gone would make them pile up."""
         try:
             with translated():
                 rows = self._turn()
@@ -324,14 +256,9 @@ class Writer:
                 self._commit(rows)
         except Error as problem:
             log.warning("rows that nobody waits for were not written: %s", problem)
-            self._noted.clear()
+            self.intake.noted.clear()
             self._undo()
 
     def _insert_noted(self, rows: PostgresRows) -> None:
-        noted, self._noted = self._noted, []
-        for item in noted:
-            made = item.rows
-            if item.prepare is not None:
-                tx = Tx(rows, self.codec, Call(Peer(), Request()), self.clock(), self.settings)
-                made = [item.prepare(tx, row) for row in made]
-            rows.many(item.name, made)
+        noted, self.intake.noted = self.intake.noted, []
+        insert(noted, rows, self.codec, self.clock(), self.settings)

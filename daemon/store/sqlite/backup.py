@@ -100,14 +100,21 @@ def _written(store: Path, copy: Path) -> None:
         source.close()
 
 
-def checked_apart(store: Path, quick: bool) -> Health:
-    """What `verifying.check` finds, found by a process of its own that gives way to others."""
+def checked_apart(store: Path, quick: bool, running: "set[subprocess.Popen[bytes]] | None" = None) -> Health:
+    """What `verifying.check` finds, found by a process of its own that gives way to others. It stands in `running` while it
+    runs: whoever has to leave ends it there, which is `Broken` here."""
     command = [sys.executable, "-P", "-m", "enhanced_memory.daemon", "check", "--json", *(["--quick"] if quick else [])]
-    ran = subprocess.run([*command, "--", str(store)], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    running = set() if running is None else running
+    with subprocess.Popen(
+        [*command, "--", str(store)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        running.add(child)
+        out, err = child.communicate()
+        running.discard(child)
     try:
-        return msgspec.json.decode(ran.stdout, type=Health)
+        return msgspec.json.decode(out, type=Health)
     except msgspec.DecodeError:
-        said = ran.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"it ended with {ran.returncode}"]
+        said = err.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"it ended with {child.returncode}"]
         raise Broken(f"{store} could not be checked: {said[0]}.", "try again") from None
 
 

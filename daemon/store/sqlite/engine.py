@@ -4,29 +4,29 @@
 
 import asyncio
 import os
-import queue
+import subprocess
 import threading
 import time
-from asyncio import Future
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import apsw
 
-from enhanced_memory.client.errors import Error, TimedOut, Unavailable
+from enhanced_memory.client.errors import Error, Unavailable
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
-from enhanced_memory.daemon.store.jobs import Job, Later, settle
+from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
+from enhanced_memory.daemon.store.readers import Answering, Readers
 from enhanced_memory.daemon.store.sqlite import backup, comparing, file, scrubbing, verifying
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
-from enhanced_memory.daemon.store.sqlite.writer import Plain, Writer
+from enhanced_memory.daemon.store.sqlite.writer import Writer
 from enhanced_memory.daemon.store.training import SAMPLES, STAGES, trained
 from enhanced_memory.daemon.store.tx import Tx
 
@@ -89,9 +89,9 @@ class SqliteEngine:
         self.dictionary = BUILT_IN
         self._loop = loop
         self._owned = owned
-        self._asked: queue.SimpleQueue[tuple[Callable[[Tx], Any], Call, Future[Any]] | None] = queue.SimpleQueue()
         self._dropped: set[int] = set()
         self._trainer: threading.Thread | None = None
+        self._checks: set[subprocess.Popen[bytes]] = set()
         connection = file.open_store(settings.store_path, settings.synchronous)
         for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
             self.dictionaries[number] = words
@@ -112,12 +112,7 @@ class SqliteEngine:
         except BaseException:
             self._writer.stop()
             raise
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"reader-{number}", daemon=True)
-            for number in range(max(1, settings.readers))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._readers = Readers(max(1, settings.readers), loop, self._answering)
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], int] = now_ms) -> Self:
@@ -159,32 +154,21 @@ class SqliteEngine:
 
     async def read(self, work: Callable[[Tx], A], call: Call) -> A:
         """Run `work` on a reader's thread."""
-        waiter: Future[Any] = self._loop.create_future()
-        self._asked.put((work, call, waiter))
-        return await waiter
+        return await self._readers.read(work, call)
 
-    def _serve(self) -> None:
+    @contextmanager
+    def _answering(self) -> Generator[Answering]:
         reader = _Reader(self)
-        while (item := self._asked.get()) is not None:
-            work, call, waiter = item
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                if call.deadline is not None and time.monotonic() > call.deadline:
-                    raise TimedOut("The deadline passed while the request waited its turn.")
-                result = reader.run(work, call, self.settings, self.clock())
-            except BaseException as problem:
-                error = problem
-            self._loop.call_soon_threadsafe(settle, waiter, result, error)
-        reader.connection.close()
+        try:
+            yield lambda work, call: reader.run(work, call, self.settings, self.clock())
+        finally:
+            reader.connection.close()
 
     # Writing
 
     async def write(self, work: Callable[[Tx], A], call: Call) -> A:
         """Run `work` on the writer's thread; its answer comes after the commit."""
-        waiter: Future[Any] = self._loop.create_future()
-        self._writer.put(Job(work, call, waiter))
-        return await waiter
+        return await self._writer.intake.write(work, call)
 
     def note(
         self,
@@ -193,23 +177,17 @@ class SqliteEngine:
         prepare: Callable[[Tx, dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         """Write rows that nobody waits for."""
-        self._writer.put(Later(name, rows, prepare))
+        self._writer.intake.put(Later(name, rows, prepare))
 
     def _finished(self, jobs: list[Job]) -> None:
         """Give each job its answer, and tell the listeners what changed; the changes are on disk."""
-        for job in jobs:
-            if job.touched is not None and self.listeners:
-                for listen in self.listeners:
-                    listen(Touched(*job.touched))
-            settle(job.waiter, job.result, job.error)
+        answer(jobs, self.listeners)
         if self._stage < len(STAGES) and self._writer.counters.entity >= STAGES[self._stage]:
             self._train()
 
     async def alone(self, work: Callable[[apsw.Connection], A]) -> A:
         """Run `work` on the writer's bare connection, between transactions."""
-        waiter: Future[Any] = self._loop.create_future()
-        self._writer.put(Plain(work, waiter))
-        return await waiter
+        return await self._writer.alone(work)
 
     def _train(self) -> None:
         """Make a dictionary from the store's own bodies, away from loop and writer, and pack with it from then on."""
@@ -258,7 +236,7 @@ class SqliteEngine:
 
     def _keep_dictionary(self, keep: Callable[[apsw.Connection], None]) -> None:
         with suppress(Unavailable):  # the store is closing: the next daemon trains anew
-            self._writer.put(Plain(keep, self._loop.create_future()))
+            self._writer.alone(keep)
 
     # Forgetting
 
@@ -335,7 +313,7 @@ class SqliteEngine:
     @property
     def waiting(self) -> int:
         """Changes that wait for the writer."""
-        return self._writer.waiting
+        return self._writer.intake.waiting
 
     async def fold(self) -> None:
         """Copy the log into the file on a connection that does nothing else. Left to the writer, every 40 MB of log would hold
@@ -353,8 +331,16 @@ class SqliteEngine:
         return self._own.refused
 
     async def check(self, quick: bool) -> Health:
-        """Check file, bodies and indexes on a connection of its own."""
-        return await self._loop.run_in_executor(None, verifying.check, Path(self.path), self.dictionaries, quick)
+        """Check file, bodies and indexes on a connection of its own; a large file in a process of its own."""
+        path = Path(self.path)
+        if path.exists() and path.stat().st_size >= backup.APART:
+            return await self._loop.run_in_executor(None, backup.checked_apart, path, quick, self._checks)
+        return await self._loop.run_in_executor(None, verifying.check, path, self.dictionaries, quick)
+
+    def end_checks(self) -> None:
+        """End processes that look at the file: whoever leaves does not wait for them, and they only read."""
+        for check in list(self._checks):
+            check.kill()
 
     async def backup(self, to: str) -> backup.Copy:
         """Write a copy, open and check it, and note it in the store. One that lost its path is copied by whoever still has it open."""
@@ -395,13 +381,12 @@ class SqliteEngine:
 
     async def close(self) -> None:
         """Carry out what was handed over, then close the file and let others own it."""
-        for _ in self._threads:
-            self._asked.put(None)
+        self._readers.stop()
         await self._loop.run_in_executor(None, self._close)
 
     def _close(self) -> None:
-        for thread in self._threads:
-            thread.join()
+        self.end_checks()
+        self._readers.join()
         if self._trainer is not None:
             self._trainer.join()
         self._own.connection.close()

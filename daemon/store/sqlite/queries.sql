@@ -1,138 +1,23 @@
--- Every statement that the daemon runs on SQLite, by name. A value is always bound (:name); lists come as JSON; `/*also*/` is
--- where named conditions are added, `/*key*/` where a named expression to order by is, `/*down*/` where its direction is, and
--- nothing else is ever put into a statement's text.
+-- The statements that the daemon runs on SQLite alone, by name, besides those of `../queries.sql`. A value is always bound (:name);
+-- lists come as JSON; `/*also*/` is where named conditions are added, `/*key*/` where a named expression to order by is, `/*down*/`
+-- where its direction is, and nothing else is ever put into a statement's text.
 
 -- Spaces
-
--- name: space_named
-SELECT id, name, parent, pinned, ended, entity FROM spaces WHERE name = :name
-
--- name: space_by_id
-SELECT id, name, parent, pinned, ended, entity FROM spaces WHERE id = :id
-
--- name: space_row
-SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at, s.entity, s.began
-FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began WHERE s.name = :name
-
--- name: spaces
-SELECT s.id, s.name, p.name, s.pinned, s.kind, s.metadata, s.ended, c.at, s.entity, s.began
-FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began ORDER BY s.id
 
 -- name: add_space
 INSERT INTO spaces (name, parent, pinned, kind, entity, metadata, began) VALUES (:name, :parent, :pinned, :kind, :entity, :metadata, :began)
 
--- name: set_space_metadata
-UPDATE spaces SET metadata = :metadata WHERE id = :id
-
--- name: retire_space
-UPDATE spaces SET ended = :number WHERE id = :id
-
--- name: revive_space
-UPDATE spaces SET ended = 0 WHERE id = :id
-
 -- Branches
-
--- name: branches_page
-SELECT s.id, s.name, p.name, s.pinned, s.entity, s.ended, c.at, coalesce(nullif(o.agent, ''), o.client, ''), coalesce(c.message, ''),
-       (SELECT count(*) FROM entities e WHERE e.space = s.id),
-       (SELECT max(m.base) FROM merges m WHERE m.branch = s.id AND m.target = s.parent AND m.subject = 'all' AND m.ended = 0)
-FROM spaces s LEFT JOIN spaces p ON p.id = s.parent LEFT JOIN changes c ON c.number = s.began LEFT JOIN origins o ON o.id = c.origin
-WHERE s.kind = 'branch' AND s.id > :after /*also*/ ORDER BY s.id LIMIT :limit
-
--- name: branch_in_use
-AND s.ended = 0
--- name: branch_over
-AND s.parent = :parent
--- name: branch_named
-AND s.name = :name
-
--- name: readers_of
-SELECT name FROM spaces WHERE parent = :id AND ended = 0 ORDER BY id LIMIT :limit
-
--- name: rename_space
-UPDATE spaces SET name = :name WHERE id = :id
-
--- name: number_at
-SELECT max(number) FROM changes WHERE at <= :at
-
--- What one space holds of its own, begun after a change.
--- name: own_entities
-SELECT id, first FROM entities WHERE space = :space AND began > :since AND first <= :at AND id > :after ORDER BY id LIMIT :limit
-
--- name: own_entity
-SELECT first FROM entities WHERE space = :space AND id = :id AND first <= :at
-
--- name: own_relations
-SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
-FROM relations r WHERE r.space = :space AND r.began <= :at AND (r.began > :since OR r.ended > :since) ORDER BY r.id, r.row
-
--- name: own_relation
-SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
-FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
 
 -- name: own_messages
 SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
--- name: of_stream
-AND m.stream = :stream
-
--- name: count_own_messages
-SELECT count(*) FROM messages WHERE space = :space AND space > 1 AND ended = 0
-
--- name: begun_as
-SELECT before FROM journal WHERE number = :number AND subject = 'entity' AND id = :id ORDER BY seq LIMIT 1
-
--- name: merges
-SELECT subject, id, part, base FROM merges WHERE branch = :branch AND target = :target AND ended = 0
-
--- name: add_merge
-INSERT INTO merges (branch, target, subject, id, part, began, base) VALUES (:branch, :target, :subject, :id, :part, :began, :base)
-
--- name: drop_merge_begun
-DELETE FROM merges WHERE branch = :branch AND target = :target AND subject = :subject AND id = :id AND part = :part AND ended = 0 AND began = :number
-
--- name: end_merge
-UPDATE merges SET ended = :number WHERE branch = :branch AND target = :target AND subject = :subject AND id = :id AND part = :part AND ended = 0
-
--- name: unmerge_begun
-DELETE FROM merges WHERE began = :number
-
--- name: unmerge_ended
-UPDATE merges SET ended = 0 WHERE ended = :number
-
--- Names in relations of other spaces that an entity of this one may answer to.
--- name: dangling_spaces
-SELECT space FROM relations WHERE from_id = 0 AND from_name = :name AND ended = 0
-UNION SELECT space FROM relations WHERE to_id = 0 AND to_name = :name AND ended = 0
-
--- name: dangling_names
-SELECT from_name FROM relations WHERE space = :space AND from_id = 0 AND ended = 0
-UNION SELECT to_name FROM relations WHERE space = :space AND to_id = 0 AND ended = 0
-
 -- Changes and their journal
-
--- name: add_change
-INSERT INTO changes (number, at, space, origin, op, message) VALUES (:number, :at, :space, :origin, :op, :message)
-
--- name: add_journal
-INSERT INTO journal (number, seq, subject, id, act, before, after) VALUES (:number, :seq, :subject, :id, :act, :before, :after)
 
 -- name: changes
 SELECT c.number, c.at, c.op, c.message, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
 FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number IN (SELECT value FROM json_each(:numbers))
-
--- name: last_change_at
-SELECT at FROM changes ORDER BY number DESC LIMIT 1
-
--- name: last_change
-SELECT max(number) FROM changes
-
--- name: change_time
-SELECT at FROM changes WHERE number = :number
-
--- name: change_until
-SELECT number FROM changes WHERE at <= :at ORDER BY at DESC, number DESC LIMIT 1
 
 -- The journal, newest change first; its conditions follow.
 -- name: journal_changes
@@ -144,22 +29,9 @@ FROM changes c JOIN origins o ON o.id = c.origin
 WHERE c.space IN (SELECT value FROM json_each(:spaces)) AND c.number <= :at /*also*/
 ORDER BY c.number DESC LIMIT :limit
 
--- name: change_before
-AND c.number < :before
--- name: change_numbered
-AND c.number = :number
--- name: change_by_agent
-AND o.agent = :agent
--- name: change_by_client
-AND o.client = :client
--- name: change_in_session
-AND o.session = :session
 -- name: change_by_ops
 AND c.op IN (SELECT value FROM json_each(:ops))
--- name: change_since
-AND c.at >= :since
--- name: change_to
-AND c.at <= :until
+
 -- name: change_of_entity
 AND c.number IN (
     SELECT began FROM entities WHERE id = :entity AND space IN (SELECT value FROM json_each(:spaces))
@@ -170,43 +42,11 @@ AND c.number IN (
     UNION SELECT ended FROM relations WHERE to_id = :entity AND to_id > 0
     UNION SELECT began FROM messages WHERE stream = :entity
     UNION SELECT ended FROM messages WHERE stream = :entity AND ended > 0)
--- What can be undone: it touched something, is no undoing itself, and has not been undone.
--- name: change_effective
-AND c.op NOT IN ('undo', 'redo')
-AND EXISTS (SELECT 1 FROM journal j WHERE j.number = c.number AND j.subject IN ('entity', 'relation', 'messages') AND j.act NOT IN ('purge', 'prune'))
-AND coalesce((SELECT l.act FROM journal l WHERE l.subject = 'change' AND l.id = c.number ORDER BY l.number DESC LIMIT 1), 'redo') <> 'undo'
 
 -- name: journal_of
 SELECT number, seq, subject, id, act, before, after FROM journal WHERE number IN (SELECT value FROM json_each(:numbers)) ORDER BY number DESC, seq
 
--- The newest undoing that was not taken back, and those that a change was undone by, newest first.
--- name: last_undo
-SELECT j.number FROM journal j JOIN changes c ON c.number = j.number
-WHERE j.subject = 'change' AND j.act = 'undo' AND c.space = :space AND NOT EXISTS (
-    SELECT 1 FROM journal l WHERE l.subject = 'change' AND l.id = j.id AND l.number > j.number)
-ORDER BY j.number DESC LIMIT 1
-
--- name: taken_back_by
-SELECT number, act FROM journal WHERE subject = 'change' AND id = :number ORDER BY number DESC LIMIT 1
-
--- Snapshots
-
--- name: add_snapshot
-INSERT INTO snapshots (space, name, began, number) VALUES (:space, :name, :began, :number)
-
--- name: end_snapshot
-UPDATE snapshots SET ended = :number WHERE space = :space AND name = :name AND ended = 0
-
--- name: drop_snapshot_begun
-DELETE FROM snapshots WHERE space = :space AND name = :name AND ended = 0 AND began = :number
-
--- name: snapshot
-SELECT s.name, s.number, s.began, c.at, c.message FROM snapshots s LEFT JOIN changes c ON c.number = s.began
-WHERE s.space = :space AND s.name = :name AND s.ended = 0
-
--- name: snapshots
-SELECT s.name, s.number, s.began, c.at, c.message FROM snapshots s LEFT JOIN changes c ON c.number = s.began
-WHERE s.space = :space AND s.ended = 0 AND s.began < :before ORDER BY s.began DESC LIMIT :limit
+-- Where changes come from
 
 -- name: origin_id
 SELECT id FROM origins
@@ -221,18 +61,6 @@ VALUES (:channel, :client, :agent, :session, :tool, :run, :user, :method, :trust
 SELECT id, channel, client, agent, session, tool, run, user, method, trust FROM origins WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- Entities: one by its id, many, and listings
-
--- name: entity
-SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
-       (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
-FROM entities e LEFT JOIN uses u ON u.entity = e.id WHERE e.space = :space AND e.id = :id
-
--- name: entities_named
--- What lives under a name in one space: the commonest question there is, in one statement.
-SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
-       (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
-FROM names n JOIN entities e ON e.space = n.space AND e.id = n.entity LEFT JOIN uses u ON u.entity = e.id
-WHERE n.space = :space AND n.name = :name AND n.ended = 0
 
 -- name: entities_by_id
 SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
@@ -275,18 +103,6 @@ GROUP BY e.id
 HAVING :beyond_id = 0 OR CASE WHEN :falling THEN (min(p.value), e.id) < (:beyond, :beyond_id) ELSE (min(p.value), e.id) > (:beyond, :beyond_id) END
 ORDER BY 2 /*down*/, e.id /*down*/ LIMIT :limit
 
--- name: expired
--- What has expired in one space, the first to expire first; what an undoing brought back stays.
-SELECT e.expires_at, e.id FROM entities e
-WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now AND (e.expires_at, e.id) > (:beyond, :beyond_id)
-  AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = e.began AND c.op IN ('undo', 'redo'))
-ORDER BY e.expires_at, e.id LIMIT :limit
-
--- name: spaces_expiring
-SELECT s.name FROM spaces s WHERE s.ended = 0
-  AND EXISTS (SELECT 1 FROM entities e WHERE e.space = s.id AND e.deleted = 0 AND e.expires_at <= :now)
-ORDER BY s.id
-
 -- name: tended
 -- A page of one space's own entities as curation looks at them; `declined` is told of what an undoing of curation made so.
 SELECT json_group_array(json_array(id, type, tier, began, made_at, changed_at, declined, used, used_at)) FROM (
@@ -306,26 +122,8 @@ SELECT j.value, (SELECT count(*) FROM relations r WHERE r.from_id = j.value AND 
               + (SELECT count(*) FROM relations r WHERE r.to_id = j.value AND r.to_id > 0 AND r.space = :space AND r.ended = 0 AND r.deleted = 0) AS links
 FROM json_each(:ids) j WHERE links > 0
 
--- name: tended_streams
--- From stream to stream by the index, whatever they hold.
-WITH RECURSIVE s (stream) AS (
-    SELECT min(stream) FROM messages WHERE stream > :after
-    UNION ALL SELECT (SELECT min(m.stream) FROM messages m WHERE m.stream > s.stream) FROM s WHERE s.stream IS NOT NULL)
-SELECT stream FROM s WHERE stream IS NOT NULL LIMIT :limit
-
--- name: tended_actions
-SELECT id, at, crc, body FROM messages WHERE stream = :stream AND kind = :kind AND space = :space AND ended = 0 ORDER BY id DESC LIMIT :limit
-
 -- name: tended_origins
 SELECT DISTINCT began FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
-
--- name: tended_declined
-SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
-WHERE j.number = :number AND j.subject = 'change' AND j.act = 'undo' AND k.op = 'autonomous_curation' LIMIT 1
-
--- name: tended_acts
-SELECT count(*) FROM changes c JOIN journal j ON j.number = c.number
-WHERE c.at >= :at AND c.space = :space AND c.op = 'autonomous_curation' AND j.subject = 'entity' AND j.act IN ('promote', 'create')
 
 -- name: tended_runs
 SELECT s.name, m.value FROM spaces s LEFT JOIN meta m ON m.key = :prefix || s.id WHERE s.ended = 0 AND s.kind = 'space' ORDER BY s.id
@@ -343,52 +141,24 @@ WHERE e.space = :space AND e.id > :after AND e.began > :at AND e.first <= :at
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
 ORDER BY e.id LIMIT :limit
 
--- name: key_id
-e.id
--- name: key_updated
-e.began
--- name: key_priority
-e.priority
 -- name: key_spoken
 max(e.began, coalesce((
     SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
     WHERE m.stream = e.id AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1), 0))
--- name: key_name
-m.name
+
 -- name: key_property
 min(p.value)
 
 -- Conditions on head rows. In a layer of the past, what has changed since is judged by the same names in daemon/store/past.py.
 
--- name: further_up
-AND (/*key*/, e.id) > (:beyond, :beyond_id)
--- name: further_down
-AND (/*key*/, e.id) < (:beyond, :beyond_id)
-
--- name: after_id
-AND e.id > :after
--- name: before_id
-AND e.id < :after
 -- name: of_types
 AND e.type IN (SELECT value FROM json_each(:types))
 -- name: of_tiers
 AND e.tier IN (SELECT value FROM json_each(:tiers))
--- name: in_scope
-AND e.scope = :scope
--- name: is_pinned
-AND e.pinned = 1
--- name: not_pinned
-AND e.pinned = 0
--- name: is_quarantined
-AND e.quarantined = 1
--- name: not_quarantined
-AND e.quarantined = 0
--- name: not_expired
-AND (e.expires_at IS NULL OR e.expires_at > :now)
+
 -- name: updated_since
 AND e.began >= coalesce((SELECT min(number) FROM changes WHERE at >= :updated_since), 1 << 62)
--- name: updated_until
-AND e.began <= coalesce((SELECT max(number) FROM changes WHERE at <= :updated_until), 0)
+
 -- name: with_tags
 AND (SELECT count(*) FROM json_each(:tags) t WHERE EXISTS (
        SELECT 1 FROM tags g WHERE g.space = e.space AND g.tag = t.value AND g.entity = e.id AND g.ended = 0)) = json_array_length(:tags)
@@ -406,55 +176,10 @@ AND NOT EXISTS (
 
 -- Names
 
--- name: name
-SELECT scope, entity FROM names WHERE space = :space AND name = :name AND began <= :at AND (ended = 0 OR ended > :at)
-
--- name: add_name
--- No row where the name is taken.
-INSERT INTO names (space, name, scope, began, entity) VALUES (:space, :name, :scope, :began, :entity) ON CONFLICT DO NOTHING
-
--- name: drop_name_begun
-DELETE FROM names WHERE space = :space AND name = :name AND scope = :scope AND ended = 0 AND began = :number
-
--- name: end_name
-UPDATE names SET ended = :number WHERE space = :space AND name = :name AND scope = :scope AND ended = 0
-
 -- name: deleted_names
 SELECT entity FROM names WHERE space = :space AND name = :name AND began <= :at AND (ended > 0 OR :below) ORDER BY ended = 0 DESC, ended DESC
 
 -- Writing entities
-
--- name: add_entity
-INSERT INTO entities (space, id, scope, type, version, first, began, deleted, tier, priority, pinned, quarantined, expires_at, text_bytes, crc, body)
-VALUES (:space, :id, :scope, :type, :version, :first, :began, :deleted, :tier, :priority, :pinned, :quarantined, :expires_at, :text_bytes, :crc, :body)
-
--- name: set_entity
-UPDATE entities
-SET type = :type, version = :version, began = :began, deleted = :deleted, tier = :tier, priority = :priority, pinned = :pinned,
-    quarantined = :quarantined, expires_at = :expires_at, text_bytes = :text_bytes, crc = :crc, body = :body
-WHERE space = :space AND id = :id
-
--- name: add_version
-INSERT INTO versions (space, entity, version, began, ended, deleted, whole, crc, body)
-VALUES (:space, :entity, :version, :began, :ended, :deleted, :whole, :crc, :body)
-
--- name: version_row
-SELECT whole, crc, body FROM versions WHERE space = :space AND entity = :entity AND version = :version
-
--- name: set_version_body
-UPDATE versions SET body = :body WHERE space = :space AND entity = :entity AND version = :version
-
--- name: versions_from
-SELECT version, began, ended, deleted, whole, crc, body FROM versions
-WHERE space = :space AND entity = :entity AND version BETWEEN :version AND :last ORDER BY version
-
--- name: version_at
-SELECT v.version, v.began, v.deleted, v.crc, c.at FROM versions v LEFT JOIN changes c ON c.number = v.began
-WHERE v.space = :space AND v.entity = :entity AND v.began <= :at AND v.ended > :at ORDER BY v.began DESC LIMIT 1
-
--- name: versions_page
-SELECT version, began, deleted FROM versions
-WHERE space = :space AND entity = :entity AND version < :before AND began <= :at ORDER BY version DESC LIMIT :limit
 
 -- name: prune_versions
 DELETE FROM versions WHERE space = :space AND entity = :entity AND version <= :version AND version < coalesce((
@@ -463,19 +188,7 @@ DELETE FROM versions WHERE space = :space AND entity = :entity AND version <= :v
       AND (EXISTS (SELECT 1 FROM spaces s WHERE s.pinned >= v.began AND s.pinned < v.ended AND s.pinned > 0 AND s.ended = 0)
         OR EXISTS (SELECT 1 FROM snapshots n WHERE n.number >= v.began AND n.number < v.ended AND n.ended = 0))), 1 << 62)
 
--- name: oldest_version
-SELECT min(version) FROM versions WHERE space = :space AND entity = :entity
-
 -- Tags and properties
-
--- name: add_tag
-INSERT INTO tags (space, tag, entity, began) VALUES (:space, :tag, :entity, :began)
-
--- name: drop_tag_begun
-DELETE FROM tags WHERE space = :space AND tag = :tag AND entity = :entity AND ended = 0 AND began = :number
-
--- name: end_tag
-UPDATE tags SET ended = :number WHERE space = :space AND tag = :tag AND entity = :entity AND ended = 0
 
 -- name: add_property
 INSERT INTO properties (space, key, value, entity, began) VALUES (:space, :key, :value, :entity, :began)
@@ -487,9 +200,6 @@ DELETE FROM properties WHERE space = :space AND key = :key AND value = :value AN
 UPDATE properties SET ended = :number WHERE space = :space AND key = :key AND value = :value AND entity = :entity AND ended = 0
 
 -- Passages and words
-
--- name: add_passage
-INSERT INTO passages (id, space, entity, part, message, began) VALUES (:id, :space, :entity, :part, :message, :began)
 
 -- name: add_words
 INSERT INTO words (rowid, name, body, near, dates) VALUES (:id, :name, :body, :near, :dates)
@@ -512,15 +222,6 @@ INSERT INTO words_past (words_past) VALUES ('optimize')
 
 -- name: words_segments
 SELECT count(DISTINCT segid) FROM words_idx
-
--- name: end_passage
-UPDATE passages SET ended = :ended WHERE id = :id
-
--- name: drop_passage
-DELETE FROM passages WHERE id = :id
-
--- name: entity_passages
-SELECT id, part, began FROM passages WHERE entity = :entity AND space = :space AND message = 0 AND ended = 0
 
 -- A search's rows come as one: a reader lets go of the interpreter for each row, and would have to win it back as often.
 
@@ -572,12 +273,6 @@ SELECT p.entity, count(*) FROM words w CROSS JOIN passages p ON p.id = w.rowid C
 WHERE w.words MATCH :match AND p.space IN (SELECT value FROM json_each(:spaces)) AND (:stream = 0 OR p.entity = :stream) /*also*/
 GROUP BY p.entity
 
--- name: passage_span
-SELECT (SELECT coalesce(min(id), 1) FROM passages), (SELECT coalesce(max(id), 0) FROM passages)
-
--- name: passage_from
-SELECT began FROM passages WHERE id >= :id ORDER BY id LIMIT 1
-
 -- For each expression: in how many of the oldest and how many of the newest passages that have it, up to where, and down to where.
 -- name: term_spans
 SELECT json_group_array(json_array(
@@ -587,28 +282,6 @@ SELECT json_group_array(json_array(
 FROM json_each(:terms) t
 
 -- Relations
-
--- name: add_relation
-INSERT INTO relations (space, id, from_id, to_id, from_name, to_name, type, strength, metadata, deleted, began)
-VALUES (:space, :id, :from_id, :to_id, :from_name, :to_name, :type, :strength, :metadata, :deleted, :began)
-
--- name: end_relation
-UPDATE relations SET ended = :number WHERE row = :row AND ended = 0
-
--- name: drop_relation_begun
-DELETE FROM relations WHERE row = :row AND ended = 0 AND began = :number
-
--- name: unhide_relations
-UPDATE relations SET ended = :ended WHERE space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity OR to_id = :entity)
-
--- name: relations_hidden
-SELECT id, from_id FROM relations
-WHERE space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity OR to_id = :entity) ORDER BY id
-
--- name: relations_ended
-SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
-FROM relations r LEFT JOIN changes c ON c.number = r.began
-WHERE r.space = :space AND r.deleted = 0 AND r.ended = :number AND (r.from_id = :entity OR r.to_id = :entity) ORDER BY r.id
 
 -- name: relations_of
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
@@ -633,23 +306,12 @@ WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
 /*also*/
 ORDER BY r.id LIMIT :most
 
--- Every row that a space has or had of a relation, and what began or ended of those that touch an entity.
--- name: relation_rows
-SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, NULL, r.ended, r.deleted
-FROM relations r WHERE r.space = :space AND r.id = :id ORDER BY r.row
-
 -- name: relations_between
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, (SELECT c.at FROM changes c WHERE c.number = r.began), r.ended, r.deleted
 FROM (SELECT * FROM relations WHERE from_id = :entity AND from_id > 0 AND space = :space
       UNION ALL SELECT * FROM relations WHERE to_id = :entity AND to_id > 0 AND space = :space AND from_id <> :entity) r
 WHERE (r.began > :after AND r.began <= :upto) OR (r.ended > :after AND r.ended <= :upto)
 ORDER BY max(CASE WHEN r.began <= :upto THEN r.began ELSE 0 END, CASE WHEN r.ended <= :upto THEN r.ended ELSE 0 END) DESC, r.row DESC LIMIT :limit
-
--- name: relation_held
-SELECT 1 FROM relations WHERE space = :space AND id = :id AND deleted = 0 AND began <= :at AND (ended = 0 OR ended > :at)
-
--- name: dangling
-SELECT 1 FROM relations WHERE from_id = 0 AND from_name = :name UNION ALL SELECT 1 FROM relations WHERE to_id = 0 AND to_name = :name LIMIT 1
 
 -- name: relation_types
 AND r.type IN (SELECT value FROM json_each(:types))
@@ -663,21 +325,6 @@ WHERE r.from_id = 0 AND r.space = :space AND r.deleted = 0 AND r.began <= :at AN
 ORDER BY r.id
 
 -- Conflicts
-
--- name: add_conflict
-INSERT INTO conflicts (space, id, entity, other, part, other_part, type, confidence, reason, action, status, notes, found, began)
-VALUES (:space, :id, :entity, :other, :part, :other_part, :type, :confidence, :reason, :action, :status, :notes, :found, :began)
-
--- name: end_conflict
-UPDATE conflicts SET ended = :number WHERE row = :row AND ended = 0
-
--- name: drop_conflict_begun
-DELETE FROM conflicts WHERE row = :row AND ended = 0 AND began = :number
-
--- name: conflict
-SELECT k.row, k.space, k.id, k.entity, k.other, k.part, k.other_part, k.type, k.confidence, k.reason, k.action, k.status, k.notes, k.found, k.began,
-       (SELECT at FROM changes WHERE number = k.found), (SELECT at FROM changes WHERE number = k.began)
-FROM conflicts k WHERE k.space = :space AND k.id = :id AND k.began <= :at AND (k.ended = 0 OR k.ended > :at)
 
 -- name: conflicts
 SELECT k.row, k.space, k.id, k.entity, k.other, k.part, k.other_part, k.type, k.confidence, k.reason, k.action, k.status, k.notes, k.found, k.began,
@@ -694,23 +341,13 @@ FROM conflicts k
 WHERE k.entity IN (SELECT value FROM json_each(:ids)) AND k.space = :space AND k.began <= :at AND (k.ended = 0 OR k.ended > :at)
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN conflicts s ON s.space = n.value ->> 0 AND s.id = k.id AND s.began <= n.value ->> 1)
 
--- name: conflicts_with_status
-AND k.status = :status
 -- name: conflicts_of_types
 AND k.type IN (SELECT value FROM json_each(:types))
--- name: conflicts_of_entity
-AND (k.entity = :entity OR k.other = :entity)
--- name: conflicts_at_least
-AND k.confidence >= :confidence
 
 -- name: purge_conflicts
 DELETE FROM conflicts WHERE (entity = :entity OR other = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- Messages
-
--- name: add_message
-INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :crc, :body)
 
 -- name: messages
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block THEN block ELSE body END FROM messages m
@@ -750,22 +387,10 @@ FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AN
 SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id > :id ORDER BY m.id LIMIT 2
 
--- name: end_message
-UPDATE messages SET ended = :number WHERE id = :id AND ended = 0
-
--- name: revive_message
-UPDATE messages SET ended = 0 WHERE id = :id
-
--- name: count_messages
-SELECT count(*) FROM messages m WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
-
 -- name: stream_cut
 -- The newest message that is not among the newest :keep of a stream.
 SELECT m.id FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
 WHERE m.stream = :stream AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1 OFFSET :keep
-
--- name: last_of_stream
-SELECT max(id) FROM messages WHERE stream = :stream AND space = :space AND ended = 0
 
 -- name: stream_spoken
 SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
@@ -776,113 +401,30 @@ WHERE m.stream = :stream AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ende
 SELECT max(id), count(*) FROM messages WHERE stream = :stream AND space = :space AND ended = 0 AND id > :after AND id < coalesce((
     SELECT min(n.id) FROM messages n WHERE n.stream = :stream AND n.space = :space AND n.ended = 0 AND n.id > :after AND +n.at >= :since), 1 << 62)
 
--- name: count_lines
-SELECT count(*) FROM messages WHERE stream = :stream AND space = :space AND ended = 0 AND id > :after AND id <= :upto
-
--- name: newest_tick
-SELECT tick FROM messages WHERE stream = :stream AND tick IS NOT NULL AND space = :space AND ended = 0 ORDER BY tick DESC LIMIT 1
-
--- name: lines_to_pack
-SELECT id, crc, body FROM messages
-WHERE stream = :stream AND space = :space AND block = 0 AND id > :after AND id <= :upto ORDER BY id LIMIT :limit
-
 -- name: add_block
 INSERT INTO blocks (space, stream, first, last, bytes, crc, body) VALUES (:space, :stream, :first, :last, :bytes, :crc, :body)
-
--- name: last_block
-SELECT max(id) FROM blocks
 
 -- name: pack_line
 UPDATE messages SET body = x'', block = :block WHERE id = :id
 
--- name: block
-SELECT crc, body FROM blocks WHERE id = :id
-
 -- name: purge_blocks
 DELETE FROM blocks WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
--- name: message_id
-m.id
--- name: message_at
-m.at
--- name: message_tick
-m.tick
-
--- name: before_message
-AND m.id < :before
--- name: after_message
-AND m.id > :after
--- name: upto_message
-AND m.id <= :upto
--- name: kept_since
-AND m.at >= :kept_since
--- name: with_tick
-AND m.tick IS NOT NULL
--- name: tick_from
-AND m.tick >= :tick_from
--- name: tick_to
-AND m.tick <= :tick_to
--- name: said_since
-AND m.at >= :since
--- name: said_until
-AND m.at <= :until
 -- name: of_roles
 AND m.role IN (SELECT value FROM json_each(:roles))
 -- name: of_kinds
 AND m.kind IN (SELECT value FROM json_each(:kinds))
 -- name: of_speakers
 AND m.speaker IN (SELECT value FROM json_each(:speakers))
--- name: beyond_up
-AND (/*key*/, m.id) > (:beyond, :beyond_id)
--- name: beyond_down
-AND (/*key*/, m.id) < (:beyond, :beyond_id)
 
 -- Answers, access, counts
-
--- name: kept_answer
-SELECT op, answer, number FROM answers WHERE uid = :uid AND key = :key
-
--- name: keep_answer
-INSERT INTO answers (uid, key, number, at, op, answer) VALUES (:uid, :key, :number, :at, :op, :answer)
-
--- name: expire_answers
-DELETE FROM answers WHERE (uid, key) IN (SELECT uid, key FROM answers WHERE at < :before LIMIT 2000)
-
--- name: add_access
-INSERT INTO access (at, op, origin, space, pid, us, error, number) VALUES (:at, :op, :origin, :space, :pid, :us, :error, :number)
-
--- name: note_access
-INSERT INTO access (at, op, origin, space, pid, us, error, entity, address, request, says)
-VALUES (:at, :op, :origin, :space, :pid, 0, :error, :entity, :address, :request, :says)
-
--- name: blank_access
-UPDATE access SET request = '', says = '' WHERE entity = :entity
-
--- name: expire_access
-DELETE FROM access WHERE id IN (SELECT id FROM access WHERE at < :before LIMIT 2000)
 
 -- name: access
 SELECT a.id, a.at, a.op, a.space, a.pid, a.us, a.error, a.number, a.entity, a.address, a.request, a.says, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
 FROM access a JOIN origins o ON o.id = a.origin WHERE 1 /*also*/ ORDER BY a.id DESC LIMIT :limit
 
--- name: access_before
-AND a.id < :before
 -- name: access_ops
 AND a.op IN (SELECT value FROM json_each(:ops))
--- name: access_agent
-AND o.agent = :agent
--- name: access_session
-AND o.session = :session
--- name: access_failed
-AND a.error <> ''
--- name: access_good
-AND a.error = ''
--- name: access_since
-AND a.at >= :since
--- name: access_space
-AND a.space = :only
--- name: access_entity
-AND a.entity = :entity AND a.entity > 0
 
 -- Batches come in order, so that the newest is the last use, also where a clock was ahead for a while.
 -- name: add_use
@@ -931,30 +473,13 @@ WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now + 30 * 8640000
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
 GROUP BY 1
 
--- name: count_by_space
-SELECT s.name, count(e.id) FROM spaces s LEFT JOIN entities e ON e.space = s.id AND e.deleted = 0 WHERE s.ended = 0 GROUP BY s.id ORDER BY s.id
-
 -- name: tended_settled
 SELECT count(*) FROM entities e JOIN changes c ON c.number = e.began JOIN changes f ON f.number = e.first LEFT JOIN uses u ON u.entity = e.id
 WHERE e.space = :space AND e.deleted = 0 AND e.quarantined = 0 AND e.tier = :tier AND (e.expires_at IS NULL OR e.expires_at > :now)
   AND e.type NOT IN (SELECT value FROM json_each(:types)) AND f.at < :made AND c.at <= :quiet AND c.op <> 'undo'
   AND coalesce(u.count, 0) < :reads AND coalesce(u.last, 0) <= :quiet
 
--- name: add_backup
-INSERT INTO backups (at, path, bytes, sha256, number) VALUES (:at, :path, :bytes, :sha256, :number)
-
--- name: last_backup
-SELECT at, path FROM backups ORDER BY at DESC LIMIT 1
-
--- name: backups_since
-SELECT path FROM backups WHERE number >= :number ORDER BY at
-
 -- Purging: everything that some spaces hold of an entity, and, where no other space knows it (:everywhere), what hangs on it anywhere
-
--- A space and all that read through to it, retired ones included.
--- name: spaces_under
-WITH RECURSIVE under (id) AS (SELECT :space UNION SELECT s.id FROM spaces s JOIN under u ON s.parent = u.id)
-SELECT s.id, s.name FROM spaces s JOIN under u ON u.id = s.id ORDER BY s.id
 
 -- name: spaces_knowing
 SELECT s.id, s.name FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = :entity ORDER BY s.id
@@ -969,18 +494,6 @@ WHERE (from_id = :entity OR to_id = :entity) AND (space IN (SELECT value FROM js
 -- name: messages_said
 SELECT id, speaker, crc, CASE WHEN block THEN block ELSE body END FROM messages
 WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND id > :after ORDER BY id LIMIT :limit
-
--- name: answers_page
-SELECT uid, key, op, answer FROM answers WHERE (uid, key) > (:uid, :last) ORDER BY uid, key LIMIT :limit
-
--- name: drop_answer
-DELETE FROM answers WHERE uid = :uid AND key = :key
-
--- name: messages_of_changes
-SELECT number, message FROM changes WHERE message <> ''
-
--- name: blank_message
-UPDATE changes SET message = '' WHERE number = :number
 
 -- name: purge_notes
 UPDATE changes SET message = '' WHERE message <> '' AND number IN (
@@ -1035,92 +548,26 @@ SELECT (SELECT coalesce(max(number), 0) FROM changes), (SELECT coalesce(max(id),
        (SELECT max(coalesce((SELECT max(id) FROM passages), 0), coalesce((SELECT value FROM meta WHERE key = 'passage_high_water'), 0))),
        (SELECT coalesce(max(id), 0) FROM conflicts)
 
--- name: set_meta
-INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value
-
--- name: get_meta
-SELECT value FROM meta WHERE key = :key
-
--- name: dictionaries
-SELECT id, bytes FROM dictionaries
-
--- name: add_dictionary
-INSERT INTO dictionaries (id, at, bytes) VALUES (:id, :at, :bytes)
+-- name: scans_left
+SELECT s.name FROM spaces s JOIN meta m ON m.key = :prefix || s.name WHERE s.ended = 0 ORDER BY s.id
 
 -- Moving in and out: everything as it was after change :at, and rows written with the numbers that they had elsewhere
-
--- A space that was brought back after :at was still retired then; only the journal knows.
--- name: transfer_spaces
-SELECT s.id, s.name, s.parent, s.pinned, s.kind, s.metadata, s.began,
-       CASE WHEN NOT EXISTS (SELECT 1 FROM journal j WHERE j.number > :at AND j.subject = 'space' AND j.act <> 'merge' AND j.id = s.id) THEN s.ended
-            ELSE coalesce((SELECT CASE j.act WHEN 'delete' THEN j.number ELSE 0 END FROM journal j
-                           WHERE j.number <= :at AND j.subject = 'space' AND j.act <> 'merge' AND j.id = s.id ORDER BY j.number DESC, j.seq DESC LIMIT 1), 0) END,
-       s.entity
-FROM spaces s WHERE s.id > :after AND s.began <= :at ORDER BY s.id LIMIT :limit
 
 -- name: transfer_changes
 SELECT c.number, c.at, c.space, c.op, c.message, o.channel, o.client, o.agent, o.session, o.tool, o.run, o.user, o.method, o.trust
 FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number > :after AND c.number <= :at ORDER BY c.number LIMIT :limit
 
--- name: transfer_entities
-SELECT id, scope, version, first, began, deleted, crc, body FROM entities
-WHERE space = :space AND id > :after AND first <= :at ORDER BY id LIMIT :limit
-
--- name: transfer_oldest
-SELECT min(version) FROM versions WHERE space = :space AND entity = :entity
-
--- name: transfer_relations
-SELECT row, space, id, from_id, to_id, from_name, to_name, type, strength, metadata, deleted, began, CASE WHEN ended > :at THEN 0 ELSE ended END
-FROM relations WHERE row > :after AND began <= :at ORDER BY row LIMIT :limit
-
 -- name: transfer_messages
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, CASE WHEN block THEN block ELSE body END
 FROM messages WHERE id > :after AND began <= :at ORDER BY id LIMIT :limit
-
--- name: transfer_journal
-SELECT number, seq, subject, id, act, before, after FROM journal
-WHERE (number, seq) > (:after, :seq) AND number <= :at ORDER BY number, seq LIMIT :limit
 
 -- name: transfer_uses
 SELECT u.entity, u.count, u.last FROM uses u
 WHERE u.entity > :after AND EXISTS (SELECT 1 FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = u.entity AND e.first <= :at)
 ORDER BY u.entity LIMIT :limit
 
--- name: transfer_snapshots
-SELECT began, space, name, number, CASE WHEN ended > :at THEN 0 ELSE ended END FROM snapshots
-WHERE began > :after AND began <= :at ORDER BY began LIMIT :limit
-
--- name: transfer_snapshot
-INSERT INTO snapshots (space, name, ended, began, number) VALUES (:space, :name, :ended, :began, :number) ON CONFLICT DO NOTHING
-
--- name: transfer_merges
-SELECT branch, target, subject, id, part, began, base, CASE WHEN ended > :at THEN 0 ELSE ended END FROM merges
-WHERE began <= :at ORDER BY branch, target, began, subject, id, part, ended
-
--- name: transfer_known_merges
-SELECT branch, target, subject, id, part, ended FROM merges
-
--- name: transfer_merge
-INSERT INTO merges (branch, target, subject, id, part, began, base, ended) VALUES (:branch, :target, :subject, :id, :part, :began, :base, :ended)
-
--- name: transfer_conflicts
-SELECT row, space, id, type, entity, other, part, other_part, confidence, reason, action, status, notes, found, began,
-    CASE WHEN ended > :at THEN 0 ELSE ended END FROM conflicts
-WHERE row > :after AND began <= :at ORDER BY row LIMIT :limit
-
 -- name: transfer_known_conflicts
 SELECT space, id, began FROM conflicts WHERE id IN (SELECT value FROM json_each(:ids))
-
--- name: transfer_conflict
-INSERT INTO conflicts (space, id, entity, other, part, other_part, type, confidence, reason, action, status, notes, found, began, ended)
-VALUES (:space, :id, :entity, :other, :part, :other_part, :kind, :confidence, :reason, :action, :status, :notes, :found, :began, :ended)
-
--- name: transfer_total
-SELECT (SELECT count(*) FROM spaces WHERE began <= :at) + (SELECT count(*) FROM changes WHERE number <= :at) + (SELECT count(*) FROM entities)
-     + (SELECT count(*) FROM relations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM journal WHERE number <= :at) + (SELECT count(*) FROM uses)
-     + (SELECT count(*) FROM snapshots WHERE began <= :at)
-     + (SELECT count(*) FROM merges WHERE began <= :at)
-     + (SELECT count(*) FROM conflicts WHERE began <= :at)
 
 -- name: transfer_known_changes
 SELECT number FROM changes WHERE number IN (SELECT value FROM json_each(:numbers))
@@ -1149,57 +596,16 @@ SELECT number, seq, subject, id, act, before, after FROM journal WHERE number IN
 SELECT role, kind, at, crc, CASE WHEN block THEN block ELSE body END FROM messages
 WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at IN (SELECT value FROM json_each(:times))
 
--- name: transfer_space
-INSERT INTO spaces (id, name, parent, pinned, kind, entity, metadata, began, ended)
-VALUES (:id, :name, :parent, :pinned, :kind, :entity, :metadata, :began, :ended)
-ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, pinned = excluded.pinned, kind = excluded.kind, entity = excluded.entity, metadata = excluded.metadata,
-    began = excluded.began, ended = excluded.ended
-
--- name: transfer_name
-INSERT INTO names (space, name, scope, ended, began, entity) VALUES (:space, :name, :scope, :ended, :began, :entity)
-
--- name: transfer_tag
-INSERT INTO tags (space, tag, entity, ended, began) VALUES (:space, :tag, :entity, :ended, :began)
-
 -- name: transfer_property
 INSERT INTO properties (space, key, value, entity, ended, began) VALUES (:space, :key, :value, :entity, :ended, :began)
-
--- name: transfer_passage
-INSERT INTO passages (id, space, entity, part, message, began, ended) VALUES (:id, :space, :entity, :part, :message, :began, :ended)
-
--- name: transfer_relation
-INSERT INTO relations (space, id, from_id, to_id, from_name, to_name, type, strength, metadata, deleted, began, ended)
-VALUES (:space, :id, :from_id, :to_id, :from_name, :to_name, :type, :strength, :metadata, :deleted, :began, :ended)
-
--- name: transfer_message
-INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, ended, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :ended, :crc, :body)
-
--- name: transfer_use
-INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last) ON CONFLICT (entity) DO UPDATE SET count = excluded.count, last = excluded.last
 
 -- name: transfer_jobs
 SELECT key, value FROM meta WHERE key > 'import/' AND key < 'import0' AND key NOT GLOB 'import/*/*'
 
--- name: transfer_forget
-DELETE FROM meta WHERE key = :key OR (key > :key || '/' AND key < :key || '0')
-
 -- Vectors: a key is the passage's id * 64 + the model's
-
--- name: models
-SELECT id, name, fingerprint, dimension, source, serves, embedded FROM models ORDER BY id
-
--- name: add_model
-INSERT INTO models (id, name, fingerprint, dimension, source, serves) VALUES (:id, :name, :fingerprint, :dimension, :source, :serves)
-
--- name: set_source
-UPDATE models SET source = :source, name = :name WHERE id = :model
 
 -- name: serve_model
 UPDATE models SET serves = (id = :model) WHERE source <> ''
-
--- name: set_embedded
-UPDATE models SET embedded = :passage WHERE id = :model
 
 -- name: drop_model
 DELETE FROM models WHERE id = :model AND NOT EXISTS (SELECT 1 FROM vectors WHERE key & 63 = :model)
@@ -1229,14 +635,8 @@ SELECT message, id FROM passages WHERE message IN (SELECT value FROM json_each(:
 SELECT DISTINCT v.key >> 6 FROM json_each(:ids) j JOIN vectors v ON v.key BETWEEN j.value << 6 AND j.value << 6 | 63
 JOIN models m ON m.id = v.key & 63 WHERE m.source <> ''
 
--- name: passages_after
-SELECT id, space, entity, part, message, began FROM passages WHERE id > :after AND ended = 0 ORDER BY id LIMIT :limit
-
 -- name: passages_ended
 SELECT id, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
-
--- name: last_passage
-SELECT coalesce(max(id), 0) FROM passages
 
 -- name: heads
 SELECT id, crc, body FROM entities WHERE space = :space AND id IN (SELECT value FROM json_each(:ids))
@@ -1295,9 +695,6 @@ FROM messages m WHERE m.id IN (SELECT value FROM json_each(:ids))
 
 -- name: passages_of
 SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
-
--- name: tagged
-SELECT entity FROM tags WHERE space = :space AND tag = :tag AND ended = 0 LIMIT :limit
 
 -- name: having
 SELECT entity FROM properties WHERE space = :space AND key = :property AND value = :value AND ended = 0 LIMIT :limit

@@ -12,12 +12,12 @@ from typing import Any
 import apsw
 
 from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused
-from enhanced_memory.daemon.store.queries import load
+from enhanced_memory.daemon.store.queries import of_engine
 from enhanced_memory.daemon.store.views import View
 
 __all__ = ["Epoch", "SqliteRows", "each", "translated"]
 
-QUERIES = load(Path(__file__).parent / "queries.sql")
+QUERIES = of_engine(Path(__file__).parent)
 
 _PUT_OFF = {
     "add_change": "changes",

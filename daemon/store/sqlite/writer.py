@@ -7,36 +7,34 @@ What nobody waits for (merging words, checkpoints, access rows) is done when not
 """
 
 import logging
-import queue
-import threading
 import time
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
 from msgspec.structs import replace
 
-from enhanced_memory.client.errors import Broken, Error, StoreDamaged, TimedOut, Unavailable
-from enhanced_memory.client.request import Request
+from enhanced_memory.client.errors import Broken, Error, StoreDamaged, Unavailable
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
-from enhanced_memory.daemon.store.jobs import Job, Later, settle
+from enhanced_memory.daemon.store.intake import Intake
+from enhanced_memory.daemon.store.jobs import HalfDone, Job, carry_out, fail, insert, taken
 from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.tx import Tx
 
-__all__ = ["Plain", "Writer"]
+__all__ = ["Writer"]
+
+A = TypeVar("A")
 
 log = logging.getLogger(__name__)
 
-IDLE_S = 0.25
 DOUBT_S = 0.5
 """How long after a look at a file that was not known to be good, and was not found so, the next one comes."""
 MERGE_PAGES = 64
@@ -46,18 +44,6 @@ MANY_SEGMENTS = 12
 """Segments of the words index above which a store that was just opened has its merging to do: a load that ended with the
 process leaves them, and every word is looked up in each (a probe of a word takes four times as long with 26 as with one)."""
 LARGE_WAL_PAGES = 1000
-
-
-class _HalfDone(Exception):
-    """A job failed after it had written: the group is to be carried out anew, with a savepoint for each."""
-
-
-@dataclass(slots=True)
-class Plain:
-    """Work on the bare connection, between transactions; for backups and checks."""
-
-    work: Callable[[apsw.Connection], Any]
-    waiter: "Future[Any]"
 
 
 @dataclass(slots=True)
@@ -83,25 +69,22 @@ class Writer:
     problem: str = ""
     repacking: Repacking | None = None
     """Bodies that wait to be packed with a better dictionary than theirs. Set on the writer's thread alone, or before it starts."""
-    _queue: "queue.SimpleQueue[Job | Later | Plain | None]" = field(
-        default_factory=queue.SimpleQueue["Job | Later | Plain | None"]
-    )
-    _thread: threading.Thread | None = None
+    intake: Intake = field(init=False)
     _rows: SqliteRows | None = None
     _sql: Any = None
-    _under_way: int = 0
     _unmerged: int = 0
     _checkpoint_due: bool = False
-    _noted: list[Later] = field(default_factory=list["Later"])
     _doubt: Error | None = None
     """Why the file is not known to be good; until it is, nothing is acknowledged."""
     _doubted_at: float | None = None
 
+    def __post_init__(self) -> None:
+        self.intake = Intake(self, self.settings.group_max, self.loop, self.finished)
+
     def start(self) -> None:
         """Begin to work."""
         self._begin()
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._thread.start()
+        self.intake.start()
 
     def _begin(self) -> None:
         self._rows = SqliteRows(self.connection, self.epoch)
@@ -113,59 +96,15 @@ class Writer:
         if segments and segments[0] > MANY_SEGMENTS:
             self._unmerged = MERGE_AFTER + 1
 
-    def put(self, item: "Job | Later | Plain") -> None:
-        """Hand over work."""
-        if self._thread is None:
-            raise Unavailable("The daemon is stopping.", "ask again; it starts anew")
-        self._queue.put(item)
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait, those among them that are being carried out."""
-        return self._queue.qsize() + self._under_way
-
     def stop(self) -> None:
-        """Finish what was handed over, then end. Blocks until then."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._queue.put(None)
-            thread.join()
+        """Finish what was handed over, then close the file. Blocks until then."""
+        self.intake.stop()
 
-    def _run(self) -> None:
-        going = True
-        while going:
-            batch: list[Job] = []
-            plain: list[Plain] = []
-            try:
-                item = self._queue.get(timeout=IDLE_S if self._chores else None)
-            except queue.Empty:
-                self._chore()
-                continue
-            while True:
-                if item is None:
-                    going = False
-                elif isinstance(item, Job):
-                    batch.append(item)
-                elif isinstance(item, Later):
-                    self._noted.append(item)
-                else:
-                    plain.append(item)
-                if len(batch) >= self.settings.group_max:
-                    break
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            if batch:
-                self._under_way = len(batch)
-                self._group(batch)
-                self._under_way = 0
-                self.loop.call_soon_threadsafe(self.finished, batch)
-            for one in plain:
-                self._alone(one)
+    def end(self) -> None:
+        """Write what nobody waits for, and leave the file in order."""
         try:
             with translated():
-                while self._noted:
+                while self.intake.noted:
                     self._write_noted()
                 self._fold()
         except Error as problem:  # what was answered stands in the log, and the next one to open the store reads it
@@ -173,7 +112,7 @@ class Writer:
         with suppress(apsw.Error):
             self.connection.close()
 
-    def _group(self, batch: list[Job]) -> None:
+    def group(self, batch: list[Job]) -> None:
         """Carry out a batch in one transaction. If that fails as a whole, every job in it has failed, and says so."""
         before = replace(self.counters)
         try:
@@ -181,7 +120,7 @@ class Writer:
                 self._be_sure()
                 try:
                     self._carry_out(batch, self._trusting)
-                except _HalfDone:
+                except HalfDone:
                     self._undo(before)
                     self._carry_out(batch, self._careful)
             self._checkpoint_due = True
@@ -190,25 +129,16 @@ class Writer:
             self._undo(before)
             self._doubt_after(problem)
             self.state, self.problem = "failing", str(problem)
-            failure = problem if isinstance(problem, Error) else Broken(f"Writing failed: {type(problem).__name__}.")
-            if not isinstance(problem, Error):
-                log.exception("a group of %d changes failed", len(batch))
-            for job in batch:
-                job.result, job.touched = None, None
-                job.error = job.error or failure
+            fail(batch, problem)
 
     def _carry_out(self, batch: list[Job], one: Callable[[Job], None]) -> None:
         assert self._rows is not None
         self._sql("BEGIN IMMEDIATE")
-        for job in batch:
-            job.result = job.error = job.touched = None
-            if job.call.deadline is not None and time.monotonic() > job.call.deadline:
-                job.error = TimedOut("The deadline passed while the request waited its turn.")
-                continue
+        for job in taken(batch):
             one(job)
             if not self.connection.in_transaction:
                 raise job.error or Broken("The transaction ended by itself.")
-        if self._noted:
+        if self.intake.noted:
             self._insert_noted()
         self._rows.settle()
         self._commit()
@@ -225,7 +155,7 @@ class Writer:
 
     def _trusting(self, job: Job) -> None:
         """Carry out a job as one that will not fail half way: what fails mostly does so before it writes, and then there is
-        nothing to undo. A savepoint for each would cost a fifth of all that a change costs. `_HalfDone` where one is needed."""
+        nothing to undo. A savepoint for each would cost a fifth of all that a change costs. `HalfDone` where one is needed."""
         assert self._rows is not None
         mark, written, put_off = replace(self.counters), self.connection.total_changes(), len(self._rows.put_off)
         try:
@@ -236,7 +166,7 @@ class Writer:
         if rehearsal:
             if self.connection.total_changes() != written or len(self._rows.put_off) != put_off:
                 job.call.used.clear()
-                raise _HalfDone from failure
+                raise HalfDone from failure
             self.counters = mark
             job.error = _told(failure) if failure is not None else None
 
@@ -263,18 +193,12 @@ class Writer:
     def _work(self, job: Job) -> bool:
         """Carry out a job; whether it was a rehearsal, to be undone now that its answer is known."""
         assert self._rows is not None
-        call, passages = job.call, self.counters.passage
-        tx = Tx(self._rows, self.codec, call, self.clock(), self.settings, self.counters)
-        job.result = job.work(tx)
-        if tx.rehearsal:
-            return True
-        tx.finish()
-        self._unmerged += self.counters.passage - passages
-        if tx.started:
-            job.touched = (
-                tx.number, call.ask.op, tx.space_name, tx.touched, self.counters.passage, tx.ended, tx.given,
-            )  # fmt: skip
-        return False
+        passages = self.counters.passage
+        tx = Tx(self._rows, self.codec, job.call, self.clock(), self.settings, self.counters)
+        rehearsal = carry_out(job, tx, self.counters)
+        if not rehearsal:
+            self._unmerged += self.counters.passage - passages
+        return rehearsal
 
     # Being sure of the file
 
@@ -331,28 +255,33 @@ class Writer:
             # SQLite has rolled back in its memory already; whether the file is sound is looked at before the next change.
             self._doubt = StoreDamaged(f"What failed could not be undone: {problem}.")
 
-    def _alone(self, item: Plain) -> None:
-        result: Any = None
-        error: BaseException | None = None
-        try:
+    def alone(self, work: Callable[[apsw.Connection], A]) -> "Future[A]":
+        """Have `work` run on the bare connection, between transactions; for backups and checks. On the loop."""
+
+        def done() -> A:
             with translated():
-                result = item.work(self.connection)
-        except BaseException as problem:
-            error = problem
-        self.loop.call_soon_threadsafe(settle, item.waiter, result, error)
+                return work(self.connection)
+
+        return self.intake.between(done)
 
     # What is done when nothing else is
 
     @property
-    def _chores(self) -> bool:
-        return bool(self._noted) or self._unmerged > MERGE_AFTER or self.repacking is not None or self._checkpoint_due
+    def chores(self) -> bool:
+        """Whether something can be done when nothing waits."""
+        return (
+            bool(self.intake.noted)
+            or self._unmerged > MERGE_AFTER
+            or self.repacking is not None
+            or self._checkpoint_due
+        )
 
-    def _chore(self) -> None:
+    def chore(self) -> None:
         """One small piece of work that can wait."""
         try:
             with translated():
                 self._be_sure()
-                if self._noted:
+                if self.intake.noted:
                     self._write_noted()
                 elif self._unmerged > MERGE_AFTER:
                     self._merge()
@@ -366,7 +295,7 @@ class Writer:
             # What nobody waits for is not tried for ever: a full disk would make it pile up.
             log.warning("a chore failed: %s", problem)
             self._doubt_after(problem)
-            self._noted.clear()
+            self.intake.noted.clear()
             self._unmerged = 0
             self.repacking = None
 
@@ -402,13 +331,8 @@ class Writer:
 
     def _insert_noted(self) -> None:
         assert self._rows is not None
-        noted, self._noted = self._noted, []
-        for item in noted:
-            rows = item.rows
-            if item.prepare is not None:
-                tx = Tx(self._rows, self.codec, Call(Peer(), Request()), self.clock(), self.settings)
-                rows = [item.prepare(tx, row) for row in rows]
-            self._rows.many(item.name, rows)
+        noted, self.intake.noted = self.intake.noted, []
+        insert(noted, self._rows, self.codec, self.clock(), self.settings)
 
 
 def _told(problem: BaseException) -> BaseException:
