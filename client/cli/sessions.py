@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from enhanced_memory.client.cli.arguments import positive
 from enhanced_memory.client.cli.declare import BY_NAME, Answer, Call, argument, verb
@@ -91,8 +92,7 @@ def _show(call: Call, ref: Ref) -> Answer:
 
     def tell(paper: Paper) -> None:
         _tell_session(paper, one)
-        for message in said:
-            _tell_message(paper, message)
+        _tell_messages(said, paper)
 
     return Answer({"session": one, "messages": said}, tell)
 
@@ -101,7 +101,7 @@ def _tail(call: Call, ref: Ref) -> Answer:
     one, memory = _one(call, ref), call.memory
     said = memory.recent_messages(one.id, limit=call.given.limit)
     if not call.given.follow:
-        return Answer(said, lambda paper: [_tell_message(paper, message) for message in said.messages] and None)
+        return Answer(said, partial(_tell_messages, said.messages))
     paper = Paper(sys.stdout)
     plain = bool(getattr(call.given, "json", False))
     tell: Callable[[Message], None] = (
@@ -121,6 +121,11 @@ def _tail(call: Call, ref: Ref) -> Answer:
             said = memory.recent_messages(one.id, limit=1000)
     except (KeyboardInterrupt, BrokenPipeError):
         return Answer({"last": last}, lambda paper: None, to_stderr=True)
+
+
+def _tell_messages(said: list[Message], paper: Paper) -> None:
+    for message in said:
+        _tell_message(paper, message)
 
 
 def _tell_list(paper: Paper, found: Sessions) -> None:

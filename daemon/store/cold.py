@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -61,8 +62,8 @@ class Cold:
     @property
     def _store_id(self) -> str:
         row = self._ground.rows.one("get_meta", key="store_id")
-        said = row[0] if row else ""
-        return bytes(said).decode() if isinstance(said, bytes | memoryview) else str(said)
+        said: Any = row[0] if row else ""
+        return said if isinstance(said, str) else bytes(said).decode()
 
     # Files
 
