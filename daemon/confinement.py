@@ -29,7 +29,7 @@ WITHIN = frozenset((
 BEYOND = frozenset((
     "create_space", "update_space", "delete_space",
     "memory_branch", "list_branches", "diff_branch", "merge_branch", "discard_branch", "scan_conflicts",
-    "autonomous_curation", "expire", "archive_entities",
+    "autonomous_curation", "expire", "archive_entities", "vacuum",
     "health", "metrics", "backup", "verify", "reindex", "access_log", "export_data", "import_data",
 ))
 """These reach the whole store, files, or other spaces; or nobody has shown yet that they do not."""

@@ -11,7 +11,7 @@ import psutil
 from msgspec import to_builtins
 
 from enhanced_memory.client.errors import Error, Invalid
-from enhanced_memory.client.operations.cold import ArchiveEntities
+from enhanced_memory.client.operations.cold import ArchiveEntities, Vacuum, Vacuumed
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
 from enhanced_memory.client.operations.curation import AutonomousCuration, Expire
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
@@ -103,6 +103,7 @@ class Service:
             GetContext.op: self._search,
             Expire.op: self.tending.expire,
             ArchiveEntities.op: self.cold.archive,
+            Vacuum.op: self._vacuum,
             AutonomousCuration.op: self.tending.curate,
         }
         self.before: dict[str, Attendant] = {
@@ -211,6 +212,14 @@ class Service:
             return made
         folder = str(self._settings.cold_path)
         return msgspec.structs.replace(made, cold_files=files, cold_bytes=size, cold_folder=folder)
+
+    async def _vacuum(self, call: Call) -> Vacuumed:
+        began, before = time.monotonic(), await self._engine.usage()
+        problem = await self._engine.vacuum()
+        after = await self._engine.usage()
+        return Vacuumed(
+            before.file + before.wal, after.file + after.wal, round(time.monotonic() - began, 3), after.engine, problem
+        )
 
     async def _purge(self, call: Call) -> Receipt:
         """Remove the rows in one transaction; then clear what is left of them in files, and say what could not be."""

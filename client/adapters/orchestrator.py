@@ -7,16 +7,14 @@ and its CHECK and UNIQUE constraints are refused as `Invalid` and `Conflict`. Id
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from enhanced_memory.client.adapters.accesses import Accesses
 from enhanced_memory.client.adapters.containment import contains
+from enhanced_memory.client.adapters.orchestrator_cold import ColdSessions
 from enhanced_memory.client.adapters.orchestrator_columns import entity_of, expired, filters_of, iso, update_of
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, SESSION, memory_row, relationship_row, session_row
-from enhanced_memory.client.adapters.orchestrator_states import Profiles
-from enhanced_memory.client.errors import Conflict, Invalid, NotFound, StoreDamaged
-from enhanced_memory.client.operations.cold import ArchiveEntities, ListArchived
+from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 from enhanced_memory.client.operations.entities import (
     CreateEntities,
     DeleteEntities,
@@ -41,7 +39,7 @@ OVERFETCH = 4
 """How many times the limit is asked for where what comes back is compared once more."""
 
 
-class MemoryOrchestrator(Profiles):
+class MemoryOrchestrator(ColdSessions):
     """Sessions, memory entries, tags, embeddings, profiles, agent states, relationships and the access log.
 
     `memory` is a client of the daemon; without one, a `Memory` is made with the settings given. Every call on a memory is noted in
@@ -49,23 +47,13 @@ class MemoryOrchestrator(Profiles):
     """
 
     def __init__(self, memory: Memory | None = None, *, log_accesses: bool = True, **settings: Any) -> None:
-        self.memory = memory or Memory(client="orchestrator", **settings)
-        self._own = memory is None
+        super().__init__(memory, "orchestrator", settings)
         self.accesses = Accesses(self.memory, log_accesses)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Write the accesses that wait; end the connection, unless it was given."""
         self.accesses.flush()
-        if self._own:
-            self.memory.close()
+        super().close()
 
     # Sessions
 
@@ -145,56 +133,6 @@ class MemoryOrchestrator(Profiles):
         found = self._session(session_id)
         said = {"ended_at": found.properties.get("ended_at") or iso(datetime.now(UTC))}
         self.memory.send(UpdateEntity(found.id, properties=said | ({} if summary is None else {"summary": summary})))
-
-    def archive_session(self, session_id: str, *, cold: bool = False) -> int:
-        """Mark a session as archived. Its memories stay where they are and are found; or (`cold`) they move to cold storage.
-
-        How many moved. There they are listed (`archived_memories`), and `restore_session` brings them back. What cannot go,
-        because a branch sees it, say, stays and is found.
-        """
-        self.memory.send(UpdateEntity(self._session(session_id).id, properties={"archived_at": iso(datetime.now(UTC))}))
-        if not cold:
-            return 0
-        self.accesses.flush()
-        moved = 0
-        while True:
-            done = self.memory.send(
-                ArchiveEntities(types=[ENTRY], where=[Filter("session", equal=session_id)], message="cold storage")
-            )
-            moved += len(done.ids)
-            if not done.more or not done.ids:
-                return moved
-
-    def archived_memories(self, session_id: str | None = None, *, containing: str = "") -> list[dict[str, Any]]:
-        """The rows of memories in cold storage, of one session or of all; `containing` reads the files for a text."""
-        said: dict[str, str | int | float | bool] = {} if session_id is None else {"session": session_id}
-        rows: list[dict[str, Any]] = []
-        cursor: str | None = None
-        while True:
-            page = self.memory.send(
-                ListArchived(
-                    types=[ENTRY], properties=said, containing=containing, contents=True, limit=PAGE, cursor=cursor
-                )
-            )
-            for one in page.entities:
-                if one.problem:
-                    raise StoreDamaged(one.problem)
-                rows += [memory_row(one.entity)] if one.entity is not None else []
-            cursor = page.cursor
-            if cursor is None:
-                return rows
-
-    def restore_session(self, session_id: str) -> int:
-        """Take an archived session up again, its memories out of cold storage included; how many those were."""
-        found = self._session(session_id)
-        back = 0
-        while page := self.memory.send(
-            ListArchived(types=[ENTRY], properties={"session": session_id}, limit=BATCH)
-        ).entities:
-            self.memory.send(RestoreEntities([one.id for one in page]))
-            back += len(page)
-        self.memory.send(UpdateEntity(found.id, properties={"archived_at": None}))
-        return back
 
     def delete_session(self, session_id: str, *, keep_permanent: bool = False) -> int:
         """Delete a session and its memories with their tags, embeddings and relationships; how many memories those were.

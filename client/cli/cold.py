@@ -1,11 +1,11 @@
-"""The verb about cold storage: archiving out of the store, and looking at what lies there."""
+"""Verbs about room: archiving out of the store, looking at what lies there, and giving free room back."""
 
 from enhanced_memory.client.cli.arguments import condition, positive
 from enhanced_memory.client.cli.declare import BY_NAME, LONG_S, Answer, Call, argument, verb
 from enhanced_memory.client.cli.exits import OK, PROBLEM, Usage
 from enhanced_memory.client.cli.output import Paper, moment, size, warn
 from enhanced_memory.client.cli.progress import progress
-from enhanced_memory.client.operations.cold import Archival, ArchivedPage, ArchiveEntities
+from enhanced_memory.client.operations.cold import Archival, ArchivedPage, ArchiveEntities, Vacuum
 
 
 @verb(
@@ -77,3 +77,12 @@ def _tell_page(paper: Paper, page: ArchivedPage) -> None:
         paper.line("There are more: raise --limit.", "dim")
     for ref in page.missing:
         warn(f"{ref} is not in cold storage")
+
+
+@verb("vacuum", "Write the store anew without free room, its words index merged.")
+def vacuum(call: Call) -> Answer:
+    """Changes wait meanwhile: seconds in a large store. As much room on disk is needed again."""
+    with progress("writing anew"):
+        done = call.memory.send(Vacuum(), timeout_s=max(LONG_S, call.settings.timeout_s))
+    said = f"{size(done.before)} before, {size(done.after)} after, in {done.seconds:.1f} s"
+    return Answer(done, lambda paper: paper.line(f"nothing done: {done.problem}" if done.problem else said))

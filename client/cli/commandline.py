@@ -21,7 +21,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "curating": ("curate",),
     "tiers": ("promote", "expire"),
     "sessions": ("sessions",),
-    "cold": ("cold",),
+    "cold": ("cold", "vacuum"),
     "branching": ("branch",),
     "importing": ("import",),
     "exporting": ("export",),

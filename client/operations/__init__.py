@@ -68,6 +68,7 @@ class Operations:
     archive_messages = method(streams.ArchiveMessages)
     archive_entities = method(cold.ArchiveEntities)
     list_archived = method(cold.ListArchived)
+    vacuum = method(cold.Vacuum)
     keep_summary = method(streams.KeepSummary)
 
     start_session = method(sessions.StartSession)

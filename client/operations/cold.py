@@ -1,4 +1,4 @@
-"""Cold storage: entities that are archived out of the store into files beside it, and what their addresses still tell."""
+"""Room: entities that are archived out of the store into files beside it, what their addresses still tell, and free room given back."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -47,6 +47,25 @@ class ArchiveEntities(Change[Archival]):
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     dry_run: bool = False
     message: str = ""
+
+
+class Vacuumed(Value, frozen=True):
+    """What writing the store anew did."""
+
+    before: int
+    """Bytes of the store and its log."""
+    after: int
+    seconds: float
+    engine: str = ""
+    problem: str = ""
+    """Why it was not done, or not all of it."""
+
+
+class Vacuum(Change[Vacuumed]):
+    """Write the store's file anew without free room, after merging its words index. Changes wait meanwhile, seconds in a large store.
+
+    That needs as much room on disk again. A database server does this by itself: then nothing is done, and that is said.
+    """
 
 
 class ArchivedEntity(Value, frozen=True):

@@ -760,41 +760,8 @@ WHERE entity = ANY (:ids::bigint[]) AND space = :space AND message = 0 AND ended
 
 -- Cold storage
 
--- name: cold_files
-SELECT id, name, at, bytes, sha256, due FROM cold_files ORDER BY id
-
--- name: cold_file
-SELECT id, name, at, bytes, sha256, due FROM cold_files WHERE id = :id
-
--- name: cold_file_named
-SELECT id FROM cold_files WHERE name = :name
-
 -- name: add_cold_file
 INSERT INTO cold_files (id, name, at, bytes, sha256) SELECT coalesce(max(id), 0) + 1, :name, :at, :bytes, :sha256 FROM cold_files
-
--- name: drop_cold_file
-DELETE FROM cold_files WHERE name = :name
-
--- name: drop_cold_entities
-DELETE FROM cold_entities WHERE file IN (SELECT id FROM cold_files WHERE name = :name)
-
--- name: set_cold_due
-UPDATE cold_files SET due = :due WHERE id = :id
-
--- name: add_cold_entity
-INSERT INTO cold_entities (space, entity, file, at, versions, messages) VALUES (:space, :entity, :file, :at, :versions, :messages)
-
--- name: leave_cold
-UPDATE cold_entities SET living = 0 WHERE space = :space AND entity = :entity AND file = :file
-
--- name: move_cold
-UPDATE cold_entities SET file = :to WHERE file = :file
-
--- name: cold_living
-SELECT count(*) FROM cold_entities WHERE file = :file AND living = 1
-
--- name: cold_address
-SELECT space, entity, file, at, versions, messages FROM cold_entities WHERE space = :space AND entity = :entity AND living = 1
 
 -- name: cold_addresses
 SELECT space, entity, file, at, versions, messages FROM cold_entities
@@ -816,9 +783,6 @@ SELECT space FROM cold_entities WHERE file = :file AND entity = :entity AND spac
 -- name: drop_cold_of
 DELETE FROM cold_entities WHERE file = :file AND entity = :entity AND space = ANY (:spaces::bigint[])
 
--- name: cold_of_file
-SELECT entity FROM cold_entities WHERE file = :file LIMIT 1
-
 -- name: cold_lines
 SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END)::bigint, count(*), max(id) FROM messages WHERE stream = :stream
 
@@ -826,6 +790,3 @@ SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END)::bigint, count(*), max(id
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END
 FROM messages WHERE stream = :stream AND space = :space AND id > :after ORDER BY id LIMIT nullif(:limit, -1)
 
--- name: branch_seeing
-WITH RECURSIVE under (id) AS (SELECT :space UNION SELECT s.id FROM spaces s JOIN under u ON s.parent = u.id)
-SELECT s.name FROM spaces s JOIN under u ON u.id = s.id WHERE s.kind = 'branch' AND s.ended = 0 AND s.pinned >= :first ORDER BY s.id LIMIT 1

@@ -320,6 +320,11 @@ class SqliteEngine:
         up one commit for as long as copying them takes."""
         await self._loop.run_in_executor(None, file.fold, Path(self.path))
 
+    async def vacuum(self) -> str:
+        """Merge the words index and write the file anew, between transactions."""
+        await self.alone(scrubbing.compact)
+        return ""
+
     async def alive(self) -> bool:
         """Whether the writer came round to its queue."""
         await self.alone(lambda _: None)

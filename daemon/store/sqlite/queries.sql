@@ -731,41 +731,8 @@ JOIN vectors v ON v.key = j.value << 6 | :model ORDER BY near DESC LIMIT :limit
 
 -- Cold storage
 
--- name: cold_files
-SELECT id, name, at, bytes, sha256, due FROM cold_files ORDER BY id
-
--- name: cold_file
-SELECT id, name, at, bytes, sha256, due FROM cold_files WHERE id = :id
-
--- name: cold_file_named
-SELECT id FROM cold_files WHERE name = :name
-
 -- name: add_cold_file
 INSERT INTO cold_files (name, at, bytes, sha256) VALUES (:name, :at, :bytes, :sha256)
-
--- name: drop_cold_file
-DELETE FROM cold_files WHERE name = :name
-
--- name: drop_cold_entities
-DELETE FROM cold_entities WHERE file IN (SELECT id FROM cold_files WHERE name = :name)
-
--- name: set_cold_due
-UPDATE cold_files SET due = :due WHERE id = :id
-
--- name: add_cold_entity
-INSERT INTO cold_entities (space, entity, file, at, versions, messages) VALUES (:space, :entity, :file, :at, :versions, :messages)
-
--- name: leave_cold
-UPDATE cold_entities SET living = 0 WHERE space = :space AND entity = :entity AND file = :file
-
--- name: move_cold
-UPDATE cold_entities SET file = :to WHERE file = :file
-
--- name: cold_living
-SELECT count(*) FROM cold_entities WHERE file = :file AND living = 1
-
--- name: cold_address
-SELECT space, entity, file, at, versions, messages FROM cold_entities WHERE space = :space AND entity = :entity AND living = 1
 
 -- name: cold_addresses
 SELECT space, entity, file, at, versions, messages FROM cold_entities
@@ -787,9 +754,6 @@ SELECT space FROM cold_entities WHERE file = :file AND entity = :entity AND spac
 -- name: drop_cold_of
 DELETE FROM cold_entities WHERE file = :file AND entity = :entity AND space IN (SELECT value FROM json_each(:spaces))
 
--- name: cold_of_file
-SELECT entity FROM cold_entities WHERE file = :file LIMIT 1
-
 -- name: cold_lines
 SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END), count(*), max(id) FROM messages WHERE stream = :stream
 
@@ -797,6 +761,3 @@ SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END), count(*), max(id) FROM m
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block THEN block ELSE body END
 FROM messages WHERE stream = :stream AND space = :space AND id > :after ORDER BY id LIMIT :limit
 
--- name: branch_seeing
-WITH RECURSIVE under (id) AS (SELECT :space UNION SELECT s.id FROM spaces s JOIN under u ON s.parent = u.id)
-SELECT s.name FROM spaces s JOIN under u ON u.id = s.id WHERE s.kind = 'branch' AND s.ended = 0 AND s.pinned >= :first ORDER BY s.id LIMIT 1
