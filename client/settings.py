@@ -4,15 +4,14 @@ A setting comes from an argument, else from `ENHANCED_MEMORY_<NAME>`, else from 
 """
 
 import os
-import re
 import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from enhanced_memory.client import database_url
 from enhanced_memory.client.errors import Invalid
 
 __all__ = ["PERSONAL", "PREFIX", "Settings", "default_file", "runtime_folder", "socket_path"]
@@ -80,7 +79,10 @@ class Settings:
     embedder_load_s: float = _setting(120.0, "Seconds such a model may take to load.")
     embedder_answer_s: float = _setting(60.0, "Seconds it may take for an answer before its process is ended.")
     embedder_idle_s: float = _setting(900.0, "Seconds unused after which its process ends; 0: never.")
-    readers: int = _setting(2, "Threads that answer questions.")
+    readers: int = _setting(2, "Threads that answer questions; for a database, each with a connection.")
+    pool_overflow: int = _setting(
+        2, "Connections to a database beside the readers' and the writer's own, for what is checked or cleared."
+    )
     max_connections: int = _setting(4096, "Connections held at once; above it the one idle longest is closed.")
     max_frame_bytes: int = _setting(16 * 1024 * 1024, "The largest message taken or sent.")
     max_pending: int = _setting(256, "Unanswered requests taken from one connection before it is read no further.")
@@ -203,6 +205,12 @@ class Settings:
                 values[name] = _typed(name, value, known[name].default, "the argument")
         if "store" not in values and environment.get("STATE_DIRECTORY"):
             values["store"] = environment["STATE_DIRECTORY"].split(":")[0] + "/memory.db"
+        if database_url.is_database(store := values.get("store", "")):
+            values["store"] = database_url.completed(store, environment)
+            if values["store"] != store:
+                for name, variable in _POOL.items():
+                    if name not in values and environment.get(variable):
+                        values[name] = _typed(name, environment[variable], known[name].default, variable)
         return cls(**values)
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -226,18 +234,18 @@ class Settings:
     @property
     def database(self) -> bool:
         """Whether the store is a database on a server, and no file."""
-        return self.store.startswith(("postgresql://", "postgres://"))
+        return database_url.is_database(self.store)
 
     @property
     def store_name(self) -> str:
         """What the store is called in answers and logs: its path, or its URL without a password."""
-        return _without_password(self.store) if self.database else str(self.store_path)
+        return database_url.without_password(self.store) if self.database else str(self.store_path)
 
     @property
     def store_path(self) -> Path:
         """The store as an absolute path, links resolved. For a database, where what goes with it lies on this machine."""
         if self.database:
-            return Path("~/.memories").expanduser().resolve() / _file_name(self.store_name)
+            return Path("~/.memories").expanduser().resolve() / database_url.file_name(self.store_name)
         return Path(self.store).expanduser().resolve()
 
     @property
@@ -256,22 +264,14 @@ class Settings:
 _PERSONAL_VARIABLES = frozenset(PREFIX + name.upper() for name in PERSONAL)
 
 
+_POOL = {"readers": "DB_POOL_SIZE", "pool_overflow": "DB_MAX_OVERFLOW"}
+"""Settings that are taken from other systems' variables where the database is."""
+
+
 def default_file(environment: Mapping[str, str]) -> Path:
     """The file that settings are read from where none is named."""
     base = environment.get("XDG_CONFIG_HOME")
     return (Path(base) if base else Path("~/.config").expanduser()) / "enhanced-memory" / "config.toml"
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    user, at, place = parts.netloc.rpartition("@")
-    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if "password" not in name]
-    return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + place, query=urlencode(query, safe="/,:")))
-
-
-def _file_name(url: str) -> str:
-    """A name for files that belong to a database."""
-    return re.sub(r"[^\w.-]+", "_", url.partition("://")[2]).strip("_") + ".postgresql"
 
 
 def _typed(name: str, value: Any, default: Any, where: str) -> Any:

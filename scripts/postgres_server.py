@@ -71,6 +71,9 @@ def start(binaries: Path, folder: Path, safe: bool = False) -> str:
         settings += ["fsync = off", "full_page_writes = off", "synchronous_commit = off", "autovacuum_naptime = 10s"]
     with open(data / "postgresql.auto.conf", "a", encoding="utf-8") as file:
         file.write("\n".join(settings) + "\n")
+    # Who is a member of `keyed` has to give a password: so that tests can give a wrong one.
+    admits = data / "pg_hba.conf"
+    admits.write_text("local all +keyed scram-sha-256\n" + admits.read_text())
     (folder / "binaries").write_text(str(binaries))
     run(binaries, "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-t", "60", "start")
     return f"postgresql://postgres@/postgres?host={sockets}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import pytest
 psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 
 from enhanced_memory.client import Memory, Settings  # noqa: E402
-from enhanced_memory.client.errors import Conflict, Invalid, StoreRefused, TimedOut  # noqa: E402
+from enhanced_memory.client.errors import Broken, Conflict, Invalid, StoreFull, StoreRefused, TimedOut  # noqa: E402
 from enhanced_memory.client.operations.entities import (  # noqa: E402
     AddObservations,
     CreateEntities,
@@ -137,6 +137,56 @@ async def test_systemd_may_hand_over_the_password(
     assert database.parameters(stored)["password"] == "s3cret"
 
 
+@pytest.fixture
+def keyed(stored: Settings) -> str:
+    """The URL of the database for a role that has to give a password, `s3cret`."""
+    role = "keyed_" + stored.store.split("@/")[1].split("?")[0]
+    with psycopg.connect(stored.store, autocommit=True) as connection:
+        # Tests that run beside this one may be making it as well.
+        connection.execute("SELECT pg_advisory_lock(1)")
+        for name, more in (("keyed", ""), (role, " LOGIN PASSWORD 's3cret' IN ROLE keyed SUPERUSER")):
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
+                connection.execute(f"CREATE ROLE {name}{more}")
+    return stored.store.replace("postgres@", role + "@")
+
+
+async def test_a_wrong_password_is_refused_and_told_to_nobody(
+    keyed: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for given, says in (("wr0ng", "password authentication failed"), ("", "no password supplied")):
+        monkeypatch.setenv("PGPASSWORD", given)
+        with pytest.raises(StoreRefused, match=says) as refused:
+            await PostgresEngine.open(replace(settings, store=keyed))
+        assert "PGPASSWORD" in refused.value.hint
+        assert not given or given not in str(refused.value) + caplog.text
+
+
+async def test_the_names_that_other_systems_read_lead_to_the_database(
+    keyed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, _, rest = keyed.removeprefix("postgresql://").partition("@/")
+    name, _, host = rest.partition("?host=")
+    for variable, value in {"HOST": host, "DB": name, "USER": user, "PASSWORD": "s3cret"}.items():
+        monkeypatch.setenv("POSTGRES_" + variable, value)
+    settings = Settings.load({"store": "postgresql://"})
+    made = await PostgresEngine.open(settings)
+    assert (made.path, "s3cret" in repr(settings)) == (f"postgresql://{user}@/{name}?host={host}", False)
+    await made.close()
+
+
+@pytest.mark.parametrize(
+    ("bound", "least", "says"),
+    [("OLDEST_SERVER", 990_000, "99 is the oldest"), ("OLDEST_VECTOR", (99, 0), "has pgvector")],
+    ids=["server", "pgvector"],
+)
+async def test_what_is_too_old_is_refused(
+    stored: Settings, monkeypatch: pytest.MonkeyPatch, bound: str, least: Any, says: str
+) -> None:
+    monkeypatch.setattr(database, bound, least)
+    with pytest.raises(StoreRefused, match=says):
+        await PostgresEngine.open(stored)
+
+
 async def test_what_the_engine_does_not_serve_it_says(daemon: Daemon) -> None:
     with pytest.raises(Invalid, match="not backed up by the daemon"):
         await (await daemon()).engine.backup("/tmp")
@@ -201,6 +251,68 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(daemon: Daemon, mon
     assert broken
     assert await world.default.says("Ada") == ["a", "b"]
     assert [one.version for one in await world.default.history("Ada")] == [2, 1]
+    await world.sound()
+
+
+@pytest.fixture
+def failing(stored: Settings) -> Iterator[Callable[[str, int], None]]:
+    """Lets the server refuse rows of `changes` with a code, so many times, as it would for reasons of its own."""
+
+    def fails(code: str, times: int) -> None:
+        backends(
+            stored.store,
+            f"""SET search_path = enhanced_memory;
+            CREATE SEQUENCE tried;
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF nextval('enhanced_memory.tried') <= {times} THEN RAISE EXCEPTION 'refused' USING ERRCODE = '{code}'; END IF;
+                RETURN NEW; END $$;
+            CREATE TRIGGER refused BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION refuse()""",
+        )
+
+    yield fails
+    backends(
+        stored.store,
+        "SET search_path = enhanced_memory; DROP FUNCTION IF EXISTS refuse CASCADE; DROP SEQUENCE IF EXISTS tried",
+    )
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"], ids=["serialization", "deadlock"])
+async def test_a_change_that_met_anothers_is_carried_out_once(
+    daemon: Daemon, failing: Callable[[str, int], None], code: str
+) -> None:
+    world = await daemon()
+    failing(code, 3)
+    await world.default.create("Ada", "a")
+    assert await world.default.says("Ada") == ["a"]
+    assert await world.last_change() == 1
+    await world.sound()
+
+
+async def test_a_change_that_never_gets_through_fails_and_the_next_does_not(
+    daemon: Daemon, failing: Callable[[str, int], None]
+) -> None:
+    world = await daemon()
+    failing("40001", 6)
+    with pytest.raises(Broken, match="SerializationFailure"):
+        await world.default.create("Ada", "a")
+    assert world.engine.state[0] == "failing"
+    await world.default.create("Ada", "b")
+    assert await world.default.says("Ada") == ["b"]
+    assert world.engine.state == ("ready", "")
+
+
+async def test_a_full_disk_of_the_server_is_said_and_nothing_is_kept(
+    daemon: Daemon, failing: Callable[[str, int], None]
+) -> None:
+    world = await daemon()
+    failing("53100", 1)
+    with pytest.raises(StoreFull, match="PostgreSQL"):
+        await world.default.create("Ada", "a")
+    assert world.engine.state[0] == "failing"
+    assert await world.default.listed() == []
+    await world.default.create("Bob")
+    assert await world.default.listed() == ["Bob"]
+    assert await world.last_change() == 1
     await world.sound()
 
 

@@ -13,6 +13,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Dumper, Loader
 from psycopg.types.numeric import Int8Dumper
 
+from enhanced_memory.client.database_url import from_environment, meant_for
 from enhanced_memory.client.errors import StoreRefused
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.store.postgres.failures import said, translated
@@ -82,8 +83,8 @@ class _Halfvec(Loader):
 def parameters(settings: Settings) -> dict[str, Any]:
     """How the database that the settings name is reached. `StoreRefused` where that cannot be read.
 
-    A password is best left out of the store's name: libpq knows PGPASSWORD, ~/.pgpass and service files, and systemd hands one
-    over as the credential `postgres-password`.
+    A password is best left out of the store's name: systemd hands one over as the credential `postgres-password`, POSTGRES_PASSWORD
+    and DB_PASSWORD count for the place that they are named with, and libpq knows PGPASSWORD, ~/.pgpass and service files.
     """
     try:
         found: dict[str, Any] = conninfo.conninfo_to_dict(settings.store)
@@ -92,6 +93,10 @@ def parameters(settings: Settings) -> dict[str, Any]:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if folder and "password" not in found and (credential := Path(folder, CREDENTIAL)).is_file():
         found["password"] = credential.read_text("utf-8").rstrip("\n")
+    named = from_environment(os.environ)
+    if named is not None and named.password and "password" not in found and not os.environ.get("PGPASSWORD"):
+        if meant_for(settings.store, named):
+            found["password"] = named.password
     found.setdefault("connect_timeout", max(2, int(settings.connect_timeout_s / 2)))
     found.setdefault("application_name", "enhanced-memory")
     return found

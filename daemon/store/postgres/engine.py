@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 TRIES = 3
 """How often a question is put when its connection breaks."""
-SPARE = 2
-"""Connections beside the readers' own: for what is checked, trained, or cleared."""
 
 
 def now_ms() -> int:
@@ -66,7 +64,7 @@ class PostgresEngine:
         self._searching = Searching()
         readers = max(1, settings.readers)
         self._pool: ConnectionPool[Connection[Row]] = ConnectionPool(
-            kwargs=database.parameters(settings) | {"autocommit": True}, min_size=1, max_size=readers + SPARE,
+            kwargs=database.parameters(settings) | {"autocommit": True}, min_size=1, max_size=readers + max(1, settings.pool_overflow),
             configure=self._prepare, timeout=settings.connect_timeout_s, name="enhanced-memory", open=True,
         )  # fmt: skip
         # What a trained dictionary holds of a purged text would have to be found and packed anew in every daemon: there is none.

@@ -17,7 +17,7 @@ from enhanced_memory.client.errors import (
     TooLarge,
 )
 
-__all__ = ["clashed", "lost", "said", "translated"]
+__all__ = ["clashed", "lost", "of_the_server", "said", "translated"]
 
 
 def lost(problem: BaseException) -> bool:
@@ -30,6 +30,11 @@ def lost(problem: BaseException) -> bool:
 def clashed(problem: BaseException) -> bool:
     """Whether somebody else's transaction was in the way, so that the same once more may do."""
     return isinstance(problem, errors.SerializationFailure | errors.DeadlockDetected | errors.LockNotAvailable)
+
+
+def of_the_server(problem: BaseException) -> bool:
+    """Whether something failed that is no fault of the one change that met it: the next would fare no better, or the same again may do."""
+    return lost(problem) or clashed(problem) or isinstance(problem, errors.DiskFull | errors.ReadOnlySqlTransaction)
 
 
 def said(problem: BaseException) -> str:

@@ -24,7 +24,7 @@ from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
 from enhanced_memory.daemon.store.intake import Intake
 from enhanced_memory.daemon.store.jobs import HalfDone, Job, carry_out, fail, insert, taken
-from enhanced_memory.daemon.store.postgres.failures import clashed, lost, told, translated
+from enhanced_memory.daemon.store.postgres.failures import clashed, lost, of_the_server, told, translated
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.tx import Tx
@@ -184,7 +184,7 @@ class Writer:
         try:
             rehearsal = self._work(job)
         except BaseException as problem:
-            if lost(problem) or clashed(problem):
+            if of_the_server(problem):
                 raise
             failure, rehearsal = problem, True
         if rehearsal:
@@ -206,7 +206,7 @@ class Writer:
                 rows.say("RELEASE one")
             rows.settle()
         except BaseException as problem:
-            if lost(problem) or clashed(problem):
+            if of_the_server(problem):
                 raise
             job.error, job.touched, rehearsal = (
                 told(problem) if isinstance(problem, PostgresError) else problem,
