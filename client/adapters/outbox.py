@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -177,15 +177,32 @@ class Outbox:
 
 def _named(args: Mapping[str, Any]) -> int:
     """The id that a call names itself, in the record that it saves."""
-    found = [one["id"] for one in args.values() if isinstance(one, dict) and isinstance(one.get("id"), int)]
-    return found[0] if found else 0
+    for one in args.values():
+        if isinstance(one, dict):
+            number = cast("dict[str, Any]", one).get("id")
+            if isinstance(number, int):
+                return number
+    return 0
+
+
+def _check(args: Mapping[str, Any], fields: Collection[str]) -> None:
+    """Refuse what an insert cannot take, before anybody is asked. What has an id is an update."""
+    record = cast("Mapping[str, Any]", next(iter(args.values())))
+    if record.get("id") is not None:
+        return
+    strange = sorted(record.keys() - set(fields) - {"id", "name"})
+    if strange:
+        raise TypeError(f"{strange[0]!r} is no field of it; there are {', '.join(sorted({*fields, 'name'}))}")
+    if not isinstance(record.get("name"), str):
+        raise TypeError("a name is needed")
 
 
 def deferred(
-    empty: Any = None, *, told: bool = False, check: Callable[..., None] | None = None
+    empty: Any = None, *, told: bool = False, inserts: Collection[str] = ()
 ) -> Callable[[Callable[Concatenate[S, P], A]], Callable[Concatenate[S, P], A]]:
     """A write that waits while the daemon is away. It then answers `empty`, or (`told`) an id of its own, below 0, that later
-    calls may name. What `check` raises of the arguments is raised at once.
+    calls may name. `inserts` are the fields that a record may have which is new: another
+    is a TypeError at once, as is a missing name.
     """
 
     def wrap(write: Callable[Concatenate[S, P], A]) -> Callable[Concatenate[S, P], A]:
@@ -196,8 +213,8 @@ def deferred(
         def asked(self: S, /, *args: P.args, **kwargs: P.kwargs) -> A:
             given = dict(named.bind(self, *args, **kwargs).arguments)
             given.pop("self")
-            if check is not None:
-                check(**given)
+            if inserts:
+                _check(given, inserts)
             outbox: Outbox = cast("Any", self).db_manager.outbox
             return outbox.carry_out(write.__name__, given)
 

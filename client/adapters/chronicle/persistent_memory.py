@@ -42,9 +42,7 @@ class PersistentMemory(Conversations):
     # Characters
 
     @loud
-    @deferred(
-        told=True, check=lambda character_data: _check(character_data, {*CHARACTER_FIELDS, "conversation_id", "name"})
-    )
+    @deferred(told=True, inserts=(*CHARACTER_FIELDS, "conversation_id"))
     def save_character_state(self, character_data: Mapping[str, Any]) -> int:
         """Save a character, by its `id` where one is given; its id. Several may have one name."""
         return self._save(
@@ -89,7 +87,7 @@ class PersistentMemory(Conversations):
     # Props
 
     @loud
-    @deferred(told=True, check=lambda prop_data: _check(prop_data, {*PROP, "last_used", "name"}))
+    @deferred(told=True, inserts=(*PROP, "last_used"))
     def save_prop_item(self, prop_data: Mapping[str, Any]) -> int:
         """Save a prop, by its `id` where one is given; its id."""
         return self._save(self._props, prop_data, (*PROP, "last_used"), {}, {})
@@ -138,7 +136,7 @@ class PersistentMemory(Conversations):
     # Agents and preferences
 
     @loud
-    @deferred(told=True, check=lambda agent_data: _check(agent_data, {*AGENT, "name"}))
+    @deferred(told=True, inserts=tuple(AGENT))
     def save_agent_configuration(self, agent_data: Mapping[str, Any]) -> int:
         """Save an agent's configuration, by `id` or else by `name`; its id."""
         given = dict(agent_data)
@@ -260,17 +258,6 @@ class PersistentMemory(Conversations):
             return False
         self._memory.delete_entities([number])
         return True
-
-
-def _check(data: Mapping[str, Any], names: set[str]) -> None:
-    """Refuse what an insert cannot take, before anybody is asked. What has an id is an update."""
-    if data.get("id") is not None:
-        return
-    strange = sorted(data.keys() - names - {"id"})
-    if strange:
-        raise TypeError(f"{strange[0]!r} is no field of it; there are {', '.join(sorted(names))}")
-    if not isinstance(data.get("name"), str):
-        raise TypeError("a name is needed")
 
 
 def _filled(properties: Mapping[str, Any], table: Mapping[str, Any]) -> Row:
