@@ -97,12 +97,16 @@ class Settings:
         "rules",
         "What finds facts in conversations: `rules`, or `anthropic` (extra `llm`; sends them there, and costs money).",
     )
+    summarizer: str = _setting(
+        "extractive",
+        "What sums up: `extractive` (the sentences that say most), or `anthropic` (the model below, under the same conditions).",
+    )
     extractor_model: str = _setting(
         "claude-haiku-4-5", "The model that `anthropic` asks; its key is in ANTHROPIC_API_KEY."
     )
     extractor_url: str = _setting("", "Where that model is asked; empty: at Anthropic.")
     extractor_tokens_day: int = _setting(
-        200_000, "Tokens that this may cost in a day (UTC); beyond it the rules find facts."
+        200_000, "Tokens that this may cost in a day (UTC); beyond it the rules find facts, and sentences sum up."
     )
     max_extract_chars: int = _setting(2_000_000, "The longest conversation that facts are extracted from in one call.")
     access_log: bool = _setting(True, "Whether it is kept who asked for what.")

@@ -35,6 +35,7 @@ from enhanced_memory.client.operations.service import (
     Wellness,
 )
 from enhanced_memory.client.operations.service import Metrics as AskMetrics
+from enhanced_memory.client.operations.summaries import SummarizeEntity
 from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
@@ -52,6 +53,7 @@ from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.mirror import Mirrors
 from enhanced_memory.daemon.retention import Retention
 from enhanced_memory.daemon.store import Engine, Tx
+from enhanced_memory.daemon.summing_up import SummingUp
 from enhanced_memory.daemon.times import moment
 from enhanced_memory.daemon.wellbeing import Wellbeing
 
@@ -105,6 +107,7 @@ class Service:
             ArchiveEntities.op: self.cold.archive,
             Vacuum.op: self._vacuum,
             AutonomousCuration.op: self.tending.curate,
+            SummarizeEntity.op: SummingUp(engine, settings).summarize,
         }
         self.before: dict[str, Attendant] = {
             AutoExtractFacts.op: self.extraction.extract,
