@@ -80,6 +80,9 @@ class Settings:
     embedder_answer_s: float = _setting(60.0, "Seconds it may take for an answer before its process is ended.")
     embedder_idle_s: float = _setting(900.0, "Seconds unused after which its process ends; 0: never.")
     readers: int = _setting(2, "Threads that answer questions; for a database, each with a connection.")
+    words_memory_mb: int = _setting(
+        128, "MiB for the passages of words that were asked for; 0: every question goes to the index on disk."
+    )
     pool_overflow: int = _setting(
         2, "Connections to a database beside the readers' and the writer's own, for what is checked or cleared."
     )

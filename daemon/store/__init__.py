@@ -49,6 +49,8 @@ class Touched(msgspec.Struct):
     """The passages that it ended."""
     given: list[int] = []
     """The passages that it gave vectors of a caller's own."""
+    renewed: list[int] = []
+    """The passages that it indexed anew, since what is said beside them is another now."""
 
 
 class Scrubbed(msgspec.Struct):
@@ -154,6 +156,10 @@ class Engine(Protocol):
     @property
     def scrub_due(self) -> bool:
         """Whether a purge was carried out before the store was opened and its traces were not cleared."""
+        ...
+
+    def reindexed(self) -> None:
+        """The words index was made anew: keep nothing that was read of the one before."""
         ...
 
     async def fold(self) -> None:

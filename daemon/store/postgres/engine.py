@@ -228,6 +228,9 @@ class PostgresEngine:
             health.checked["last_change"] = rows.plain("SELECT coalesce(max(number), 0) FROM changes")[0][0]
         return health
 
+    def reindexed(self) -> None:
+        """Nothing of it is kept here."""
+
     async def fold(self) -> None:
         """Nothing: the server's own checkpointer does it."""
 

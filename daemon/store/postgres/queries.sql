@@ -270,6 +270,21 @@ CROSS JOIN LATERAL (
     FROM words w JOIN passages p ON p.id = w.id JOIN messages m ON m.id = p.message
     /*part words_scored*/
 
+-- What was found in memory, as it stands on disk:
+-- name: matched
+SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
+FROM passages p WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages
+
+-- name: matched_entities
+SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
+FROM passages p JOIN entities e ON e.space = p.space AND e.id = p.entity
+WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
+
+-- name: matched_messages
+SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
+FROM passages p JOIN messages m ON m.id = p.message
+WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
+
 -- name: words_past_match
 /*part words_row*/
     FROM words_past w JOIN passages p ON p.id = w.id

@@ -249,6 +249,22 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
+-- What was found in memory, as it stands on disk:
+-- name: matched
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM json_each(:ids) i CROSS JOIN passages p ON p.id = i.value
+WHERE (p.message > 0) = :messages
+
+-- name: matched_entities
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM json_each(:ids) i CROSS JOIN passages p ON p.id = i.value CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
+WHERE (p.message > 0) = :messages /*also*/
+
+-- name: matched_messages
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM json_each(:ids) i CROSS JOIN passages p ON p.id = i.value CROSS JOIN messages m ON m.id = p.message
+WHERE (p.message > 0) = :messages /*also*/
+
 -- name: words_past_match
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
