@@ -23,6 +23,7 @@ from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.readers import Answering, Readers
 from enhanced_memory.daemon.store.sqlite import backup, comparing, file, scrubbing, sealing, verifying
+from enhanced_memory.daemon.store.sqlite.keeping import Beside, KeptWords
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
@@ -53,6 +54,7 @@ class _Reader:
         self.rows = SqliteRows(self.connection, engine.epoch)
         self.refused = comparing.load(self.connection)
         self.rows.compares = not self.refused
+        self.rows.posted = Beside(engine.kept, self.connection)
         self.codec = Codec(engine.dictionaries, engine.dictionary)
 
     def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
@@ -108,9 +110,14 @@ class SqliteEngine:
         if list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (REPACK_DUE,))):
             self._writer.repacking = self._older()
         self._writer.start()
+        self.kept = KeptWords(
+            lambda: file.connect(Path(self.path), readonly=True, key=self.key), self._writer.counters.passage, settings.words_memory_mb << 20
+        )  # fmt: skip
+        self.listeners.append(self.kept.changed)
         try:
             self._own = _Reader(self)
         except BaseException:
+            self.kept.close()
             self._writer.stop()
             raise
         self._readers = Readers(max(1, settings.readers), loop, self._answering)
@@ -258,6 +265,7 @@ class SqliteEngine:
         )
         if going:
             await self._replace(going)
+        self.kept.forget()
         done = await self.alone(lambda connection: scrubbing.clear(connection, SCRUB_DUE))
         self.scrub_due = not done.log_emptied
         done.dictionaries = len(going)
@@ -316,10 +324,19 @@ class SqliteEngine:
         """Changes that wait for the writer."""
         return self._writer.intake.waiting
 
+    def reindexed(self) -> None:
+        """The words index was made anew: what is kept of it is of another one."""
+        self.kept.forget()
+
     async def fold(self) -> None:
         """Copy the log into the file on a connection that does nothing else. Left to the writer, every 40 MB of log would hold
         up one commit for as long as copying them takes."""
         await self._loop.run_in_executor(None, file.fold, Path(self.path), self.key)
+
+    async def vacuum(self) -> str:
+        """Merge the words index and write the file anew, between transactions."""
+        await self.alone(scrubbing.compact)
+        return ""
 
     async def alive(self) -> bool:
         """Whether the writer came round to its queue."""
@@ -397,6 +414,7 @@ class SqliteEngine:
         self._readers.join()
         if self._trainer is not None:
             self._trainer.join()
+        self.kept.close()
         self._own.connection.close()
         self._writer.stop()
         self._owned.release()
