@@ -166,6 +166,10 @@ class Engine(Protocol):
         """Bring what was written lately to where it stays, beside whoever writes, so that no change has to wait for it."""
         ...
 
+    async def vacuum(self) -> str:
+        """Write what is kept anew without free room; why not, where that is the server's own affair."""
+        ...
+
     async def backup(self, to: str) -> Copy:
         """Write a consistent, verified copy."""
         ...

@@ -234,6 +234,10 @@ class PostgresEngine:
     async def fold(self) -> None:
         """Nothing: the server's own checkpointer does it."""
 
+    async def vacuum(self) -> str:
+        """Nothing: the server's autovacuum does it."""
+        return "the server gives free room back by itself (autovacuum); VACUUM FULL is for who runs it"
+
     async def backup(self, to: str) -> Copy:
         """Not by the daemon: the server has tools for it."""
         raise Invalid(
