@@ -228,7 +228,7 @@ async def test_a_worker_ends_with_its_zygote(sandbox: Sandbox, memory: AsyncMemo
     assert again.result == 1
 
 
-def test_a_zygote_whose_broker_has_gone_leaves_without_a_word() -> None:
+async def test_a_zygote_whose_broker_has_gone_leaves_without_a_word() -> None:
     """The broker may go between asking for a worker and hearing of it: nobody is left to read a traceback."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [sys.executable, "-I", "-m", "enhanced_memory.mcp_server.sandbox.zygote", str(theirs.fileno())]
