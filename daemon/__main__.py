@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     serve = verbs.add_parser("serve", help="serve the store until stopped")
     serve.add_argument("--store", help="the SQLite file, or postgresql://…; default: the setting")
     serve.add_argument("--socket", help="where to listen; default: the setting, or the socket handed over by systemd")
+    serve.add_argument("--key-file", help="the key that the store is encrypted with; default: the setting key_file")
     serve.add_argument("--on-demand", action="store_true", help="leave after `idle_exit_s` without a connection")
     commands.declare(verbs)
     given = parser.parse_args(argv)
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         if given.verb != "serve":
             sys.exit(commands.run(given))
-        said = {"store": given.store, "socket": given.socket}
+        said = {"store": given.store, "socket": given.socket, "key_file": given.key_file}
         settings = Settings.load(said)
         _logging(settings)
         asyncio.run(_serve(settings, given.on_demand, said))

@@ -49,6 +49,8 @@ class Touched(msgspec.Struct):
     """The passages that it ended."""
     given: list[int] = []
     """The passages that it gave vectors of a caller's own."""
+    renewed: list[int] = []
+    """The passages that it indexed anew, since what is said beside them is another now."""
 
 
 class Scrubbed(msgspec.Struct):
@@ -156,8 +158,16 @@ class Engine(Protocol):
         """Whether a purge was carried out before the store was opened and its traces were not cleared."""
         ...
 
+    def reindexed(self) -> None:
+        """The words index was made anew: keep nothing that was read of the one before."""
+        ...
+
     async def fold(self) -> None:
         """Bring what was written lately to where it stays, beside whoever writes, so that no change has to wait for it."""
+        ...
+
+    async def vacuum(self) -> str:
+        """Write what is kept anew without free room; why not, where that is the server's own affair."""
         ...
 
     async def backup(self, to: str) -> Copy:
