@@ -62,6 +62,26 @@ try "a backup by its unit" systemctl start memory-backup.service
 try "the backup lies in the state directory" sh -c 'ls /var/lib/enhanced-memory/backups | grep -E "^memory_[0-9]{8}_[0-9]{6}\.db\.zst$"'
 try "the timer waits for its night" sh -c 'systemctl list-timers --no-pager | grep memory-backup.timer'
 
+backups() { find /var/lib/enhanced-memory/backups -name 'memory_*.db.zst' | wc -l; }
+by_timer() { # its night comes now
+  local before; before=$(backups)
+  mkdir -p /etc/systemd/system/memory-backup.timer.d
+  printf '[Timer]\nOnCalendar=\nOnCalendar=*:*:0/5\nRandomizedDelaySec=0\nAccuracySec=1s\n' > /etc/systemd/system/memory-backup.timer.d/zz-lab.conf
+  systemctl daemon-reload && systemctl restart memory-backup.timer || return 1
+  within 90 sh -c "[ \$(find /var/lib/enhanced-memory/backups -name 'memory_*.db.zst' | wc -l) -gt $before ]" || return 1
+  rm -r /etc/systemd/system/memory-backup.timer.d && systemctl daemon-reload && systemctl restart memory-backup.timer
+  within 60 sh -c '[ "$(systemctl show --property ActiveState --value memory-backup.service)" = inactive ]' || return 1
+  is "$(property memory-backup.service Result)" success
+}
+try "the timer runs it" by_timer
+
+large() { # beyond 32 MiB a copy is checked by a process of its own, which has the same walls around it
+  python /lab/fill.py 40 || return 1
+  systemctl start memory-backup.service || { journalctl --no-pager -n 5 -u memory-backup -u memory-db; return 1; }
+  find /var/lib/enhanced-memory/backups -name 'memory_*.db.zst' -size +20M | grep . && memoryctl health
+}
+try "a backup of a store beyond 32 MiB" large
+
 useradd --create-home guest && usermod -aG enhanced-memory guest
 as_guest() { runuser -u guest -- env HOME=/home/guest PATH="$PATH" ENHANCED_MEMORY_STORE=$ENHANCED_MEMORY_STORE ENHANCED_MEMORY_AUTOSTART=false "$@"; }
 try "a member of the group is served" as_guest memoryctl add Bob --type person "came as a guest"
@@ -69,6 +89,23 @@ denied() { local said; said=$("$@" 2>&1) && { echo "it was allowed"; return 1; }
 try "and may make no backup" denied as_guest memoryctl backup --to /tmp/guest.db
 useradd --create-home stranger
 try "a stranger is kept out" denied runuser -u stranger -- env HOME=/home/stranger PATH="$PATH" ENHANCED_MEMORY_SOCKET=/run/enhanced-memory/memory-db.sock ENHANCED_MEMORY_STORE=$ENHANCED_MEMORY_STORE ENHANCED_MEMORY_AUTOSTART=false memoryctl health
+
+user_manager() { # the user form: another manager, the same units
+  systemctl start dbus.socket systemd-logind.service || return 1
+  local uid; uid=$(id -u guest)
+  systemctl start "user@$uid.service" || return 1
+  export XDG_RUNTIME_DIR=/run/user/$uid
+  within 30 test -S "$XDG_RUNTIME_DIR/systemd/private" || return 1
+  own() { runuser -u guest -- env -i HOME=/home/guest PATH="$PATH" LC_ALL=C.UTF-8 XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR" "$@"; }
+  own memoryctl install-service || return 1
+  own memoryctl add Carol --type person "under a manager of her own" || return 1
+  is "$(own systemctl --user show --property ActiveState --value memory-db.service)" active || return 1
+  own systemctl --user start memory-backup.service || return 1
+  ls /home/guest/memory_backups | grep -E "zst$" || return 1
+  own systemctl --user restart memory-db.service && own memoryctl show Carol && own memoryctl uninstall-service
+}
+try "the user manager does the same" user_manager
+unset XDG_RUNTIME_DIR
 
 stops() { memoryctl add Last --type person "before the end" > /dev/null && systemctl stop memory-db.socket memory-db.service && is "$(property memory-db.service Result)" success; }
 try "it stops in order" stops
