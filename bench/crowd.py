@@ -60,7 +60,10 @@ async def crowd(home: Home, clients: int, rate: float, seconds: float) -> list[F
     for kind in ("read", "write"):
         p50, p99 = (percentile(times[kind], share) / 1000 for share in (0.5, 0.99))
         beside = f"p50 {told(p50)}; a ping of the same run: p50 {told(percentile(times['ping'], 0.5) / 1000)}, p99 {told(ping)}"
-        found.append(at_most(section, f"{kind}, p99", 1000 * p99, 100, " ms", beside) if kind == "read" else Figure(section, f"{kind}, p99", told(p99), beside, value=p99))  # fmt: skip
+        if kind == "read":
+            found.append(at_most(section, "read, p99", 1000 * p99, 100, " ms", beside))
+        else:
+            found.append(Figure(section, "write, p99", told(p99), beside, value=p99))
     return found
 
 
@@ -110,8 +113,10 @@ def backed_up(home: Home, megabytes: int) -> list[Figure]:
     section = "Backup and restore of a large store"
     before, meanwhile = percentile(quiet, 0.99), percentile(busy, 0.99)
     return [
-        Figure(section, "backup", f"{seconds:.1f} s", f"store {size / 2**20:,.0f} MiB, packed {made.bytes / 2**20:,.0f} MiB; copied, checked, packed, compared", value=seconds),
-        at_most(section, "writers' p99 during it", meanwhile / before, 5, " ×", f"{meanwhile:.1f} / {before:.1f} ms, p50 {percentile(busy, 0.5):.1f} / {percentile(quiet, 0.5):.1f} ms; one commit for each write"),
+        Figure(section, "backup", f"{seconds:.1f} s",
+               f"store {size / 2**20:,.0f} MiB, packed {made.bytes / 2**20:,.0f} MiB; copied, checked, packed, compared", value=seconds),
+        at_most(section, "writers' p99 during it", meanwhile / before, 5, " ×",
+                f"{meanwhile:.1f} / {before:.1f} ms, p50 {percentile(busy, 0.5):.1f} / {percentile(quiet, 0.5):.1f} ms; a commit each"),
         at_most(section, "restore", restored, 60, " s", "compared, unpacked, checked, put in place of a running daemon's"),
     ]  # fmt: skip
 

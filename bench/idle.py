@@ -70,11 +70,14 @@ def measure(count: int) -> list[Figure]:
                 peer.close()
             until(lambda: daemon.num_fds() <= files + 4, 60)
             left = daemon.num_fds() - files
+    p50, p99 = ((percentile(crowded, share), percentile(quiet, share)) for share in (0.5, 0.99))
     return [
         law(SECTION, "connections held at once", there, count, f"made in {took:.1f} s; health meanwhile: {healthy}"),
-        at_most(SECTION, "memory of each", (after - before) / count / 1024, 32, " KiB", f"the daemon's own (USS): {before / 2**20:.0f} → {after / 2**20:.0f} MB; the kernel's part is not in it"),
+        at_most(SECTION, "memory of each", (after - before) / count / 1024, 32, " KiB",
+                f"the daemon's own (USS): {before / 2**20:.0f} → {after / 2**20:.0f} MB; the kernel's part is not in it"),
         Figure(SECTION, "processor in 10 s meanwhile", told(idle), "nothing is asked", value=idle),
-        at_most(SECTION, "ping, p50, beside without them", percentile(crowded, 0.5) / percentile(quiet, 0.5), 2, " ×", f"{told(percentile(crowded, 0.5))} / {told(percentile(quiet, 0.5))}, p99 {told(percentile(crowded, 0.99))} / {told(percentile(quiet, 0.99))}"),
+        at_most(SECTION, "ping, p50, beside without them", p50[0] / p50[1], 2, " ×",
+                f"{told(p50[0])} / {told(p50[1])}, p99 {told(p99[0])} / {told(p99[1])}"),
         at_most(SECTION, "descriptors left when they are gone", left, 4, ""),
     ]  # fmt: skip
 
