@@ -76,7 +76,8 @@ by_timer() { # its night comes now
 try "the timer runs it" by_timer
 
 large() { # beyond 32 MiB a copy is checked by a process of its own, which has the same walls around it
-  python /lab/fill.py 40 || return 1
+  rm -f /etc/systemd/system/memory-db.service.d/zz-lab.conf && systemctl daemon-reload && systemctl restart memory-db.service
+  python /lab/fill.py 40 || { journalctl --no-pager -n 8 -u memory-db; return 1; }
   systemctl start memory-backup.service || { journalctl --no-pager -n 5 -u memory-backup -u memory-db; return 1; }
   find /var/lib/enhanced-memory/backups -name 'memory_*.db.zst' -size +20M | grep . && memoryctl health
 }
@@ -107,8 +108,33 @@ user_manager() { # the user form: another manager, the same units
 try "the user manager does the same" user_manager
 unset XDG_RUNTIME_DIR
 
+embeds() { # a process behind the socket, in a slice of its own; there is no model here, which it says
+  python - <<'END'
+import socket, subprocess
+from enhanced_memory.client.wire import Frames, pack, unpack
+peer = socket.socket(socket.AF_UNIX)
+peer.settimeout(60)
+peer.connect("/run/enhanced-memory/memory-embed.sock")
+found = subprocess.run(["systemctl", "list-units", "--no-legend", "memory-embed@*"], capture_output=True, text=True).stdout
+print(found.strip())
+assert "memory-embed@" in found
+name = next(word for word in found.split() if word.startswith("memory-embed@"))
+group = subprocess.run(["systemctl", "show", "--property", "ControlGroup", "--value", name], capture_output=True, text=True).stdout
+print(group.strip())
+assert "memory-embed.slice" in group
+peer.sendall(pack({"model": "/no/such/model", "threads": 1}))
+frames = Frames()
+while data := peer.recv(1 << 16):
+    for payload in frames.feed(data):
+        print(unpack(payload))
+        assert "There is no folder" in unpack(payload)["error"]
+END
+}
+try "the embedding worker is in a slice of its own" embeds
+try "exposure of memory-embed" sh -c 'systemd-analyze security --no-pager memory-embed@x.service | tail -1'
+
 stops() { memoryctl add Last --type person "before the end" > /dev/null && systemctl stop memory-db.socket memory-db.service && is "$(property memory-db.service Result)" success; }
 try "it stops in order" stops
-try "uninstall" sh -c 'rm /etc/systemd/system/memory-db.service.d/zz-lab.conf; memoryctl uninstall-service --system'
+try "uninstall" sh -c 'memoryctl uninstall-service --system'
 try "nothing of it is left, and the memories are" sh -c '! ls /etc/systemd/system/memory-* 2>/dev/null && test -s /var/lib/enhanced-memory/memory.db'
 told end yes ""
