@@ -12,6 +12,7 @@ from enhanced_memory.client.launch import inherited
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import VERSION, commands
 from enhanced_memory.daemon.curation.tending import MODES
+from enhanced_memory.daemon.factfinding import EXTRACTORS
 from enhanced_memory.daemon.lifetimes import lifetimes
 from enhanced_memory.daemon.reloading import level
 from enhanced_memory.daemon.roles import roles
@@ -19,6 +20,7 @@ from enhanced_memory.daemon.server import DRAIN_S, Server, listen, refuse
 from enhanced_memory.daemon.store import Engine
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.file import leaving
+from enhanced_memory.daemon.summing_up import SUMMARIZERS
 
 __all__ = ["main"]
 
@@ -80,8 +82,10 @@ async def _open(settings: Settings) -> Engine:
     """Open the store; a file that a leaving daemon still holds is waited for."""
     roles(settings)  # what is wrong is said now, not when somebody comes
     lifetimes(settings.expire_after_days)  # a wrong one is said now, not when something is stored
-    if settings.curation not in MODES:
-        raise Invalid(f"The setting curation is one of {', '.join(MODES)}, not {settings.curation[:40]!r}.")
+    for name, known in (("curation", MODES), ("extractor", EXTRACTORS), ("summarizer", SUMMARIZERS)):
+        value = getattr(settings, name)
+        if value not in known:
+            raise Invalid(f"The setting {name} is one of {', '.join(known)}, not {value[:40]!r}.")
     if settings.database:
         return await _database(settings)
     loop = asyncio.get_running_loop()

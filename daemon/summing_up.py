@@ -10,7 +10,9 @@ from enhanced_memory.daemon.extraction.values import UnansweredError
 from enhanced_memory.daemon.handlers.summaries import text_of
 from enhanced_memory.daemon.store import Engine
 
-__all__ = ["SummingUp"]
+__all__ = ["SUMMARIZERS", "SummingUp"]
+
+SUMMARIZERS = ("extractive", "anthropic")
 
 
 class SummingUp:
