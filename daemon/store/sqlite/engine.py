@@ -84,6 +84,7 @@ class SqliteEngine:
         self.path = str(settings.store_path)
         self.place = settings.store_path
         self.listeners: list[Callable[[Touched], None]] = []
+        self.chosen: list[Callable[[], None]] = []
         self.give_up: Callable[[str], None] = lambda why: None
         self.dictionaries: dict[int, bytes] = {BUILT_IN: built_in()}
         self.dictionary = BUILT_IN
@@ -296,6 +297,10 @@ class SqliteEngine:
     def harm(self) -> Error | None:
         """What became of the file under us, or nothing."""
         return self._writer.place.harm()
+
+    def leads(self, work: str) -> bool:
+        """Always: nobody else has the file."""
+        return True
 
     def _harmed(self, why: str) -> None:
         self.give_up(why)
