@@ -12,7 +12,7 @@
 -- first byte is the dictionary's id, 0 for none.
 
 PRAGMA application_id = 1162692973;     -- 'EMem'
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 
 -- What the file is: its id, when it was made, high-water marks.
 CREATE TABLE meta (
@@ -229,6 +229,30 @@ CREATE TABLE blocks (
     body        BLOB    NOT NULL                -- the plain bodies, each once
 ) STRICT;
 CREATE INDEX blocks_stream ON blocks (stream, first);
+
+-- Files of cold storage, beside the store: what was archived out of it, some hundred entities in each. A file is on disk before
+-- the row that names it, and is never altered; what must leave it is left out of a new one.
+CREATE TABLE cold_files (
+    id          INTEGER PRIMARY KEY,
+    name        TEXT    NOT NULL UNIQUE,
+    at          INTEGER NOT NULL,
+    bytes       INTEGER NOT NULL,
+    sha256      TEXT    NOT NULL,
+    due         INTEGER NOT NULL DEFAULT 0      -- when it may be deleted; 0: it is needed
+) STRICT;
+
+-- Which entity lies in which file. Its row in `entities` is a tombstone that keeps its address: id, name, type, tags, short properties.
+CREATE TABLE cold_entities (
+    space       INTEGER NOT NULL,
+    entity      INTEGER NOT NULL,
+    file        INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    versions    INTEGER NOT NULL,
+    messages    INTEGER NOT NULL,
+    living      INTEGER NOT NULL DEFAULT 1,     -- 0: it was brought back, and the file still has it
+    PRIMARY KEY (space, entity, file)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cold_entities_file ON cold_entities (file);
 
 -- The searchable text of an entity's head (part 0), of an observation (part = its id) or of a message. Derived from the
 -- owner, ended with it; the words themselves stand in the two indexes below under the passage's id.

@@ -1,11 +1,15 @@
 """Extraction and summaries: how often they are right, and what they cost."""
 
+import threading
 import time
 from collections.abc import Callable
 
+from corpus import invented
 from extraction_quality import HALVES, by_keywords, judged
-from measure import Figure, Size, at_least, at_most, told
+from home import Home
+from measure import Figure, Size, at_least, at_most, percentile, told
 
+from enhanced_memory.client import Memory
 from enhanced_memory.daemon.extraction.extracting import extract
 from enhanced_memory.daemon.extraction.turns import turns
 from enhanced_memory.daemon.summary import Line, summarize
@@ -31,7 +35,7 @@ DEEDS = (
 
 def measure(size: Size) -> list[Figure]:
     """All figures of this chapter."""
-    return [*judging(), *costs()]
+    return [*judging(), *costs(), beside()]
 
 
 def judging() -> list[Figure]:
@@ -67,6 +71,39 @@ def costs() -> list[Figure]:
         ),
         at_most(SECTION, "summary of 1,000 messages", summing * 1e3, 500, " ms", "CPU"),
     ]
+
+
+def beside() -> Figure:
+    """What another client waits while the daemon reads a megabyte of conversation, none of it said twice."""
+    said = (text for one in invented(9, 4000) for text in one.observations)
+    talk = "\n".join(f"user: {text} I prefer tea number {number}." for number, text in enumerate(said))[:1_000_000]
+    with Home(embedder="none", curation="off") as home:
+        home.serve()
+        with home.client(timeout_s=600.0) as talker, home.client(timeout_s=600.0) as other:
+            return _beside(talker, other, talk)
+
+
+def _beside(talker: Memory, other: Memory, talk: str) -> Figure:
+    talker.auto_extract_facts("user: I prefer tea.", auto_store=False)  # the rules are loaded with the first
+    alone = _pings(other, lambda: False, 500)
+    reading = threading.Thread(target=lambda: talker.auto_extract_facts(talk, auto_store=False))
+    reading.start()
+    pings = _pings(other, lambda: not reading.is_alive(), None)
+    reading.join()
+    return Figure(
+        SECTION, "ping while a megabyte of conversation is read, p99", told(percentile(pings, 0.99)),
+        f"p50 {told(percentile(pings, 0.5))} of {len(pings):,}; alone p50 {told(percentile(alone, 0.5))}, p99 {told(percentile(alone, 0.99))}",
+    )  # fmt: skip
+
+
+def _pings(memory: Memory, over: Callable[[], bool], most: int | None) -> list[float]:
+    times: list[float] = []
+    while (most is None or len(times) < most) and not over():
+        began = time.perf_counter()
+        memory.ping()
+        times.append(time.perf_counter() - began)
+        time.sleep(0.002)
+    return times
 
 
 def _seconds(work: Callable[[], object]) -> float:

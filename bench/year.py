@@ -119,7 +119,7 @@ class Year:
             await self.ask(SearchNodes(words, limit=10))
             times.append(1000 * (time.process_time() - began))
         curated = status.curation.last if status.curation else {}
-        return Day(day, status.by_tier, deleted, self._engine.usage().file, percentile(times, 0.5), curated)
+        return Day(day, status.by_tier, deleted, (await self._engine.usage()).file, percentile(times, 0.5), curated)
 
     def _engine_rows(self, query: str) -> int:
         import apsw

@@ -67,6 +67,10 @@ class Settings:
     )
     user_connections: int = _setting(256, "Connections that each other user may hold; 0: no limit.")
     user_requests_s: float = _setting(0.0, "Requests that each other user may make a second; 0: no limit.")
+    key_file: str = _setting(
+        "",
+        "A file with the key that the store is encrypted with; empty: systemd's credential `enhanced-memory.key`, or no encryption.",
+    )
     group_max: int = _setting(256, "Changes that may share one commit.")
     embedder: str = _setting(
         "static",
@@ -80,6 +84,9 @@ class Settings:
     embedder_answer_s: float = _setting(60.0, "Seconds it may take for an answer before its process is ended.")
     embedder_idle_s: float = _setting(900.0, "Seconds unused after which its process ends; 0: never.")
     readers: int = _setting(2, "Threads that answer questions; for a database, each with a connection.")
+    words_memory_mb: int = _setting(
+        128, "MiB for the passages of words that were asked for; 0: every question goes to the index on disk."
+    )
     pool_overflow: int = _setting(
         2, "Connections to a database beside the readers' and the writer's own, for what is checked or cleared."
     )
@@ -97,12 +104,16 @@ class Settings:
         "rules",
         "What finds facts in conversations: `rules`, or `anthropic` (extra `llm`; sends them there, and costs money).",
     )
+    summarizer: str = _setting(
+        "extractive",
+        "What sums up: `extractive` (the sentences that say most), or `anthropic` (the model below, under the same conditions).",
+    )
     extractor_model: str = _setting(
         "claude-haiku-4-5", "The model that `anthropic` asks; its key is in ANTHROPIC_API_KEY."
     )
     extractor_url: str = _setting("", "Where that model is asked; empty: at Anthropic.")
     extractor_tokens_day: int = _setting(
-        200_000, "Tokens that this may cost in a day (UTC); beyond it the rules find facts."
+        200_000, "Tokens that this may cost in a day (UTC); beyond it the rules find facts, and sentences sum up."
     )
     max_extract_chars: int = _setting(2_000_000, "The longest conversation that facts are extracted from in one call.")
     access_log: bool = _setting(True, "Whether it is kept who asked for what.")
@@ -131,6 +142,14 @@ class Settings:
     backup_keep_count: int = _setting(0, "Backups beyond which the oldest are let go; 0: no limit.")
     backup_every_h: float = _setting(
         0.0, "Hours after which a running daemon makes a backup by itself, where neither timer nor cron does; 0: never."
+    )
+    cold_folder: str = _setting(
+        "",
+        "Where the files of cold storage lie; empty: beside the store, in a folder of its name with `.cold` behind it.",
+    )
+    retention_every_h: float = _setting(
+        24.0,
+        "Hours between two rounds that archive what streams do not keep any more, missed ones made up for; 0: none.",
     )
     reply_bytes: int = _setting(
         0,
@@ -239,6 +258,13 @@ class Settings:
         if self.database:
             return Path("~/.memories").expanduser().resolve() / database_url.file_name(self.store_name)
         return Path(self.store).expanduser().resolve()
+
+    @property
+    def cold_path(self) -> Path:
+        """The folder of cold storage."""
+        if self.cold_folder:
+            return Path(self.cold_folder).expanduser().resolve()
+        return self.store_path.with_name(self.store_path.name + ".cold")
 
     @property
     def socket_path(self) -> Path:

@@ -289,6 +289,10 @@ class BackupMade(Value, frozen=True):
     """Older backups that were deleted."""
     problem: str = ""
     """What could not be done beside it."""
+    cold_files: int = 0
+    """Files of cold storage that the store needs, and that are not in the backup: copy their folder as well."""
+    cold_bytes: int = 0
+    cold_folder: str = ""
 
 
 class AccessRow(Value, frozen=True):

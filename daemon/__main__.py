@@ -12,6 +12,7 @@ from enhanced_memory.client.launch import inherited
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import VERSION, commands
 from enhanced_memory.daemon.curation.tending import MODES
+from enhanced_memory.daemon.factfinding import EXTRACTORS
 from enhanced_memory.daemon.lifetimes import lifetimes
 from enhanced_memory.daemon.reloading import level
 from enhanced_memory.daemon.roles import roles
@@ -19,6 +20,7 @@ from enhanced_memory.daemon.server import DRAIN_S, Server, listen, refuse
 from enhanced_memory.daemon.store import Engine
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.file import leaving
+from enhanced_memory.daemon.summing_up import SUMMARIZERS
 
 __all__ = ["main"]
 
@@ -35,6 +37,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     serve = verbs.add_parser("serve", help="serve the store until stopped")
     serve.add_argument("--store", help="the SQLite file, or postgresql://…; default: the setting")
     serve.add_argument("--socket", help="where to listen; default: the setting, or the socket handed over by systemd")
+    serve.add_argument("--key-file", help="the key that the store is encrypted with; default: the setting key_file")
     serve.add_argument("--on-demand", action="store_true", help="leave after `idle_exit_s` without a connection")
     commands.declare(verbs)
     given = parser.parse_args(argv)
@@ -44,7 +47,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         if given.verb != "serve":
             sys.exit(commands.run(given))
-        said = {"store": given.store, "socket": given.socket}
+        said = {"store": given.store, "socket": given.socket, "key_file": given.key_file}
         settings = Settings.load(said)
         _logging(settings)
         asyncio.run(_serve(settings, given.on_demand, said))
@@ -73,8 +76,10 @@ async def _open(settings: Settings) -> Engine:
     """Open the store; a file that a leaving daemon still holds is waited for."""
     roles(settings)  # what is wrong is said now, not when somebody comes
     lifetimes(settings.expire_after_days)  # a wrong one is said now, not when something is stored
-    if settings.curation not in MODES:
-        raise Invalid(f"The setting curation is one of {', '.join(MODES)}, not {settings.curation[:40]!r}.")
+    for name, known in (("curation", MODES), ("extractor", EXTRACTORS), ("summarizer", SUMMARIZERS)):
+        value = getattr(settings, name)
+        if value not in known:
+            raise Invalid(f"The setting {name} is one of {', '.join(known)}, not {value[:40]!r}.")
     if settings.database:
         return await _database(settings)
     loop = asyncio.get_running_loop()

@@ -66,6 +66,8 @@ class Manifest(msgspec.Struct, frozen=True):
     counts: dict[str, int]
     """What was counted when the copy was opened and checked."""
     machine: str = ""
+    key: str = ""
+    """The mark of the key that it is encrypted with; empty: it is not."""
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -50,8 +50,8 @@ class Meant(Protocol):
         """The nearest passages and their cosines: of entities or of messages, of one stream. Of those that share a vector, the first, and none where one is `beside`."""
         ...
 
-    def cosines(self, tx: Any, passages: Collection[int]) -> dict[int, float]:
-        """How near given passages are."""
+    def cosines(self, tx: Any, passages: Collection[int], messages: bool | None = None) -> dict[int, float]:
+        """How near given passages are; `messages` says of what they are, where they are all of one kind."""
         ...
 
 

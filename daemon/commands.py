@@ -2,15 +2,19 @@
 
 import argparse
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from enhanced_memory.client.errors import Error, StoreRefused
+from enhanced_memory.client.errors import Error, Invalid, StoreRefused
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import backups
 from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
+
+if TYPE_CHECKING:
+    from enhanced_memory.daemon.store.sqlite.sealing import Key
 
 __all__ = ["declare", "run"]
 
@@ -26,29 +30,38 @@ def declare(verbs: Any) -> None:
         ("restore", "put a backup in the store's place; what was there is kept beside it"),
         ("drill", "restore a backup into a folder of its own, and use it"),
         ("salvage", "save what can be read of a broken store into a new one"),
+        ("key", "make a key that a store can be encrypted with"),
+        ("rekey", "encrypt the store, change its key, or (--plain) take encryption away"),
     ):
         verb = verbs.add_parser(name, help=says, description=says)
         verb.add_argument("--json", action="store_true", help="print one JSON document")
+        if name == "key":
+            verb.add_argument("file", help="where it is written; it must not exist yet")
+            continue
         verb.add_argument("--store", help="the SQLite file; default: the setting")
-        if name == "check":
+        verb.add_argument("--key-file", help="the key of what is read; default: the setting key_file")
+        if name == "rekey":
+            verb.add_argument("--to", help="the file of the new key; it is made where there is none")
+            verb.add_argument("--plain", action="store_true", help="no key any more")
+        elif name == "check":
             verb.add_argument("--quick", action="store_true", help="leave out the bodies of older versions")
             verb.add_argument("file", nargs="?", help="the file; default: the store")
         elif name == "salvage":
             verb.add_argument("file", nargs="?", help="the broken file, which is not touched; default: the store")
             verb.add_argument("--to", required=True, help="the new store")
-        else:
+        elif name != "rekey":
             verb.add_argument("--from", dest="folder", help="where backups lie; default: the setting backup_folder")
         if name in ("restore", "drill"):
             verb.add_argument("which", nargs="?", default="latest", help="latest, a name, a path, or a time")
-        if name == "restore":
+        if name in ("restore", "rekey"):
             verb.add_argument("--stop", action="store_true", help="end a daemon that has the store open")
 
 
 def run(given: argparse.Namespace) -> int:
     """Carry the verb out and print what came of it; the exit code: 0, or 1 where something is wrong."""
-    settings = Settings.load({"store": given.store})
+    settings = Settings.load({"store": getattr(given, "store", None)})
     try:
-        if settings.database and given.verb != "backups":
+        if settings.database and given.verb not in ("backups", "key"):
             raise StoreRefused(
                 f"`memory-db {given.verb}` works on a file, and the store is {settings.store_name}.",
                 "use the server's own tools (pg_dump, pg_restore); `memoryctl verify` checks the store through the daemon",
@@ -68,14 +81,25 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
-    from enhanced_memory.daemon.store.sqlite import verifying
+    from enhanced_memory.daemon.store.sqlite import sealing, verifying
 
-    os.nice(_GENTLE)
+    with suppress(OSError):  # within the unit's walls no priority is changed
+        os.nice(_GENTLE)
     path = Path(given.file).absolute() if given.file else settings.store_path
     if not path.is_file():
         raise StoreRefused(f"{path} is not a file.", "name the store's file")
-    health = verifying.check(path, {BUILT_IN: built_in()}, given.quick)
+    key = _theirs(given, settings) if sealing.sealed(path) else None
+    health = verifying.check(path, {BUILT_IN: built_in()}, given.quick, key)
     return health, 1 if health.problems else 0
+
+
+def _theirs(given: argparse.Namespace, settings: Settings) -> "Key | None":
+    """The key of what is read: the one that is named, else the store's."""
+    from enhanced_memory.daemon.store.sqlite import sealing
+
+    if given.key_file:
+        return sealing.read(Path(given.key_file).expanduser().absolute())
+    return sealing.key_of(settings)
 
 
 def _folder(given: argparse.Namespace, settings: Settings) -> Path:
@@ -102,16 +126,20 @@ def _backups(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
 
 
 def _restore(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
+    from enhanced_memory.daemon.store.sqlite import sealing
     from enhanced_memory.daemon.store.sqlite.restore import restore
 
     one = backups.choose(_folder(given, settings), given.which)
-    return restore(settings.store_path, one, given.stop), 0
+    key = sealing.key_of(settings)
+    return restore(settings.store_path, one, given.stop, key=key, theirs=_theirs(given, settings)), 0
 
 
 def _drill(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
     from enhanced_memory.daemon.drill import drill
+    from enhanced_memory.daemon.store.sqlite import sealing
 
-    drilled = drill(backups.choose(_folder(given, settings), given.which))
+    one = backups.choose(_folder(given, settings), given.which)
+    drilled = drill(one, sealing.key_of(settings), _theirs(given, settings))
     return drilled, 0 if drilled.ok else 1
 
 
@@ -121,11 +149,42 @@ def _salvage(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
     path = Path(given.file).absolute() if given.file else settings.store_path
     if not path.is_file():
         raise StoreRefused(f"{path} is not a file.", "name the broken store's file")
-    saved = salvage(path, Path(given.to).absolute())
+    saved = salvage(path, Path(given.to).absolute(), _theirs(given, settings))
     return saved, 1 if saved.problems else 0
 
 
-_VERBS = {"check": _check, "backups": _backups, "restore": _restore, "drill": _drill, "salvage": _salvage}
+def _key(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
+    from enhanced_memory.daemon.store.sqlite import sealing
+
+    key = sealing.made(Path(given.file).expanduser().absolute())
+    return {"key_file": str(key.path), "mark": key.mark}, 0
+
+
+def _rekey(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
+    from enhanced_memory.daemon.store.sqlite import sealing
+    from enhanced_memory.daemon.store.sqlite.rekeying import rekey
+
+    if bool(given.to) == given.plain:
+        raise Invalid("It wants to know the new key, or --plain.", "memory-db rekey --to FILE")
+    store = settings.store_path
+    if not store.is_file():
+        raise StoreRefused(f"{store} is not there.", "name the store with --store")
+    new = None
+    if given.to:
+        path = Path(given.to).expanduser().absolute()
+        new = sealing.read(path) if path.exists() else sealing.made(path)
+    return rekey(store, _theirs(given, settings) if sealing.sealed(store) else None, new, given.stop), 0
+
+
+_VERBS = {
+    "check": _check,
+    "backups": _backups,
+    "restore": _restore,
+    "drill": _drill,
+    "salvage": _salvage,
+    "key": _key,
+    "rekey": _rekey,
+}
 
 
 def _lines(value: dict[str, Any], indent: int = 0) -> list[str]:

@@ -13,7 +13,7 @@ __all__ = ["BEYOND", "WITHIN", "keep_within", "narrow"]
 
 # fmt: off
 WITHIN = frozenset((
-    "create_entities", "add_observations", "update_entity", "rename_entity", "delete_entities", "restore_entities",
+    "create_entities", "add_observations", "update_entity", "rename_entity", "delete_entities", "restore_entities", "list_archived",
     "delete_observations", "purge_entities", "open_nodes", "list_entities", "tag", "untag", "pin", "confirm", "quarantine", "promote_to_tier",
     "create_relations", "delete_relations", "read_graph", "find_related", "find_path",
     "append_messages", "recent_messages", "messages_by", "get_window", "set_retention", "archive_messages", "keep_summary",
@@ -29,7 +29,7 @@ WITHIN = frozenset((
 BEYOND = frozenset((
     "create_space", "update_space", "delete_space",
     "memory_branch", "list_branches", "diff_branch", "merge_branch", "discard_branch", "scan_conflicts",
-    "autonomous_curation", "expire",
+    "autonomous_curation", "expire", "archive_entities", "vacuum",
     "health", "metrics", "backup", "verify", "reindex", "access_log", "export_data", "import_data",
 ))
 """These reach the whole store, files, or other spaces; or nobody has shown yet that they do not."""

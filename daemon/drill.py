@@ -21,6 +21,7 @@ from enhanced_memory.daemon.backups import Kept
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.restore import unpack
+from enhanced_memory.daemon.store.sqlite.sealing import Key
 
 __all__ = ["Drilled", "drill"]
 
@@ -46,13 +47,13 @@ class Drilled(msgspec.Struct):
     steps: list[Step]
 
 
-def drill(one: Kept) -> Drilled:
+def drill(one: Kept, key: Key | None = None, theirs: Key | None = None) -> Drilled:
     """Restore the backup into a folder of its own, open it as a daemon does, and use it: find, open, write, check."""
     steps: list[Step] = []
     with tempfile.TemporaryDirectory(prefix="memory-drill-") as folder:
         store = Path(folder) / "memory.db"
-        if _tried(steps, "unpack and check", lambda: _said(unpack(one, store))):
-            asyncio.run(_used(store, steps))
+        if _tried(steps, "unpack and check", lambda: _said(unpack(one, store, key, theirs))):
+            asyncio.run(_used(store, key, steps))
     return Drilled(all(step.ok for step in steps), str(one.path), one.made_at, steps)
 
 
@@ -70,9 +71,10 @@ def _tried(steps: list[Step], what: str, work: Callable[[], str]) -> bool:
     return ok
 
 
-async def _used(store: Path, steps: list[Step]) -> None:
+async def _used(store: Path, key: Key | None, steps: list[Step]) -> None:
     assert handlers.__all__  # importing the chapters registers them
-    settings = Settings.load({"store": str(store), "readers": 1, "embedder": "none"})
+    given = {"store": str(store), "readers": 1, "embedder": "none", "key_file": str(key.path) if key else None}
+    settings = Settings.load(given)
     began = time.monotonic()
     engine = await SqliteEngine.open(settings)
     steps.append(Step("open", True, (await engine.usage()).engine, round(time.monotonic() - began, 3)))

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from enhanced_memory.daemon.extraction.model import Model
     from enhanced_memory.daemon.extraction.turns import Turn
 
-__all__ = ["Extracting"]
+__all__ = ["EXTRACTORS", "Extracting"]
+
+EXTRACTORS = ("rules", "anthropic")
 
 # The rules are imported when a conversation is first read: most daemons never read one, and 3 MB of patterns are 3 MB.
 
@@ -78,6 +80,8 @@ class Extracting:
             for one in found.facts
         ]  # fmt: skip
         notes = ["there was more than is read at once"] if found.cut or len(lines) == MOST_MESSAGES else []
+        if not found.sentences:
+            notes.append("there was no sentence to read")
         method = "rules"
         if self._settings.extractor == "anthropic" and found.sentences:
             try:

@@ -11,6 +11,7 @@ import psutil
 from msgspec import to_builtins
 
 from enhanced_memory.client.errors import Error, Invalid
+from enhanced_memory.client.operations.cold import ArchiveEntities, Vacuum, Vacuumed
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
 from enhanced_memory.client.operations.curation import AutonomousCuration, Expire
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, PurgeEntities, Receipt
@@ -34,9 +35,11 @@ from enhanced_memory.client.operations.service import (
     Wellness,
 )
 from enhanced_memory.client.operations.service import Metrics as AskMetrics
+from enhanced_memory.client.operations.summaries import SummarizeEntity
 from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
+from enhanced_memory.daemon.archiving import ColdStorage
 from enhanced_memory.daemon.backing_up import Backups
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.curation.tending import Tending
@@ -48,7 +51,9 @@ from enhanced_memory.daemon.exposition import exposition
 from enhanced_memory.daemon.factfinding import Extracting
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.mirror import Mirrors
+from enhanced_memory.daemon.retention import Retention
 from enhanced_memory.daemon.store import Engine, Tx
+from enhanced_memory.daemon.summing_up import SummingUp
 from enhanced_memory.daemon.times import moment
 from enhanced_memory.daemon.wellbeing import Wellbeing
 
@@ -73,13 +78,15 @@ class Service:
         self._settings = settings
         self.embedding = Embedding(engine, settings)
         self.backups = Backups(engine, settings)
+        self.cold = ColdStorage(engine, settings)
+        self.retention = Retention(engine, settings)
         self.detection = Detection(engine, self.embedding, settings)
         self.extraction = Extracting(engine, settings)
         self.tending = Tending(engine, settings)
         self.connections = 0
         self.mirrors = Mirrors(engine)
         self.wellbeing = Wellbeing(engine, settings, self._unwell, lambda: self._metrics.uptime_s)
-        self.notices: Callable[[], list[str]] = self.mirrors.problems
+        self.notices: Callable[[], list[str]] = lambda: [*self.mirrors.problems(), *self.cold.problems()]
         """What an operator should know beside the store's own state."""
         self.attended: dict[str, Attendant] = {
             Hello.op: self._hello,
@@ -97,7 +104,10 @@ class Service:
             ScanConflicts.op: self.detection.scan,
             GetContext.op: self._search,
             Expire.op: self.tending.expire,
+            ArchiveEntities.op: self.cold.archive,
+            Vacuum.op: self._vacuum,
             AutonomousCuration.op: self.tending.curate,
+            SummarizeEntity.op: SummingUp(engine, settings).summarize,
         }
         self.before: dict[str, Attendant] = {
             AutoExtractFacts.op: self.extraction.extract,
@@ -199,22 +209,41 @@ class Service:
 
     async def _backup(self, call: Call) -> BackupMade:
         ask: Any = call.ask
-        return await self.backups.make(ask.to, ask.prune)
+        made = await self.backups.make(ask.to, ask.prune)
+        files, size, _ = await self._engine.read(lambda tx: tx.cold.count(), call)
+        if not files:
+            return made
+        folder = str(self._settings.cold_path)
+        return msgspec.structs.replace(made, cold_files=files, cold_bytes=size, cold_folder=folder)
+
+    async def _vacuum(self, call: Call) -> Vacuumed:
+        began, before = time.monotonic(), await self._engine.usage()
+        problem = await self._engine.vacuum()
+        after = await self._engine.usage()
+        return Vacuumed(
+            before.file + before.wal, after.file + after.wal, round(time.monotonic() - began, 3), after.engine, problem
+        )
 
     async def _purge(self, call: Call) -> Receipt:
         """Remove the rows in one transaction; then clear what is left of them in files, and say what could not be."""
         texts: set[str] = set()
+        made: list[str] = []
+        gone: list[str] = []
         handler = HANDLERS[PurgeEntities.op]
 
         def work(tx: Tx) -> Any:
             answer = keyed(handler, call)(tx) if call.key is not None else to_builtins(handler(tx, call.ask))
             texts.update(tx.forgotten)
+            made.extend(tx.cold.made)
+            gone.extend(tx.cold.gone)
             return answer
 
         receipt = msgspec.convert(await self._engine.write(work, call), Receipt)
         if not receipt.ids:
             return receipt
+        await self.cold.settle(made, gone)
         done = await self._engine.scrub(texts)
+        known = {one.name for one in await self._engine.read(lambda tx: tx.cold.files(), call)}
         written, kept = await self.mirrors.renew(frozenset((*receipt.spaces, call.peer.space)))
         listed = await self._engine.read(lambda tx: tx.spaces.all(deleted=True), call)
         imported = [
@@ -229,7 +258,8 @@ class Service:
             for end in ("before-schema-*", "replaced-*")
             for path in beside.parent.glob(f"{beside.name}.{end}")
         ]
-        files = [path for path in dict.fromkeys([*kept, *imported]) if os.path.exists(path)]
+        strangers = self.cold.strangers(known)
+        files = [path for path in dict.fromkeys([*kept, *imported, *strangers]) if os.path.exists(path)]
         return msgspec.structs.replace(
             receipt,
             backups=[path for path in dict.fromkeys([*receipt.backups, *copies]) if os.path.exists(path)],
@@ -252,4 +282,7 @@ class Service:
         ask: Any = call.ask
         began = time.monotonic()
         health = await self._engine.check(ask.quick)
+        problems, checked = await self.cold.verify(ask.quick)
+        health.problems += problems
+        health.checked |= checked
         return Verified(not health.problems, health.problems, health.checked, round(time.monotonic() - began, 3))

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -21,8 +20,9 @@ import msgspec
 
 from enhanced_memory.client.adapters.blobs import compress_data, decompress_data
 from enhanced_memory.client.aio import AsyncMemory
-from enhanced_memory.client.errors import Conflict, Error, Invalid
-from enhanced_memory.client.operations.entities import CreateEntities, ListEntities, OpenNodes, UpdateEntity
+from enhanced_memory.client.errors import Broken, Conflict, Error, Invalid
+from enhanced_memory.client.operations.entities import CreateEntities, OpenNodes
+from enhanced_memory.client.operations.facts import AutoExtractFacts, Extracted
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import PREFIX, Settings
 from enhanced_memory.client.sync import Memory
@@ -52,9 +52,8 @@ SOCKET_PATH = "/tmp/memory-db.sock"
 
 TRIES = 10
 RUN_S = 150.0
-CURATED_AFTER = timedelta(days=30)
-CURATED_BELOW = 3
-"""The guide's rule: what is older and was read less often than this goes from working to episodic."""
+SURE = 0.6
+"""From which confidence on a fact counts that the daemon's extraction finds."""
 
 CUES = frozenset(
     ("prefer", "prefers", "like", "likes", "use", "uses", "need", "needs", "want", "wants", "always", "never")
@@ -163,11 +162,13 @@ class MemoryClient:
     async def auto_extract_facts(
         self, conversation_text: str, session_id: str | None = None, auto_store: bool = True
     ) -> Answer:
-        """The lines that say a preference, habit or need, as one fact: `facts`, their `count`, whether they were `stored`, and
-        then `entity_ids`. Questions and quoted lines say none; a second call of one session adds to the first.
+        """The lines that say a preference, habit or need, and those in which the daemon's own extraction finds a fact (a decision,
+        a plan), as one fact: `facts`, their `count`, whether they were `stored`, and then `entity_ids`. Questions and quoted lines
+        say none; a second call of one session adds to the first. Where the text holds secrets, only sentences are kept in which
+        the daemon has masked them.
         """
-        lines = [line.strip() for line in conversation_text.splitlines()]
-        told = list(dict.fromkeys(line for line in lines if _says_a_fact(line)))
+        found = await self._ask(AutoExtractFacts(conversation_text, session_id, auto_store=False))
+        told = _lines_of(conversation_text, found)
         if not told:
             return {"facts": [], "count": 0, "stored": False}
         session = session_id or "session"
@@ -240,11 +241,27 @@ def _told(one: Entity) -> Answer:
     return {"id": one.id, "name": one.name, "type": one.type, "observations": one.observations}
 
 
+def _speaks(line: str) -> bool:
+    """Whether a line is neither a question nor quoted."""
+    return bool(line) and not line.endswith("?") and line[0] not in ">\"'“„«"
+
+
 def _says_a_fact(line: str) -> bool:
     """Whether a line says that somebody prefers, uses, needs … something: whole words, no question, no quotation."""
-    if not line or line.endswith("?") or line[0] in ">\"'“„«":
-        return False
-    return any(word.lower() in CUES for word in _WORD.findall(line))
+    return _speaks(line) and any(word.lower() in CUES for word in _WORD.findall(line))
+
+
+def _lines_of(text: str, found: Extracted) -> list[str]:
+    """The lines that say a fact, each once, in their order."""
+    sure = [fact.source for fact in found.facts if fact.source and fact.confidence >= SURE]
+    if found.masked:
+        return list(dict.fromkeys(sure))
+    lines = [line.strip() for line in text.splitlines()]
+    return list(
+        dict.fromkeys(
+            line for line in lines if _says_a_fact(line) or (_speaks(line) and any(source in line for source in sure))
+        )
+    )
 
 
 def _health(entities: int, file_bytes: int, memory_mb: float, state: str) -> Answer:
@@ -328,27 +345,20 @@ def promote_to_tier(entity_id: int, new_tier: str) -> None:
     tiers: tuple[Tier, ...] = ("working", "episodic", "semantic", "procedural")
     if new_tier not in tiers:
         raise Invalid(f"There is no tier {new_tier!r}.", f"it may be {', '.join(tiers)}")
-    _memory().send(UpdateEntity(entity_id, tier=new_tier))
+    _memory().promote_to_tier(entity_id, new_tier)
 
 
 def autonomous_curation() -> Answer:
-    """The guide's one rule: what is older than thirty days and was read less than three times goes from working to episodic."""
-    memory, before = _memory(), datetime.now(UTC) - CURATED_AFTER
-    chosen: list[int] = []
-    cursor: str | None = None
-    while True:
-        page = memory.send(ListEntities(tiers=["working"], limit=1000, cursor=cursor))
-        chosen += [
-            one.id
-            for one in page.entities
-            if one.access_count < CURATED_BELOW and one.created_at is not None and one.created_at < before
-        ]
-        cursor = page.cursor
-        if cursor is None:
-            break
-    for entity in chosen:
-        memory.send(UpdateEntity(entity, tier="episodic", message="older than thirty days and hardly read"))
-    return {"promoted_to_episodic": len(chosen)}
+    """The guide's one rule, carried out at once: what is older than thirty days, was read less than three times, and has rested for
+    a week goes from working to episodic. `undo` takes it back.
+    """
+    memory = _memory()
+    run = memory.autonomous_curation(dry_run=False, rules=["to_episodic"], cap=1.0, wait_s=20.0)
+    while run.state == "running":
+        run = memory.autonomous_curation(start=False, wait_s=20.0)
+    if run.problem:
+        raise Broken(run.problem)
+    return {"promoted_to_episodic": run.counts.get("to_episodic", 0)}
 
 
 def get_system_health() -> Answer:

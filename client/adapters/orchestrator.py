@@ -7,14 +7,13 @@ and its CHECK and UNIQUE constraints are refused as `Invalid` and `Conflict`. Id
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from enhanced_memory.client.adapters.accesses import Accesses
 from enhanced_memory.client.adapters.containment import contains
+from enhanced_memory.client.adapters.orchestrator_cold import ColdSessions
 from enhanced_memory.client.adapters.orchestrator_columns import entity_of, expired, filters_of, iso, update_of
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, SESSION, memory_row, relationship_row, session_row
-from enhanced_memory.client.adapters.orchestrator_states import Profiles
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 from enhanced_memory.client.operations.entities import (
     CreateEntities,
@@ -40,7 +39,7 @@ OVERFETCH = 4
 """How many times the limit is asked for where what comes back is compared once more."""
 
 
-class MemoryOrchestrator(Profiles):
+class MemoryOrchestrator(ColdSessions):
     """Sessions, memory entries, tags, embeddings, profiles, agent states, relationships and the access log.
 
     `memory` is a client of the daemon; without one, a `Memory` is made with the settings given. Every call on a memory is noted in
@@ -48,23 +47,13 @@ class MemoryOrchestrator(Profiles):
     """
 
     def __init__(self, memory: Memory | None = None, *, log_accesses: bool = True, **settings: Any) -> None:
-        self.memory = memory or Memory(client="orchestrator", **settings)
-        self._own = memory is None
+        super().__init__(memory, "orchestrator", settings)
         self.accesses = Accesses(self.memory, log_accesses)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Write the accesses that wait; end the connection, unless it was given."""
         self.accesses.flush()
-        if self._own:
-            self.memory.close()
+        super().close()
 
     # Sessions
 
@@ -144,10 +133,6 @@ class MemoryOrchestrator(Profiles):
         found = self._session(session_id)
         said = {"ended_at": found.properties.get("ended_at") or iso(datetime.now(UTC))}
         self.memory.send(UpdateEntity(found.id, properties=said | ({} if summary is None else {"summary": summary})))
-
-    def archive_session(self, session_id: str) -> None:
-        """Mark a session as archived. Its memories stay where they are and are found."""
-        self.memory.send(UpdateEntity(self._session(session_id).id, properties={"archived_at": iso(datetime.now(UTC))}))
 
     def delete_session(self, session_id: str, *, keep_permanent: bool = False) -> int:
         """Delete a session and its memories with their tags, embeddings and relationships; how many memories those were.

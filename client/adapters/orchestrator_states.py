@@ -8,6 +8,7 @@ import msgspec
 
 from enhanced_memory.client.adapters.accesses import OPERATIONS, Accesses
 from enhanced_memory.client.adapters.containment import contains, facets
+from enhanced_memory.client.adapters.lent import Lent
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, PROFILE, STATE, profile_row, state_row
 from enhanced_memory.client.errors import Error, NotFound
 from enhanced_memory.client.operations.entities import (
@@ -18,7 +19,6 @@ from enhanced_memory.client.operations.entities import (
     UpdateEntity,
 )
 from enhanced_memory.client.operations.service import AccessInput
-from enhanced_memory.client.sync import Memory
 from enhanced_memory.client.values import AccessRow, Entity, EntityInput, Filter
 
 __all__ = ["Profiles"]
@@ -26,10 +26,9 @@ __all__ = ["Profiles"]
 PAGE = 1000
 
 
-class Profiles:
+class Profiles(Lent):
     """Profiles, states and the log, over the same client as the rest."""
 
-    memory: Memory
     accesses: Accesses
 
     # Profiles

@@ -11,12 +11,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import msgspec
 
 from enhanced_memory.client.adapters.containment import facets, text_of
+from enhanced_memory.client.adapters.lent import Lent
 from enhanced_memory.client.adapters.store_filters import matches, narrowing
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 from enhanced_memory.client.operations.entities import CreateEntities, DeleteEntities, ListEntities, OpenNodes
@@ -206,7 +206,7 @@ class Records:
         return EntityInput(identifier, _type(kind), properties=held, scope=_scope(kind), vectors=vectors)
 
 
-class MemoryProvider:
+class MemoryProvider(Lent):
     """Store, retrieve, list, update and delete records by memory type (`"personas"`, `"long_term_memory"`, or any other name).
 
     `memory` is a client of the daemon; without one, a `Memory` is made with the settings given. All embeddings are of one `model`
@@ -214,22 +214,8 @@ class MemoryProvider:
     """
 
     def __init__(self, memory: Memory | None = None, *, model: str = "provider", **settings: Any) -> None:
-        self.memory = memory or Memory(client="provider", **settings)
-        self._own = memory is None
+        super().__init__(memory, "provider", settings)
         self._records = Records(self.memory, model)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the connection, unless it was given."""
-        if self._own:
-            self.memory.close()
 
     def store(self, data: Mapping[str, Any], memory_type: Any) -> str:
         """Keep a record; its id. `_id` or `id` in it is kept, and replaces what is there under it."""

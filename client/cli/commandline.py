@@ -20,6 +20,8 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "conflicts": ("conflicts",),
     "curating": ("curate",),
     "tiers": ("promote", "expire"),
+    "sessions": ("sessions",),
+    "cold": ("cold", "vacuum"),
     "branching": ("branch",),
     "importing": ("import",),
     "exporting": ("export",),

@@ -55,6 +55,10 @@ def backup(call: Call) -> Answer:
         ]
         facts += [("second copy", made.second)] if made.second else []
         facts += [("deleted", f"{len(made.pruned)} older")] if made.pruned else []
+        if made.cold_files:
+            facts += [
+                ("not in it", f"{made.cold_files} files of cold storage, {size(made.cold_bytes)}: {made.cold_folder}")
+            ]
         paper.facts(facts)
         if made.problem:
             warn(made.problem)

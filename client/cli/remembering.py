@@ -91,4 +91,7 @@ def _tell_summary(paper: Paper, told: Summarized) -> None:
         paper.head(name)
         for one in lines:
             paper.line(f"- {one.text}", indent=2)
-    paper.line(f"{told.lines:,} {told.of}, {told.first} to {told.last}" if told.lines else "", "dim")
+    by = "" if told.method == "extractive" else f", by {told.method}"
+    paper.line(f"{told.lines:,} {told.of}, {told.first} to {told.last}{by}" if told.lines else "", "dim")
+    if told.note:
+        paper.line(told.note, "dim")

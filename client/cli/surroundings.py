@@ -17,6 +17,8 @@ __all__ = ["Finding", "clock", "disk", "good", "log_folder", "store_file", "stor
 
 LEAST_FREE = 64 * 1024 * 1024
 MAGIC = b"SQLite format 3\0"
+_SEALED = bytes([32, 64, 32, 32])
+"""What stands in the header of an encrypted store (see daemon/store/sqlite/sealing.py)."""
 NETWORKED = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs"}
 """File systems on which SQLite's write-ahead log is not safe: its index is shared memory."""
 
@@ -133,7 +135,8 @@ def store_file(settings: Settings) -> Iterator[Finding]:
     try:
         found = os.stat(path)
         with open(path, "rb") as file:
-            start = file.read(len(MAGIC))
+            head = file.read(24)
+            start = head[: len(MAGIC)]
     except FileNotFoundError:
         yield good("store", f"{path} is not there yet; the daemon makes it")
         return
@@ -142,6 +145,8 @@ def store_file(settings: Settings) -> Iterator[Finding]:
         return
     if not stat.S_ISREG(found.st_mode):
         yield wrong("store", f"{path} is not a regular file", f"mv {name} {name}.aside")
+    elif start not in (MAGIC, b"") and (head[20:24] == _SEALED or path.with_name(path.name + ".sealed").exists()):
+        yield from _encrypted(path, settings)
     elif start not in (MAGIC, b""):
         yield wrong("store", f"{path} is not a SQLite file", f"mv {name} {name}.aside, or set ENHANCED_MEMORY_STORE")
     elif found.st_uid != os.getuid():
@@ -154,6 +159,21 @@ def store_file(settings: Settings) -> Iterator[Finding]:
         yield wary("store", f"{path} is open to others ({stat.filemode(found.st_mode)})", f"chmod 600 {name}")
     else:
         yield good("store", f"{path}, {size(found.st_size)}, changed {_when(found.st_mtime)}")
+
+
+def _encrypted(path: Path, settings: Settings) -> Iterator[Finding]:
+    """A store that the database has encrypted, and the key that is named for it."""
+    key = Path(settings.key_file).expanduser() if settings.key_file else None
+    if key is None:
+        yield wary(
+            "store",
+            f"{path} is encrypted, and no key is named here; a service may have it as a credential",
+            "export ENHANCED_MEMORY_KEY_FILE=/where/the/key/is",
+        )
+    elif not os.access(key, os.R_OK):
+        yield wrong("store", f"{path} is encrypted, and its key {key} cannot be read", f"ls -l {shlex.quote(str(key))}")
+    else:
+        yield good("store", f"{path}, encrypted with {key}, {size(path.stat().st_size)}")
 
 
 def disk(settings: Settings) -> Iterator[Finding]:

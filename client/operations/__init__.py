@@ -2,6 +2,7 @@
 
 from enhanced_memory.client.operations import (
     branches,
+    cold,
     conflicts,
     curation,
     entities,
@@ -65,6 +66,9 @@ class Operations:
     get_window = method(streams.GetWindow)
     set_retention = method(streams.SetRetention)
     archive_messages = method(streams.ArchiveMessages)
+    archive_entities = method(cold.ArchiveEntities)
+    list_archived = method(cold.ListArchived)
+    vacuum = method(cold.Vacuum)
     keep_summary = method(streams.KeepSummary)
 
     start_session = method(sessions.StartSession)

@@ -111,7 +111,7 @@ class DeleteEntities(Change[Removed]):
 
 
 class RestoreEntities(Change[Created]):
-    """Bring deleted entities back, with the relations that went with them.
+    """Bring deleted entities back, or archived ones out of cold storage, with the relations that went with them.
 
     A name means the one deleted last under it. Where the name has been taken since, the call is refused as `conflict`;
     `as_name` restores one entity under another name.

@@ -41,6 +41,9 @@ class Summarized(Value, frozen=True):
     trust: Trust = "agent"
     """The least trusted of what was read."""
     method: str = "extractive"
+    """`extractive`, or the model that wrote the text; the lists are sentences of the source in any case."""
+    note: str = ""
+    """Why a model that was to write it did not."""
     space: str = "default"
 
 

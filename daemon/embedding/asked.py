@@ -42,20 +42,26 @@ class Asked:
                 past = tx.vectors.past(self._index.model, view, messages, stream)
                 near = list(zip(past, cosines(self._vector, list(past.values())), strict=True))
             found += near
-        known_already = {lead for lead, _ in self._spoken_for(tx, beside).values()} if beside else set[int]()
+        known_already = {lead for lead, _ in self._spoken_for(tx, beside, messages).values()} if beside else set[int]()
         best = sorted(found, key=lambda one: -one[1])[:count]
         return [one for one in best if one[0] not in known_already]
 
-    def cosines(self, tx: Tx, passages: Collection[int]) -> dict[int, float]:
-        """How near given passages are, exactly, each by the vector that speaks for it; one without is left out."""
-        spoken = self._spoken_for(tx, passages)
+    def cosines(self, tx: Tx, passages: Collection[int], messages: bool | None = None) -> dict[int, float]:
+        """How near given passages are, exactly, each by the vector that speaks for it; one without is left out.
+
+        `messages` says of what they are, where they are all of one kind.
+        """
+        spoken = self._spoken_for(tx, passages, messages)
         found = cosines(self._vector, [vector for _, vector in spoken.values()])
         return dict(zip(spoken, found, strict=True))
 
-    def _spoken_for(self, tx: Tx, passages: Collection[int]) -> dict[int, tuple[int, bytes]]:
+    def _spoken_for(self, tx: Tx, passages: Collection[int], messages: bool | None) -> dict[int, tuple[int, bytes]]:
         """The vector that speaks for each passage, and the passage that has it; looked up once."""
         unknown = [passage for passage in passages if passage not in self._spoken]
-        if unknown:
+        if unknown and messages:
+            own = tx.vectors.of(self._index.model, unknown)  # a message shares its vector with none
+            self._spoken |= {passage: (passage, own[passage]) if passage in own else None for passage in unknown}
+        elif unknown:
             self._spoken |= dict.fromkeys(unknown) | tx.vectors.for_each(self._index.model, unknown)
         return {passage: known for passage in passages if (known := self._spoken[passage]) is not None}
 

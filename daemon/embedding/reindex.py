@@ -151,6 +151,7 @@ class Job:
             if embedding.backlog.busy():
                 await asyncio.sleep(LOOK_S / 10)
         await embedding.engine.write(lambda tx: tx.rederived.end_words(mark), embedding.call)
+        embedding.engine.reindexed()
 
     async def _newest(self) -> int:
         return await self._embedding.engine.read(lambda tx: tx.vectors.last_passage(), self._embedding.call)

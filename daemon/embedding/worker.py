@@ -8,6 +8,7 @@ stdin, and with the daemon, however that ends.
 import hashlib
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +31,8 @@ _ASIDE = ("onnx", "openvino", ".git")
 def main() -> None:
     """Load the model that the argument names and answer until nobody asks."""
     _end_with_parent()
-    os.nice(5)  # whoever writes or asks goes first
+    with suppress(OSError):  # within the daemon's unit no priority is changed
+        os.nice(5)  # whoever writes or asks goes first
     heard, said = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     try:

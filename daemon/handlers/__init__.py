@@ -10,6 +10,7 @@ from enhanced_memory.client.request import HANDLERS, method
 from enhanced_memory.daemon.handlers import (
     accesses,
     branches,
+    cold,
     conflicts,
     context,
     curation,
@@ -35,6 +36,7 @@ from enhanced_memory.daemon.handlers import (
 __all__ = [
     "accesses",
     "branches",
+    "cold",
     "complete",
     "conflicts",
     "context",

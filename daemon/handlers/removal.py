@@ -15,11 +15,12 @@ from enhanced_memory.client.operations.entities import (
 from enhanced_memory.client.values import Outcome, Ref
 from enhanced_memory.daemon.handlers.editing import copy, expect, expect_one
 from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store.cold_files import Given
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.purging import Gone
 from enhanced_memory.daemon.text import check_name
 
-__all__ = ["bury"]
+__all__ = ["bury", "bury_relations"]
 
 
 @DeleteEntities.handler
@@ -44,9 +45,14 @@ def delete_entities(tx: Tx, ask: DeleteEntities) -> Removed:
 
 def bury(tx: Tx, known: Stored, act: str = "delete") -> None:
     """Make a tombstone of an entity; the relations that touch it end with it."""
+    bury_relations(tx, known)
+    tx.entities.change(known, copy(known.state), act=act, deleted=True)
+
+
+def bury_relations(tx: Tx, known: Stored) -> None:
+    """End the relations that touch an entity."""
     for edge in tx.relations.touching([known.id]):
         tx.relations.delete(edge)
-    tx.entities.change(known, copy(known.state), act=act, deleted=True)
 
 
 @RestoreEntities.handler
@@ -59,6 +65,14 @@ def restore_entities(tx: Tx, ask: RestoreEntities) -> Created:
     for ref in ask.entities:
         known = _deleted(tx, ref)
         expect(known, ask.expected_version)
+        address = tx.cold.address(known.space, known.id)
+        given: list[Given] = []
+        if address is not None:
+            if known.space != tx.space:
+                raise Conflict(
+                    f"Entity {known.id} was archived in a space that this one reads through to.", "restore it there"
+                )
+            known, given = tx.cooling.bring_back(known, address)
         state = copy(known.state)
         for name in ("parent", "resolution"):
             state.attributes.pop(name, None)  # it stands for itself again
@@ -75,6 +89,7 @@ def restore_entities(tx: Tx, ask: RestoreEntities) -> Created:
         one = tx.entities.change(known, state, act="restore")
         tx.relations.restore(known.id, known.began, known.space)
         tx.relations.adopt(known.id, state.name)
+        tx.cooling.give(known.id, given)
         outcomes.append(Outcome(one.id, state.name, "updated", one.version))
     return Created(outcomes, tx.space_name)
 

@@ -344,4 +344,4 @@ def meant(
         for one in tx.vectors.passages(near)
         if bool(one.message) is messages and (not stream or one.entity == stream)
     ]
-    return found + tx.words.seen(others, tx.view), near | meaning.cosines(tx, held)
+    return found + tx.words.seen(others, tx.view), near | meaning.cosines(tx, held, messages)

@@ -22,6 +22,7 @@ from enhanced_memory.daemon.handlers.relations import create_relations
 from enhanced_memory.daemon.handlers.summing import gist_of
 from enhanced_memory.daemon.handlers.told import details_of
 from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store.bodies import Noted
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.text import check_data, check_text
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from enhanced_memory.daemon.summary import Chosen
 
 # What summarises needs NumPy, what masks many patterns: both are loaded when they are first used.
+
+__all__ = ["text_of"]
 
 TYPE = "summary"
 SUMMARIZES = "summarizes"
@@ -45,7 +48,7 @@ def summarize_entity(tx: Tx, ask: SummarizeEntity) -> Summarized:
     else:
         from enhanced_memory.daemon.summary import Line, summarize
 
-        said = [noted for noted in known.state.observations if not (noted.extra or {}).get("quarantined")]
+        said = _said(known)
         total = len(said)
         gist = summarize([Line(noted.text, "", noted.id) for noted in said], ask.chars, ask.events)
     tx.call.used.append(known.id)
@@ -65,6 +68,24 @@ def summarize_entity(tx: Tx, ask: SummarizeEntity) -> Summarized:
         _trust_of(tx, known, messages),
         space=tx.space_name,
     )
+
+
+def text_of(tx: Tx, ask: SummarizeEntity) -> str:
+    """What `summarize_entity` reads, as a model is given it: line by line with who says it, secrets masked."""
+    from enhanced_memory.daemon.extraction.secrets import masked
+
+    known = tx.entities.get(ask.entity)
+    if tx.streams.count(known.id):
+        heard = [one for one in _messages(tx, known.id, ask.limit, ask.since) if one.role != "system"]
+        lines = [f"{one.speaker or one.role}: {one.content}" for one in heard]
+    else:
+        lines = [noted.text for noted in _said(known)]
+    return masked("\n".join([known.state.name, *lines]))[0]
+
+
+def _said(known: Stored) -> list[Noted]:
+    """The observations of an entity, without those that are quarantined."""
+    return [noted for noted in known.state.observations if not (noted.extra or {}).get("quarantined")]
 
 
 def _messages(tx: Tx, stream: int, limit: int, since: int | None) -> list[Message]:

@@ -131,6 +131,9 @@ class Undoing:
             self._refuse(number, "entity", entity, "", "it was purged")
             return
         name = thing.known.state.name
+        if self._tx.cold.address(thing.known.space, entity) is not None:
+            self._refuse(number, "entity", entity, name, "it is in cold storage: `restore_entities` brings it back")
+            return
         if thing.known.space != self._tx.space:
             self._refuse(number, "entity", entity, name, "another space holds it")
             return

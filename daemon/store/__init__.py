@@ -53,6 +53,8 @@ class Touched(msgspec.Struct):
     """The passages that it ended."""
     given: list[int] = []
     """The passages that it gave vectors of a caller's own."""
+    renewed: list[int] = []
+    """The passages that it indexed anew, since what is said beside them is another now."""
     vectors: tuple[int, int] | None = None
     """Of another daemon: it stored vectors of passages from the one to the other."""
     everything: bool = False
@@ -170,8 +172,16 @@ class Engine(Protocol):
         """Whether a purge was carried out before the store was opened and its traces were not cleared."""
         ...
 
+    def reindexed(self) -> None:
+        """The words index was made anew: keep nothing that was read of the one before."""
+        ...
+
     async def fold(self) -> None:
         """Bring what was written lately to where it stays, beside whoever writes, so that no change has to wait for it."""
+        ...
+
+    async def vacuum(self) -> str:
+        """Write what is kept anew without free room; why not, where that is the server's own affair."""
         ...
 
     async def backup(self, to: str) -> Copy:

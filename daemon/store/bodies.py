@@ -9,6 +9,7 @@ is compressed with the newer one's plain bytes as its dictionary, which leaves l
 
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -251,8 +252,14 @@ class Codec:
 def delta(old: bytes, newer: bytes) -> bytes:
     """`old` as a difference from `newer` (both plain)."""
     words = zstandard.ZstdCompressionDict(newer, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    level = 3 if len(newer) > _LARGE else 5
-    return zstandard.ZstdCompressor(dict_data=words, compression_params=_parameters(level, len(newer))).compress(old)
+    sizes = len(newer).bit_length(), len(old).bit_length()
+    return zstandard.ZstdCompressor(dict_data=words, compression_params=_difference(*sizes)).compress(old)
+
+
+@cache
+def _difference(newer_bits: int, old_bits: int) -> zstandard.ZstdCompressionParameters:
+    """For texts of so many bits of length. A compressor's tables are as large as these ask for, and it is made anew for each difference."""
+    return _parameters(3 if newer_bits >= _LARGE.bit_length() else 5, 1 << newer_bits, 1 << old_bits)
 
 
 def undelta(difference: bytes, newer: bytes, checksum: int) -> bytes:
@@ -274,9 +281,10 @@ def train(bodies: list[bytes]) -> bytes:
     return zstandard.train_dictionary(DICTIONARY_BYTES, list[Any](bodies), level=_LEVEL).as_bytes()
 
 
-def _parameters(level: int, dictionary_bytes: int = 0) -> zstandard.ZstdCompressionParameters:
+def _parameters(level: int, dictionary_bytes: int = 0, source_bytes: int = 0) -> zstandard.ZstdCompressionParameters:
     return zstandard.ZstdCompressionParameters.from_level(
         level,
+        source_size=source_bytes,
         dict_size=dictionary_bytes,
         format=_MAGICLESS,
         write_checksum=False,

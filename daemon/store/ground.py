@@ -1,6 +1,6 @@
 """What every chapter of a transaction stands on: the engine's named queries, who asks, in which view, and the change being made."""
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from enhanced_memory.daemon.store.bodies import Codec, Line, crc
 from enhanced_memory.daemon.store.views import NOW, Layer, View
 from enhanced_memory.daemon.text import check_text
 
-__all__ = ["DEEPEST", "Counters", "Ground", "Rows"]
+__all__ = ["DEEPEST", "Counters", "Ground", "Posted", "Rows"]
 
 MESSAGE_CHARS = 10_000
 """What may be said about a change."""
@@ -38,6 +38,11 @@ class Rows(Protocol):
     views: dict[str, View]
     """What was found out of spaces' views; emptied when a space changes. An engine that cannot know when one does keeps none."""
 
+    @property
+    def posted(self) -> "Posted | None":
+        """The words that are kept in memory, where the engine keeps any."""
+        ...
+
     def all(self, name: str, /, *also: str, **values: Any) -> list[tuple[Any, ...]]:
         """Every row."""
         ...
@@ -56,6 +61,24 @@ class Rows(Protocol):
 
     def many(self, name: str, rows: Iterable[Mapping[str, Any]], /) -> None:
         """Carry it out once for each of `rows`."""
+        ...
+
+
+class Posted(Protocol):
+    """Words kept in memory with the passages that hold them."""
+
+    def begin(self) -> None:
+        """To be called before a transaction begins: what is told by now, it sees."""
+        ...
+
+    def best(
+        self, asked: Sequence[str], count: int, spaces: Collection[int], messages: bool, owner: int = 0, ceiling: int | None = None
+    ) -> tuple[list[int], list[float], bool] | None:  # fmt: skip
+        """The passages with any of the expressions that score highest, their scores, and whether there are more.
+
+        Of some spaces, of entities or messages, of one entity or stream where `owner` is given, up to the passage `ceiling`. Whether they
+        last is to be looked up. None where the index on disk is to be asked.
+        """
         ...
 
 
@@ -92,6 +115,8 @@ class Ground:
         """The passages that this change ends."""
         self.given: list[int] = []
         """The passages that this change gives vectors of a caller's own."""
+        self.renewed: list[int] = []
+        """The passages that this change indexes anew."""
         self._journal: list[dict[str, Any]] = []
         self._view: View | None = None
         self._space = 0

@@ -10,7 +10,8 @@ from typing import Any, cast
 import msgspec
 
 from enhanced_memory.client.wire import unpack_value
-from enhanced_memory.daemon.store.bodies import State
+from enhanced_memory.daemon.store.bodies import State, crc
+from enhanced_memory.daemon.store.cold import Cold
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.lineage import Lineage
@@ -60,8 +61,9 @@ class Gone(msgspec.Struct):
 class Purging:
     """One purge, of as many entities as may be."""
 
-    def __init__(self, ground: Ground, known: Lineage, words: Words) -> None:
+    def __init__(self, ground: Ground, known: Lineage, words: Words, cold: Cold) -> None:
         self._ground = ground
+        self._cold = cold
         self._known = known
         self._words = words
         self._texts: set[str] = set()
@@ -92,6 +94,7 @@ class Purging:
                 gone.first = min(gone.first, one.first)
                 self._gather(one.state)
         self._gather_rows(which)
+        gone.rows["cold"] = self._thaw(gone, entity, [space for space, _ in mine])
         passages = [row[0] for row in rows.all("all_passages", **which)]
         found = [{"id": passage} for passage in passages]
         rows.many("purge_vectors", found)
@@ -131,6 +134,22 @@ class Purging:
                 below = page[-1].version
         finally:
             self._ground.view_as(before)
+
+    def _thaw(self, gone: Gone, entity: int, spaces: list[int]) -> int:
+        """Take the entity out of the files of cold storage; how many versions and messages of it lay there."""
+        count = 0
+        known = {(space, version) for space, version, _ in gone.crcs}
+        for group in self._cold.taken_out(entity, spaces):
+            for version in group.versions:
+                count += 1
+                self._texts |= set(_strings(version))
+                if (group.space, version["version"]) not in known:
+                    gone.crcs.append((group.space, version["version"], crc(msgspec.msgpack.encode(version))))
+                gone.first = min(gone.first, version["began"])
+            for message in group.messages:
+                count += 1
+                self._texts |= {message["content"], message["speaker"], *_strings(message["metadata"])}
+        return count
 
     def _gather(self, state: State) -> None:
         self._texts |= {

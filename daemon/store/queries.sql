@@ -671,3 +671,45 @@ SELECT coalesce(max(id), 0) FROM passages
 
 -- name: tagged
 SELECT entity FROM tags WHERE space = :space AND tag = :tag AND ended = 0 LIMIT :limit
+
+-- Cold storage
+
+-- name: cold_files
+SELECT id, name, at, bytes, sha256, due FROM cold_files ORDER BY id
+
+-- name: cold_file
+SELECT id, name, at, bytes, sha256, due FROM cold_files WHERE id = :id
+
+-- name: cold_file_named
+SELECT id FROM cold_files WHERE name = :name
+
+-- name: drop_cold_file
+DELETE FROM cold_files WHERE name = :name
+
+-- name: drop_cold_entities
+DELETE FROM cold_entities WHERE file IN (SELECT id FROM cold_files WHERE name = :name)
+
+-- name: set_cold_due
+UPDATE cold_files SET due = :due WHERE id = :id
+
+-- name: add_cold_entity
+INSERT INTO cold_entities (space, entity, file, at, versions, messages) VALUES (:space, :entity, :file, :at, :versions, :messages)
+
+-- name: leave_cold
+UPDATE cold_entities SET living = 0 WHERE space = :space AND entity = :entity AND file = :file
+
+-- name: move_cold
+UPDATE cold_entities SET file = :to WHERE file = :file
+
+-- name: cold_living
+SELECT count(*) FROM cold_entities WHERE file = :file AND living = 1
+
+-- name: cold_address
+SELECT space, entity, file, at, versions, messages FROM cold_entities WHERE space = :space AND entity = :entity AND living = 1
+
+-- name: cold_of_file
+SELECT entity FROM cold_entities WHERE file = :file LIMIT 1
+
+-- name: branch_seeing
+WITH RECURSIVE under (id) AS (SELECT :space UNION SELECT s.id FROM spaces s JOIN under u ON s.parent = u.id)
+SELECT s.name FROM spaces s JOIN under u ON u.id = s.id WHERE s.kind = 'branch' AND s.ended = 0 AND s.pinned >= :first ORDER BY s.id LIMIT 1

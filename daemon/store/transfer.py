@@ -12,9 +12,11 @@ import msgspec
 from enhanced_memory.client.errors import Invalid, StoreDamaged, TooLarge
 from enhanced_memory.client.values import Origin
 from enhanced_memory.daemon.store.bodies import Noted, State, decoded, undelta
+from enhanced_memory.daemon.store.cold import Address, Cold
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.known import KEYFRAME
 from enhanced_memory.daemon.store.records import VERSION, ConflictRecord
+from enhanced_memory.daemon.store.views import NOW
 
 __all__ = ["PAGE_BYTES", "Place", "Transfer"]
 
@@ -45,8 +47,9 @@ class Transfer:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._origins: dict[int, dict[str, Any]] = {}
+        self._cold = Cold(ground)
         self._phases: tuple[Callable[[int, Place], Iterator[tuple[dict[str, Any], tuple[int, ...]]]], ...] = (
-            self._header, self._spaces, self._changes, self._entities, self._relations, self._messages, self._journal, self._uses, self._merges,
+            self._header, self._spaces, self._changes, self._entities, self._relations, self._messages, self._cold_messages, self._journal, self._uses, self._merges,
             self._snapshots, self._conflicts,
         )  # fmt: skip
 
@@ -148,28 +151,33 @@ class Transfer:
 
     def _messages(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
         for row in self._rows("transfer_messages", after.major, BODIES, at=at):
-            (
-                number,
-                space,
-                stream,
-                role,
-                kind,
-                speaker,
-                when,
-                tick,
-                importance,
-                tokens,
-                began,
-                ended,
-                checksum,
-                body,
-            ) = row
-            line = self._ground.line(body, checksum)
-            told = {
-                "type": "message", "id": number, "space": space, "stream": stream, "role": role, "kind": kind, "speaker": speaker, "at": when,
-                "tick": tick, "importance": importance, "tokens": tokens, "began": began, "ended": ended,
-            }  # fmt: skip
-            yield told | {"content": line.content, "provider": line.provider, "metadata": line.metadata}, (number,)
+            yield self._message(row), (row[0],)
+
+    def _message(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        number, space, stream, role, kind, speaker, when, tick, importance, tokens, began, ended, checksum, body = row
+        line = self._ground.line(body, checksum)
+        return {
+            "type": "message", "id": number, "space": space, "stream": stream, "role": role, "kind": kind, "speaker": speaker, "at": when,
+            "tick": tick, "importance": importance, "tokens": tokens, "began": began, "ended": ended,
+            "content": line.content, "provider": line.provider, "metadata": line.metadata,
+        }  # fmt: skip
+
+    def _cold_messages(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
+        """The messages of streams that lie in cold storage."""
+        space, entity, beyond = after.major, after.minor, after.part
+        while page := self._cold.all_addresses(space, entity - 1 if beyond else entity, CHUNK):
+            for one in page:
+                space, entity = one.space, one.entity
+                told = self._cold.group(one).messages if one.messages else []
+                for record in told:
+                    if record["id"] > beyond and record["began"] <= at:
+                        yield (
+                            record | {"ended": record["ended"] if record["ended"] <= at else 0},
+                            (space, entity, record["id"]),
+                        )
+                beyond = 0
+            if len(page) < CHUNK:
+                return
 
     def _journal(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
         number, seq = after.major, after.minor if after.major else -1
@@ -202,6 +210,20 @@ class Transfer:
         for place, *row in self._rows("transfer_conflicts", after.major, at=at):
             yield {"type": "conflict"} | dict(zip(ConflictRecord.__struct_fields__, row, strict=True)), (place,)
 
+    # Of one
+
+    def entity_records(self, space: int, entity: int) -> Iterator[dict[str, Any]]:
+        """An entity's records with all versions that a space holds of it now."""
+        rows = self._ground.rows.all("transfer_entities", space=space, after=entity - 1, limit=1, at=NOW)
+        for row in rows:
+            if row[0] == entity:
+                yield from (told for told, _ in self._parts(space, row, NOW, 0))
+
+    def message_records(self, space: int, stream: int) -> Iterator[dict[str, Any]]:
+        """The messages that a space holds of a stream."""
+        for row in self._rows("cold_messages", 0, space=space, stream=stream):
+            yield self._message(row)
+
     # Entities
 
     def _entities(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:
@@ -210,8 +232,33 @@ class Transfer:
             done, part = (after.minor, after.part) if space == after.major else (0, 0)
             # An entity of which a part was told is begun once more, after that part.
             for row in self._rows("transfer_entities", done - 1 if part else done, BODIES, space=space, at=at):
-                for told, last in self._parts(space, row, at, part if row[0] == done else 0):
+                begun = part if row[0] == done else 0
+                cold = self._cold.address(space, row[0]) if row[5] else None
+                told_by = self._parts(space, row, at, begun) if cold is None else self._archived(cold, row, at, begun)
+                for told, last in told_by:
                     yield told, (space, row[0], last)
+
+    def _archived(
+        self, cold: Address, row: tuple[Any, ...], at: int, after: int
+    ) -> Iterator[tuple[dict[str, Any], int]]:
+        """What lies in cold storage of an entity, told as if it were here and deleted by the change that archived it."""
+        told = [record for record in self._cold.group(cold).records if record["type"] == "entity"]
+        newest = told[-1]["versions"][-1]
+        noted = [one if isinstance(one, int) else one["id"] for one in newest.get("observations", ())]
+        told[-1]["versions"].append(
+            newest | {"version": row[2], "began": row[4], "deleted": True, "observations": noted}
+        )
+        first = told[0]["versions"][0]
+        if first["began"] > at:
+            first |= {"began": at, "late": True}
+        for record in told:
+            record["versions"] = [one for one in record["versions"] if one["began"] <= at]
+        told = [record for record in told if record["versions"]]
+        head = told[-1]["versions"][-1]["version"]
+        for place, record in enumerate(told, 1):
+            last = record["versions"][-1]["version"]
+            if last > after:
+                yield record | {"head": head}, last if place < len(told) else 0
 
     def _parts(self, space: int, row: tuple[Any, ...], at: int, after: int) -> Iterator[tuple[dict[str, Any], int]]:
         """An entity's records, each with the number of its last version where another follows, else 0."""

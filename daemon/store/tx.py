@@ -4,7 +4,9 @@ from typing import Any
 
 from enhanced_memory.daemon.store.archive import Archive
 from enhanced_memory.daemon.store.branches import Branches
+from enhanced_memory.daemon.store.cold import Cold
 from enhanced_memory.daemon.store.conflicts import Conflicts
+from enhanced_memory.daemon.store.cooling import Cooling
 from enhanced_memory.daemon.store.entities import Entities
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.log import Log
@@ -34,6 +36,7 @@ class Tx(Ground):
         self.conflicts = Conflicts(self)
         self.streams = Streams(self, self.words)
         self.archive = Archive(self)
+        self.cold = Cold(self)
         self.spaces = Spaces(self)
         self.snapshots = Snapshots(self)
         self.branches = Branches(self)
@@ -43,7 +46,12 @@ class Tx(Ground):
 
     def purging(self) -> Purging:
         """A purge in the caller's space."""
-        return Purging(self, self.entities, self.words)
+        return Purging(self, self.entities, self.words, self.cold)
+
+    @property
+    def cooling(self) -> Cooling:
+        """Archiving out of the store and bringing back; made when asked for, which is rarely."""
+        return Cooling(self, self.entities, self.vectors, self.cold)
 
     @property
     def rederived(self) -> Rederived:

@@ -125,6 +125,7 @@ class Words:
         """Index a living passage anew, now that something follows it."""
         self._ground.rows.many("drop_words", [{"id": passage}])
         self._ground.rows.many("add_words", [word_row(passage, name, body, near, dates)])
+        self._ground.renewed.append(passage)
 
     def scour(self) -> None:
         """Leave nothing in the index of the words that were dropped from it. A few seconds at a million passages: for purges alone."""
@@ -144,6 +145,9 @@ class Words:
         asked = expressions(query)
         if not asked or not view.layers:
             return [], False
+        kept = self._kept(asked, limit, view, messages, stream, *also, **values)
+        if kept is not None:
+            return kept
         found: dict[int, Candidate] = {}
         more = False
         plan = [Step(" OR ".join(asked))] if whole else self._plan(asked, view)
@@ -161,6 +165,55 @@ class Words:
                 break
         best = sorted(found.values(), key=lambda one: (-one.score, one.passage))
         return best[:limit], more or len(best) > limit
+
+    def _kept(
+        self, asked: list[str], limit: int, view: View, messages: bool, stream: int, *also: str, **values: Any
+    ) -> tuple[list[Candidate], bool] | None:
+        """The same from the postings in memory: any of the words, exactly. None where the index on disk is to be asked."""
+        posted = self._ground.rows.posted
+        if posted is None:
+            return None
+        ceiling = None
+        if not view.now:
+            row = self._ground.rows.one("passage_span")
+            ceiling = self._newest(view, row[0], row[1]) if row else 0
+        spaces = {layer.space for _, layer in view}
+        wanted = limit if view.now and not also and len(view.layers) == 1 else limit * 2
+        while True:
+            best = posted.best(asked, wanted, spaces, messages, stream, ceiling)
+            if best is None:
+                return None
+            ids, scores, more = best
+            found = self.seen(self._candidates(dict(zip(ids, scores, strict=True)), messages, *also, **values), view)
+            if len(found) >= limit or not more or wanted >= MAX_CANDIDATES:
+                break
+            wanted *= 8
+        if not view.now:
+            then, cut = self._ended(asked, limit, view, messages, stream)
+            found, more = found + then, more or cut
+        found.sort(key=lambda one: (-one.score, one.passage))
+        return found[:limit], more or len(found) > limit
+
+    def _candidates(self, scores: dict[int, float], messages: bool, *also: str, **values: Any) -> list[Candidate]:
+        """The rows of passages that meet conditions, with their scores."""
+        name = "matched" if not also else "matched_messages" if messages else "matched_entities"
+        row = self._ground.rows.one(name, *also, ids=_json(scores), messages=messages, **values)
+        found = msgspec.json.decode(row[0], type=list[Candidate]) if row else []
+        for one in found:
+            one.score = scores[one.passage]
+        return found
+
+    def _ended(
+        self, asked: list[str], limit: int, view: View, messages: bool, stream: int
+    ) -> tuple[list[Candidate], bool]:
+        """What has ended since and was there then, by the index of the past."""
+        wanted = max(limit * 2, 100)
+        while True:
+            then = self._rows("words_past_match", Step(" OR ".join(asked)), wanted, view, messages, stream)
+            found = self.seen(then, view)
+            if len(found) >= limit or len(then) < wanted or wanted >= MAX_CANDIDATES:
+                return found, len(then) == wanted
+            wanted *= 8
 
     def _plan(self, asked: list[str], view: View) -> list[Step]:
         """How to put a query to the index: as it is, while that is small."""

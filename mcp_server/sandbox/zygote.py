@@ -42,19 +42,22 @@ def main() -> None:
     waiting = select.poll()
     waiting.register(control, select.POLLIN)
     waiting.register(woken, select.POLLIN)
-    control.send(pack({"ready": os.getpid()}))
-    while True:
-        for handle, _ in waiting.poll():
-            if handle == woken:
-                os.read(woken, 4096)
-                _reaped(control, numbers)
-                continue
-            request = control.recv(REQUEST_BYTES)
-            if not request:
-                os._exit(0)
-            asked = unpack(request)
-            pid = _fork(control, asked)
-            numbers[pid] = asked["make"]
+    try:
+        control.send(pack({"ready": os.getpid()}))
+        while True:
+            for handle, _ in waiting.poll():
+                if handle == woken:
+                    os.read(woken, 4096)
+                    _reaped(control, numbers)
+                    continue
+                request = control.recv(REQUEST_BYTES)
+                if not request:
+                    os._exit(0)
+                asked = unpack(request)
+                pid = _fork(control, asked)
+                numbers[pid] = asked["make"]
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # the broker has gone while it was being told something
 
 
 def _noted(*_: object) -> None:

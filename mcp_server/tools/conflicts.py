@@ -1,6 +1,5 @@
 """Conflicts as tools: looking before storing, scanning, listing, and resolving, where a person may be asked which to keep."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from enhanced_memory.client.operations import conflicts
 from enhanced_memory.client.values import EntityInput, Ref
 from enhanced_memory.mcp_server.fencing import visible
 from enhanced_memory.mcp_server.tools.declaration import Call, Choice, Structured, Tool
+from enhanced_memory.mcp_server.tools.waiting import STEP_S, answered, awaited
 
 __all__ = ["CONFLICTS", "DETECT"]
 
@@ -60,17 +60,9 @@ DETECT = Tool(
 
 
 async def _scan(call: Call, request: conflicts.ScanConflicts) -> Structured:
-    """Wait in short steps, so that a client that gives up does not hold the daemon's answer."""
-    answer = await call.ask(msgspec.structs.replace(request, wait_s=min(request.wait_s, 1.0)))
-    until = asyncio.get_running_loop().time() + request.wait_s
-    while answer.state == "running" and asyncio.get_running_loop().time() < until:
-        answer = await call.ask(conflicts.ScanConflicts(start=False, wait_s=1.0))
-        await call.progress(answer.done, answer.total, "comparing")
-    return msgspec.to_builtins(answer)
-
-
-async def _answered(call: Call, request: Any) -> Structured:
-    return msgspec.to_builtins(await call.ask(request))
+    look = conflicts.ScanConflicts(start=False, wait_s=STEP_S)
+    scan = await awaited(call, request, look, lambda told: (told.done, told.total), "comparing")
+    return msgspec.to_builtins(scan)
 
 
 async def _which(memory: AsyncMemory, given: conflicts.ResolveConflict) -> Choice | None:
@@ -100,7 +92,7 @@ def _tool(
     request: type[Any],
     title: str,
     description: str,
-    ask: Callable[[Call, Any], Awaitable[Structured]] = _answered,
+    ask: Callable[[Call, Any], Awaitable[Structured]] = answered,
     **more: Any,
 ) -> Tool:
     return Tool(name=request.op, title=title, description=description, takes=request, ask=ask, **more)

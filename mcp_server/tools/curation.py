@@ -1,6 +1,5 @@
 """Curation as tools: tiers by hand, and curation by rules. How much it may do at once is not for a model to say."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -8,21 +7,16 @@ import msgspec
 from enhanced_memory.client.operations import curation
 from enhanced_memory.mcp_server.tools.budget import size_of
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, Tool
+from enhanced_memory.mcp_server.tools.waiting import STEP_S, answered, awaited
 
 __all__ = ["CURATION"]
 
 
-async def _answered(call: Call, request: Any) -> Structured:
-    return msgspec.to_builtins(await call.ask(request))
-
-
 async def _curated(call: Call, request: curation.AutonomousCuration) -> Structured:
-    """Wait in short steps, so that a client that gives up does not hold the daemon's answer."""
-    answer = await call.ask(msgspec.structs.replace(request, wait_s=min(request.wait_s, 1.0)))
-    until = asyncio.get_running_loop().time() + request.wait_s
-    while answer.state == "running" and asyncio.get_running_loop().time() < until:
-        answer = await call.ask(curation.AutonomousCuration(start=False, limit=request.limit, wait_s=1.0))
-        await call.progress(answer.entities, max(answer.entities, answer.total), "curating")
+    look = curation.AutonomousCuration(start=False, limit=request.limit, wait_s=STEP_S)
+    answer = await awaited(
+        call, request, look, lambda told: (told.entities, max(told.entities, told.total)), "curating"
+    )
     shown: Structured = msgspec.to_builtins(answer) | {"dry_run": answer.dry_run}
     return _within(shown, call.budget)
 
@@ -52,7 +46,7 @@ PROMOTE = Tool(
     title="Promote to tier",
     description="Promote an entity to a tier, or demote it: working, episodic, semantic, procedural.",
     takes=curation.PromoteToTier,
-    ask=_answered,
+    ask=answered,
     repeatable=True,
 )
 

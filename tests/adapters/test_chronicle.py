@@ -18,9 +18,8 @@ from enhanced_memory.client.adapters.chronicle import (
     PersistentMemory,
 )
 from enhanced_memory.client.adapters.outbox import Outbox
-from enhanced_memory.client.errors import Invalid, NotFound, TooLarge, Unavailable
-from enhanced_memory.client.operations.streams import AppendMessages
-from enhanced_memory.client.values import MessageInput
+from enhanced_memory.client.errors import Invalid, NotFound, StoreFull, TooLarge, Unavailable
+from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon.store.sqlite import file
 
 from ..conftest import end_daemon
@@ -300,11 +299,19 @@ def test_search_finds_what_bears_on_the_question(manager: MemoryManager) -> None
 # The six deliverables
 
 
-def test_the_database_layer_backs_up_and_tidies_up_while_in_use(manager: MemoryManager, tmp_path: Path) -> None:
+def test_the_database_layer_backs_up_and_tidies_up_while_in_use(
+    manager: MemoryManager, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     assert manager.db_manager.backup_database(str(tmp_path / "copy.db")) is True
     assert (tmp_path / "copy.db").stat().st_size > 0
     assert manager.db_manager.backup_database(str(tmp_path / "copy.db")) is False, "a backup is never written over"
+    manager.db_manager.engine.create_entities([EntityInput(f"thing {n}", "thing", ["of it"]) for n in range(50)])
+    caplog.set_level("INFO")
     manager.db_manager.vacuum_database()
+    assert "bytes before" in caplog.text
+    done = manager.db_manager.engine.vacuum()
+    assert 0 < done.after <= done.before + 65_536, "but for what was noted of the call itself"
+    assert done.problem == ""
     with manager.db_manager.get_session() as session:
         session.ping()
 
@@ -371,7 +378,7 @@ class Away(DatabaseManager):
 
     def __init__(self) -> None:
         self.engine = Memory(Settings.load({"autostart": False, "connect_timeout_s": 0.2}), client="chronicle")
-        self.outbox = Outbox(self.engine, 5)
+        self.outbox = Outbox(self.engine, self._owner, 5)
 
     def talk(self, number: int) -> ConversationMemory:
         """The window of a session, though nobody can be asked for it."""
@@ -405,18 +412,90 @@ def test_a_change_that_is_refused_when_its_turn_comes_holds_up_no_other(home: Pa
     with Memory() as memory:
         doomed, fine = (memory.start_session(name).id for name in ("doomed", "fine"))
     end_daemon(home / "memory.db")
-    outbox = Away().outbox
+    away = Away()
     for stream in (doomed, fine):
-        assert outbox.send(AppendMessages(stream, [MessageInput("hello")])) is None
+        assert away.talk(stream).add_user_message("hello").id == 0
     with pytest.raises(Unavailable):
-        outbox.flush()
+        away.outbox.flush()
     with Memory() as memory:
         memory.delete_session("doomed")
-        assert outbox.flush() == 2
+        assert away.outbox.flush() == 2
         assert [one.content for one in memory.recent_messages("fine").messages] == ["hello"]
-    ((ask, problem),) = outbox.refused
-    assert isinstance(ask, AppendMessages)
-    assert (ask.stream, type(problem)) == (doomed, NotFound)
+    (one,) = away.outbox.refused
+    assert (one.args["conversation_id"], f"id {doomed}" in one.refused) == (doomed, True)
+    # It is still told by the next program.
+    assert [again.key for again in Away().outbox.refused] == [one.key]
+
+
+def test_everything_that_is_written_while_the_daemon_is_away_outlives_its_program_and_is_applied_once(
+    home: Path,
+) -> None:
+    """In order, also where one call names what another made; and a program that is killed between doing and noting repeats nothing."""
+    with Memory() as memory:
+        memory.connect()
+    end_daemon(home / "memory.db")
+    manager = Away()
+    manager.outbox.limit = 100
+    kept = PersistentMemory(manager)
+    talk = ConversationMemory(manager)
+    begun = talk.create_new_conversation("The flood")
+    assert begun < 0
+    talk.add_user_message("hello", {"scene": 1})
+    talk.add_assistant_message("good evening", "narrator", "local")
+    mara = kept.save_character_state({"name": "Mara", "conversation_id": begun, "inventory": ["rope"]})
+    assert kept.save_character_state({"id": mara, "current_mood": "calm"}) < 0
+    lamp = kept.save_prop_item({"name": "lamp", "category": "tool", "tags": ["light"]})
+    for _ in range(3):
+        kept.increment_prop_usage(lamp)
+    gone = kept.save_prop_item({"name": "ghost", "category": "none"})
+    assert kept.delete_prop_item(gone)
+    kept.save_agent_configuration({"name": "narrator", "system_prompt": "tell"})
+    kept.set_preference("tone", "dark")
+    talk.update_conversation_summary("A flood came.")
+    with pytest.raises(TypeError, match="no field"):
+        kept.save_prop_item({"name": "x", "colour": "red"})
+    assert len(manager.outbox) == 14
+    path = home / "memory.db.outbox"
+    assert path.stat().st_mode & 0o777 == 0o600
+    # The program ends; its last line was torn as it was killed.
+    path.write_bytes(path.read_bytes() + b'{"key":"half')
+    before = path.read_bytes()
+
+    later = DatabaseManager(memory=Memory(Settings.load(), client="chronicle"))
+    assert len(later.outbox) == 14
+    assert later.outbox.flush() == 14
+    path.write_bytes(before)  # as if it had been killed before it noted anything
+    assert DatabaseManager(memory=Memory(Settings.load(), client="chronicle")).outbox.flush() == 14
+    told = PersistentMemory(later)
+    (conversation,) = told.get_conversations()
+    assert (conversation["title"], conversation["message_count"]) == ("The flood", 2)
+    assert conversation["summary"] == "A flood came."
+    (character,) = told.get_character_states(conversation["id"])
+    assert (character["name"], character["current_mood"], character["inventory"]) == ("Mara", "calm", ["rope"])
+    (prop,) = told.get_prop_items()
+    assert (prop["name"], prop["usage_count"], prop["tags"]) == ("lamp", 3, ["light"])
+    assert [one["name"] for one in told.get_agent_configurations()] == ["narrator"]
+    assert told.get_preference("tone") == "dark"
+    # Whoever still holds the ids of that time goes on with them.
+    assert talk.conversation_id == conversation["id"]
+    assert talk.add_user_message("and now").id > 0
+    kept.increment_prop_usage(lamp)
+    assert told.get_prop_items()[0]["usage_count"] == 4
+    later.close()
+    manager.close()
+
+
+def test_a_manager_made_while_the_daemon_is_away_takes_what_is_written(home: Path) -> None:
+    given = {"autostart": False, "connect_timeout_s": 0.2}
+    manager = DatabaseManager(memory=Memory(Settings.load(given), client="chronicle"))
+    talk = ConversationMemory(manager)
+    assert talk.add_user_message("is anybody there?").id == 0
+    with Memory() as memory:
+        memory.connect()
+        manager.outbox.flush()
+        assert talk.conversation_id is not None
+        assert [one.content for one in memory.recent_messages(talk.conversation_id).messages] == ["is anybody there?"]
+    manager.close()
 
 
 def test_a_callers_metadata_is_not_changed(manager: MemoryManager) -> None:
@@ -468,8 +547,17 @@ def test_reads_that_fail_answer_with_nothing(manager: MemoryManager, monkeypatch
     assert (lasting.get_conversations(), lasting.get_memory_stats()) == ([], {})
     assert lasting.get_conversation_summary(1) is None
     assert manager.get_relevant_context("anything")["characters"] == []
-    with pytest.raises(Unavailable):
-        lasting.save_prop_item({"name": "lamp"})
+    assert lasting.save_prop_item({"name": "lamp"}) < 0, "it waits"
+
+
+def test_saves_that_fail_raise(manager: MemoryManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise StoreFull("no room")
+
+    monkeypatch.setattr(Memory, "send", fail)
+    with pytest.raises(StoreFull):
+        manager.persistent_memory.save_prop_item({"name": "lamp"})
+    assert len(manager.db_manager.outbox) == 0
 
 
 def test_a_store_of_its_own_is_named_by_a_url(home: Path) -> None:

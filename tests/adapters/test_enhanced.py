@@ -82,6 +82,12 @@ async def test_minimal_extraction_by_patterns(client: MemoryClient, apart: Memor
     assert (fact["name"], fact["entityType"], fact["extraction_method"]) == (
         "auto-extracted-s1", "auto_extracted", "auto",
     )  # fmt: skip
+    told = await client.auto_extract_facts("Fine weather.\nWe decided to ship the lamp on Friday.", session_id="s2")
+    assert told["facts"][0]["observations"] == ["We decided to ship the lamp on Friday."]
+    told = await client.auto_extract_facts(
+        "I always use ghp_0123456789abcdefghijABCDEFGHIJ012345 here.\nGood night.", session_id="s3"
+    )
+    assert "ghp_0123" not in str(told["facts"])
     await client.auto_extract_facts("I need a lamp.", session_id="s1")
     (one,) = apart.open_nodes(["auto-extracted-s1"], details=True).entities
     assert one.observations == ["I prefer tea.", "We always meet at noon.", "I need a lamp."]

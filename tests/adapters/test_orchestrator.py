@@ -394,3 +394,29 @@ def test_what_cannot_be_kept_is_refused_and_noted(orchestrator: MemoryOrchestrat
     assert orchestrator.list_memories() == []
     (noted,) = orchestrator.access_log(operation="create", success=False, limit=1)
     assert noted["error_message"]
+
+
+def test_a_session_goes_to_cold_storage_and_comes_back(orchestrator: MemoryOrchestrator) -> None:
+    """Its memories leave the database, their address stays, and they come back with tags and priority."""
+    orchestrator.create_session("old", "ada")
+    orchestrator.create_memories(
+        {"memory_id": f"cold-{n}", "session_id": "old", "memory_type": "context", "content": {"text": f"the fjord {n}"},
+         "tags": ["north"], "priority": 7}
+        for n in range(5)
+    )  # fmt: skip
+    before = orchestrator.get_memory("cold-3")
+    assert before is not None
+    assert orchestrator.archive_session("old", cold=True) == 5
+    assert orchestrator.search("fjord") == []
+    assert orchestrator.get_memory("cold-3") is None
+    told = orchestrator.archived_memories("old")
+    assert [row["memory_id"] for row in told] == [f"cold-{n}" for n in range(5)]
+    assert told[3]["content"] == before["content"]
+    assert [row["memory_id"] for row in orchestrator.archived_memories(containing="FJORD 4")] == ["cold-4"]
+    assert orchestrator.restore_session("old") == 5
+    after = orchestrator.get_memory("cold-3")
+    assert after is not None
+    assert {key: after[key] for key in before if key != "updated_at"} == {
+        key: before[key] for key in before if key != "updated_at"
+    }
+    assert len(orchestrator.search("fjord")) == 5

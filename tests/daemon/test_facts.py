@@ -133,7 +133,7 @@ async def test_secrets_are_masked_and_counted(memory: Any) -> None:
 async def test_an_empty_conversation_has_no_facts(memory: Any) -> None:
     for text in ("", "  \n", "user:\nassistant:"):
         told = await memory("auto_extract_facts", text)
-        assert (told.facts, told.count, told.stored) == ([], 0, 0)
+        assert (told.facts, told.count, told.stored, told.note) == ([], 0, 0, "there was no sentence to read")
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,30 @@
 """Facts found by a model, against a server of our own that answers as Anthropic's does: what is sent, what is believed, what it costs."""
 
+import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
 import pytest
 
+from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.operations.facts import AutoExtractFacts, Extracted
+from enhanced_memory.client.operations.summaries import Summarized, SummarizeEntity
 from enhanced_memory.client.settings import Settings
+from enhanced_memory.client.values import EntityInput
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.dispatch import answer_from
+from enhanced_memory.daemon.extraction import model as model_of_facts
+from enhanced_memory.daemon.extraction.model import Model
+from enhanced_memory.daemon.extraction.values import UnansweredError
+from enhanced_memory.daemon.handlers.entities import create_entities
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.service import Service
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.summing_up import SummingUp
 
 pytest.importorskip("anthropic", reason="the extra llm is not installed")
 
@@ -34,6 +43,9 @@ class Stub:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.status = 200
+        self.stop_reason = "tool_use"
+        self.waits = threading.Event()
+        self.waits.set()
         self.input: Any = {
             "facts": [
                 {"text": text, "kind": kind, "subject": who, "subject_type": sort, "source": source, "confidence": 0.9}
@@ -45,10 +57,13 @@ class Stub:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 stub.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+                stub.waits.wait(10)
                 said = {
-                    "id": "msg_1", "type": "message", "role": "assistant", "model": "stub", "stop_reason": "tool_use",
+                    "id": "msg_1", "type": "message", "role": "assistant", "model": "stub", "stop_reason": stub.stop_reason,
                     "stop_sequence": None, "usage": {"input_tokens": 300, "output_tokens": 100},
-                    "content": [{"type": "tool_use", "id": "t1", "name": "store_facts", "input": stub.input}],
+                    "content": [] if stub.stop_reason == "refusal" else [
+                        {"type": "tool_use", "id": "t1", "name": stub.asked[-1]["tools"][0]["name"], "input": stub.input}
+                    ],
                 } if stub.status == 200 else {"type": "error", "error": {"type": "api_error", "message": "no"}}  # fmt: skip
                 body = json.dumps(said).encode()
                 self.send_response(stub.status)
@@ -71,6 +86,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     made = Stub()
     yield made
+    made.waits.set()
     made.server.shutdown()
     made.server.server_close()
 
@@ -108,18 +124,61 @@ async def test_a_days_budget_is_kept_though_the_daemon_begins_anew(engine: Sqlit
     assert (told.method, "budget of 2,500 tokens" in told.note) == ("rules", True)
 
 
-@pytest.mark.parametrize("wrong", ["status", "form"])
+async def test_what_is_asked_at_one_time_shares_the_budget(engine: SqliteEngine, stub: Stub) -> None:
+    settings = Settings.load({"extractor": "anthropic", "extractor_url": stub.url, "extractor_tokens_day": 4000})
+    model = Model(settings, engine.clock)
+    answers = await asyncio.gather(*(model.facts(TALK) for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in answers].count(UnansweredError) == 2
+    assert len(stub.asked) == 1
+
+
+WRONG: dict[str, Callable[[Stub], None]] = {
+    "an error": lambda stub: setattr(stub, "status", 400),
+    "another form": lambda stub: setattr(stub, "input", {"facts": [{"text": 7}]}),
+    "a refusal": lambda stub: setattr(stub, "stop_reason", "refusal"),
+    "half an answer": lambda stub: setattr(stub, "stop_reason", "max_tokens"),
+    "nothing": lambda stub: stub.waits.clear(),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 async def test_where_the_model_does_not_answer_the_rules_do_and_say_so(
-    engine: SqliteEngine, stub: Stub, wrong: str
+    engine: SqliteEngine, stub: Stub, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if wrong == "status":
-        stub.status = 400
-    else:
-        stub.input = {"facts": [{"text": 7}]}
+    monkeypatch.setattr(model_of_facts, "WAIT_S", 0.05)
+    WRONG[wrong](stub)
     told = await found(engine, TALK, extractor_url=stub.url)
     assert told.method == "rules"
     assert told.note.startswith("found by rules: the model")
     assert next(one.text for one in told.facts if one.status == "stored") == "I prefer tea"
+
+
+async def summed_up(engine: SqliteEngine, url: str, **given: Any) -> Summarized:
+    """A summary of somebody with a secret, by a daemon whose setting names the model."""
+    peer = Peer(client="test", user="tester", greeted=True)
+    settings = Settings.load({"summarizer": "anthropic", "extractor_url": url, **given})
+    ask = CreateEntities([EntityInput("Ada", "person", ["Ada prefers tea.", "Her password is hunter2."])])
+    await engine.write(lambda tx: create_entities(tx, ask), Call(peer, ask))
+    return await SummingUp(engine, settings).summarize(Call(peer, SummarizeEntity("Ada")))
+
+
+async def test_a_summary_is_the_models_where_a_setting_says_so(engine: SqliteEngine, stub: Stub) -> None:
+    stub.input = {"text": "Ada drinks tea."}
+    told = await summed_up(engine, stub.url, extractor_model="stub-1")
+    assert (told.text, told.method, told.sentences, told.note) == ("Ada drinks tea.", "stub-1", [], "")
+    assert "Ada prefers tea." in str(stub.asked)
+    assert "hunter2" not in str(stub.asked)
+
+
+async def test_a_summary_that_no_model_writes_is_made_of_sentences_and_says_so(
+    engine: SqliteEngine, stub: Stub
+) -> None:
+    stub.stop_reason = "refusal"
+    told = await summed_up(engine, stub.url)
+    assert (told.method, told.note) == ("extractive", "by the sentences that say most: the model refused to answer")
+    assert "tea" in told.text
+    assert (await summed_up(engine, stub.url, summarizer="extractive")).note == ""
+    assert len(stub.asked) == 1
 
 
 async def test_nothing_is_asked_unless_a_setting_says_so(engine: SqliteEngine, stub: Stub) -> None:

@@ -105,7 +105,12 @@ async def test_names_are_completed_best_first(client: Server) -> None:
 
 
 async def test_prompts_ask_to_recall_and_to_remember_and_fence_what_they_show(client: Server) -> None:
-    assert [prompt.name for prompt in await client.list_prompts()] == ["recall-first", "remember", "extract-facts"]
+    assert [prompt.name for prompt in await client.list_prompts()] == [
+        "recall-first",
+        "remember",
+        "extract-facts",
+        "summarize",
+    ]
 
     async def told(name: str, **arguments: str) -> str:
         [message] = (await client.get_prompt(name, arguments)).messages

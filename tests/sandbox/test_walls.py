@@ -19,6 +19,7 @@ import pytest
 from enhanced_memory.client import AsyncMemory
 from enhanced_memory.client.errors import Invalid
 from enhanced_memory.mcp_server.sandbox import Limits, Sandbox
+from enhanced_memory.mcp_server.sandbox.pipe import pack, unpack
 from enhanced_memory.mcp_server.sandbox.syscalls import (
     ALLOWED,
     MACHINES,
@@ -225,3 +226,18 @@ async def test_a_worker_ends_with_its_zygote(sandbox: Sandbox, memory: AsyncMemo
     assert ran.error.type == "Killed"
     again = await sandbox.run("result = 1", memory)
     assert again.result == 1
+
+
+async def test_a_zygote_whose_broker_has_gone_leaves_without_a_word() -> None:
+    """The broker may go between asking for a worker and hearing of it: nobody is left to read a traceback."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-I", "-m", "enhanced_memory.mcp_server.sandbox.zygote", str(theirs.fileno())]
+    with subprocess.Popen(
+        command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    ) as zygote:
+        theirs.close()
+        assert "ready" in unpack(ours.recv(4096))
+        ours.send(pack({"make": 1, "layers": [], "memory": 1 << 28, "cpu": 5}))
+        ours.close()
+        _, said = zygote.communicate(timeout=30)
+    assert (zygote.returncode, said) == (0, b"")

@@ -4,7 +4,7 @@ A conversation is a session of type `conversation`, its id the session's number;
 preferences are entities of those kinds. What its users relied on is kept; what hurt them is not: a clean-up loses nothing, a
 message moves its conversation forward, a deleted conversation takes its characters along, and what is returned are values.
 
-While the daemon is away, messages wait in a bounded queue and go in order once it is back (`Outbox`).
+While the daemon is away, whatever is written waits in a bounded queue on disk and goes in order once it is back (`Outbox`).
 """
 
 from enhanced_memory.client.adapters.chronicle.conversation_memory import ConversationMemory, Message

@@ -8,10 +8,8 @@ from typing import Any
 
 from enhanced_memory.client.adapters.chronicle.database_manager import DatabaseManager
 from enhanced_memory.client.adapters.chronicle.failing import loud
-from enhanced_memory.client.adapters.chronicle.persistent_memory import SESSION_TYPE, PersistentMemory
+from enhanced_memory.client.adapters.chronicle.persistent_memory import PersistentMemory
 from enhanced_memory.client.adapters.windows import AIMessage, BufferWindow, HumanMessage, SystemMessage, WindowMessage
-from enhanced_memory.client.operations.streams import AppendMessages
-from enhanced_memory.client.values import MessageInput
 
 __all__ = ["ConversationMemory", "Message"]
 
@@ -45,14 +43,28 @@ class ConversationMemory:
         self, database_manager: DatabaseManager, conversation_id: int | None = None, window_size: int = 20
     ) -> None:
         self.db_manager = database_manager
-        self.conversation_id = conversation_id
+        self._number = conversation_id
         self.window_size = window_size
         self._window: deque[WindowMessage] = deque(maxlen=window_size)
         self.memory = BufferWindow(self._window)
         if conversation_id is not None:
             self._load(conversation_id)
 
+    @property
+    def conversation_id(self) -> int | None:
+        """The conversation; below 0 while it waits for a daemon that is away."""
+        if self._number is not None and self._number < 0:
+            self._number = self.db_manager.outbox.meant(self._number)
+        return self._number
+
+    @conversation_id.setter
+    def conversation_id(self, number: int | None) -> None:
+        self._number = number
+
     def _load(self, conversation_id: int) -> None:
+        conversation_id = self.db_manager.outbox.meant(conversation_id)
+        if conversation_id < 0:
+            return  # it was begun while the daemon was away, and waits for it
         memory = self.db_manager.memory
         memory.list_sessions([conversation_id])
         found = memory.recent_messages(conversation_id, min(self.window_size, LOADED))
@@ -87,16 +99,12 @@ class ConversationMemory:
         assert self.conversation_id is not None
         said = dict(metadata or {})
         said |= {key: value for key, value in (("agent_name", agent), ("llm_provider", provider)) if value}
-        line = MessageInput(
-            content, role, speaker=agent or "", at=datetime.now(UTC), provider=provider or "", metadata=said
+        at = datetime.now(UTC)
+        number = PersistentMemory(self.db_manager).append_message(
+            self.conversation_id, content, role, at.isoformat(), agent or "", provider or "", said
         )
-        told = self.db_manager.outbox.send(AppendMessages(self.conversation_id, [line]))
         self._window.append(_as_window(role, content, agent, said))
-        assert line.at is not None
-        return Message(
-            told.ids[0] if told else 0, self.conversation_id, role, content, line.at, agent, provider,
-            len(content.split()), said,
-        )  # fmt: skip
+        return Message(number, self.conversation_id, role, content, at, agent, provider, len(content.split()), said)
 
     def get_messages(self, limit: int | None = None) -> list[WindowMessage]:
         """The window's messages, oldest first; of a `limit`, the last ones. None and 0: all of them."""
@@ -114,12 +122,12 @@ class ConversationMemory:
     @loud
     def create_new_conversation(self, title: str | None = None) -> int:
         """Begin a conversation and go on in it; its id."""
-        made = self.db_manager.memory.start_session(
-            session_type=SESSION_TYPE, title=title or f"Conversation {datetime.now(UTC):%Y-%m-%d %H:%M}"
+        number = PersistentMemory(self.db_manager).begin_conversation(
+            title or f"Conversation {datetime.now(UTC):%Y-%m-%d %H:%M}"
         )
-        self.conversation_id = made.id
+        self.conversation_id = number
         self._window.clear()
-        return made.id
+        return number
 
     def get_conversation_summary(self) -> str | None:
         """The conversation's summary; None where there is none."""
@@ -131,7 +139,7 @@ class ConversationMemory:
     def update_conversation_summary(self, summary: str) -> None:
         """Give the conversation a summary."""
         if self.conversation_id is not None:
-            self.db_manager.memory.keep_summary(self.conversation_id, text=summary)
+            PersistentMemory(self.db_manager).update_conversation_summary(self.conversation_id, summary)
 
 
 def _as_window(role: str, content: str, agent: str | None, metadata: Mapping[str, Any]) -> WindowMessage:

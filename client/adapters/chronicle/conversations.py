@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 from enhanced_memory.client.adapters.chronicle.database_manager import DatabaseManager
 from enhanced_memory.client.adapters.chronicle.failing import Row, loud, quiet, rows, text
+from enhanced_memory.client.adapters.outbox import deferred
 from enhanced_memory.client.adapters.records import Records
 from enhanced_memory.client.errors import NotFound
 from enhanced_memory.client.sync import Memory
-from enhanced_memory.client.values import Filter
+from enhanced_memory.client.values import Filter, MessageInput
 
 __all__ = ["SESSION_TYPE", "Conversations"]
 
@@ -55,6 +56,38 @@ class Conversations:
         return found
 
     @loud
+    @deferred(told=True)
+    def begin_conversation(self, title: str) -> int:
+        """Begin a conversation; its id."""
+        return self._memory.start_session(session_type=SESSION_TYPE, title=title).id
+
+    @loud
+    @deferred(0)
+    def append_message(
+        self,
+        conversation_id: int,
+        content: str,
+        role: str,
+        at: str,
+        agent_name: str = "",
+        llm_provider: str = "",
+        metadata: Row | None = None,
+    ) -> int:
+        """Append what was said at a time (in ISO's form); the message's id, 0 while it waits."""
+        line = MessageInput(
+            content, role, speaker=agent_name, at=datetime.fromisoformat(at), provider=llm_provider,
+            metadata=metadata or {},
+        )  # fmt: skip
+        return self._memory.append_messages(conversation_id, [line]).ids[0]
+
+    @loud
+    @deferred()
+    def update_conversation_summary(self, conversation_id: int, summary: str) -> None:
+        """Give a conversation a summary."""
+        self._memory.keep_summary(conversation_id, text=summary)
+
+    @loud
+    @deferred(True)
     def archive_conversation(self, conversation_id: int) -> bool:
         """Put a conversation away; False where there is none such."""
         try:
@@ -64,6 +97,7 @@ class Conversations:
         return True
 
     @quiet(lambda: False)
+    @deferred(True)
     def delete_conversation(self, conversation_id: int) -> bool:
         """Delete a conversation with its messages, characters and summaries, all at once; False where there is none such."""
         try:
@@ -79,7 +113,8 @@ class Conversations:
     def get_conversation_summary(self, conversation_id: int) -> str | None:
         """A conversation's summary; None where there is none."""
         try:
-            return self._memory.list_sessions([conversation_id]).sessions[0].summary or None
+            meant = self.db_manager.outbox.meant(conversation_id)
+            return self._memory.list_sessions([meant]).sessions[0].summary or None
         except NotFound:
             return None
 
@@ -103,6 +138,7 @@ class Conversations:
         return rows[:limit]
 
     @loud
+    @deferred(told=True)
     def save_conversation_summary(
         self,
         conversation_id: int,

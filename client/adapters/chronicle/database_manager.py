@@ -5,16 +5,20 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 from enhanced_memory.client.adapters.outbox import Outbox
-from enhanced_memory.client.errors import Error
+from enhanced_memory.client.errors import Error, Unavailable, WrongStore
+from enhanced_memory.client.operations.cold import Vacuum
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.sync import Memory
 
 __all__ = ["DatabaseManager"]
 
 log = logging.getLogger(__name__)
+
+VACUUM_S = 3600.0
 
 
 class DatabaseManager:
@@ -26,13 +30,24 @@ class DatabaseManager:
     def __init__(self, database_url: str | None = None, *, memory: Memory | None = None, queue: int = 1000) -> None:
         self.engine = memory or Memory(_settings(database_url), client="chronicle")
         self.database_url = database_url or f"sqlite:///{self.engine.settings.store_path}"
-        self.outbox = Outbox(self.engine, queue)
-        self.engine.connect()
+        self.outbox = Outbox(self.engine, self._owner, queue)
+        try:
+            self.engine.connect()
+        except WrongStore:
+            raise
+        except Unavailable as problem:
+            log.warning("the memory daemon is away, what is written waits for it: %s", problem)
+
+    def _owner(self) -> Any:
+        """What carries out the calls that waited; it is made of this, so it can only be named here."""
+        from enhanced_memory.client.adapters.chronicle.persistent_memory import PersistentMemory
+
+        return PersistentMemory(self)
 
     @property
     def memory(self) -> Memory:
         """The client that everything goes through."""
-        return self.engine
+        return self.outbox.memory
 
     def SessionLocal(self) -> Memory:
         """The client: there are no sessions to be opened."""
@@ -69,14 +84,17 @@ class DatabaseManager:
         return True
 
     def vacuum_database(self) -> None:
-        """Bring the words index and the vectors into their best shape, in the background; errors are only logged.
-
-        The daemon gives free pages back by itself.
-        """
+        """Write the store anew without free room, and its words index compactly; what that did is logged, as errors are."""
         try:
-            self.engine.reindex("words")
+            self.outbox.flush()
+            done = self.engine.send(Vacuum(), timeout_s=VACUUM_S)
         except Error as problem:
-            log.error("the store was not tidied up: %s", problem)
+            log.error("the store was not written anew: %s", problem)
+            return
+        log.info(
+            "vacuum: %d bytes before, %d after, %.1f s%s", done.before, done.after, done.seconds,
+            f"; {done.problem}" if done.problem else "",
+        )  # fmt: skip
 
 
 def _settings(url: str | None) -> Settings:

@@ -7,6 +7,7 @@ from typing import Any
 from enhanced_memory.client.adapters.chronicle.conversations import PAGE, SESSION_TYPE, Conversations
 from enhanced_memory.client.adapters.chronicle.database_manager import DatabaseManager
 from enhanced_memory.client.adapters.chronicle.failing import Row, loud, quiet, row, rows
+from enhanced_memory.client.adapters.outbox import deferred
 from enhanced_memory.client.adapters.records import Records
 from enhanced_memory.client.errors import NotFound
 from enhanced_memory.client.values import Entity, Filter
@@ -17,6 +18,7 @@ CHARACTER: Row = {
     "description": None, "personality_traits": [], "background": None, "current_mood": None, "current_location": None,
     "relationships": {}, "inventory": [], "stats": {},
 }  # fmt: skip
+CHARACTER_FIELDS = (*CHARACTER, "is_active", "metadata", "last_seen")
 PROP: Row = {
     "category": None, "subcategory": None, "description": None, "image_path": None, "tags": [], "rarity": "common",
     "properties": {}, "usage_count": 0, "is_favorite": False,
@@ -40,10 +42,11 @@ class PersistentMemory(Conversations):
     # Characters
 
     @loud
+    @deferred(told=True, inserts=(*CHARACTER_FIELDS, "conversation_id"))
     def save_character_state(self, character_data: Mapping[str, Any]) -> int:
         """Save a character, by its `id` where one is given; its id. Several may have one name."""
         return self._save(
-            self._characters, character_data, (*CHARACTER, "is_active", "metadata", "last_seen"),
+            self._characters, character_data, CHARACTER_FIELDS,
             {"conversation_id": "conversation"}, {"last_seen": _now()},
         )  # fmt: skip
 
@@ -75,6 +78,8 @@ class PersistentMemory(Conversations):
         found = [*named, *(known[hit.entity.id] for hit in hits if hit.entity.id in known)]
         return [_character(one) for one in {one.id: one for one in found}.values()][:limit]
 
+    @loud
+    @deferred(True)
     def delete_character_state(self, character_id: int) -> bool:
         """Delete a character; False where there is none such."""
         return self._delete(self._characters, character_id)
@@ -82,6 +87,7 @@ class PersistentMemory(Conversations):
     # Props
 
     @loud
+    @deferred(told=True, inserts=(*PROP, "last_used"))
     def save_prop_item(self, prop_data: Mapping[str, Any]) -> int:
         """Save a prop, by its `id` where one is given; its id."""
         return self._save(self._props, prop_data, (*PROP, "last_used"), {}, {})
@@ -110,6 +116,7 @@ class PersistentMemory(Conversations):
         ]
 
     @loud
+    @deferred()
     def increment_prop_usage(self, prop_id: int) -> None:
         """Count one more use, also where several count at once. An id that there is not is passed over."""
         try:
@@ -120,6 +127,8 @@ class PersistentMemory(Conversations):
         except NotFound:
             pass
 
+    @loud
+    @deferred(True)
     def delete_prop_item(self, prop_id: int) -> bool:
         """Delete a prop; False where there is none such."""
         return self._delete(self._props, prop_id)
@@ -127,6 +136,7 @@ class PersistentMemory(Conversations):
     # Agents and preferences
 
     @loud
+    @deferred(told=True, inserts=tuple(AGENT))
     def save_agent_configuration(self, agent_data: Mapping[str, Any]) -> int:
         """Save an agent's configuration, by `id` or else by `name`; its id."""
         given = dict(agent_data)
@@ -145,11 +155,14 @@ class PersistentMemory(Conversations):
             for one in self._agents.every(*where, order_by="name")
         ]
 
+    @loud
+    @deferred(True)
     def delete_agent_configuration(self, agent_id: int) -> bool:
         """Delete an agent's configuration; False where there is none such."""
         return self._delete(self._agents, agent_id)
 
     @loud
+    @deferred(told=True)
     def set_preference(self, key: str, value: Any, category: str | None = None, description: str | None = None) -> int:
         """Keep a preference of the user; its id."""
         said = {"value": value, "category": category, "description": description}
@@ -172,6 +185,8 @@ class PersistentMemory(Conversations):
         where = [Filter("category", equal=category)] if category else []
         return {one.name: one.properties.get("value") for one in self._preferences.every(*where, order_by="name")}
 
+    @loud
+    @deferred(True)
     def delete_preference(self, key: str) -> bool:
         """Delete a preference; False where there is none such."""
         known = self._preferences.find(key)
@@ -225,11 +240,6 @@ class PersistentMemory(Conversations):
             renamed.get(key, key): _plain(data[key]) for key in data if key in names and key not in ("name", "tags")
         }
         if number is None:
-            strange = sorted(data.keys() - names - {"id"})
-            if strange:
-                raise TypeError(f"{strange[0]!r} is no field of it; there are {', '.join(sorted(names))}")
-            if not isinstance(data.get("name"), str):
-                raise TypeError("a name is needed")
             return records.add(data["name"], {**always, **said}, tags=tags)
         was = records.change(number, lambda _: {**always, **said})
         if isinstance(data.get("name"), str) and data["name"] != was.name:

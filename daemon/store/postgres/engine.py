@@ -255,8 +255,15 @@ class PostgresEngine:
             health.checked["last_change"] = rows.plain("SELECT coalesce(max(number), 0) FROM changes")[0][0]
         return health
 
+    def reindexed(self) -> None:
+        """Nothing of it is kept here."""
+
     async def fold(self) -> None:
         """Nothing: the server's own checkpointer does it."""
+
+    async def vacuum(self) -> str:
+        """Nothing: the server's autovacuum does it."""
+        return "the server gives free room back by itself (autovacuum); VACUUM FULL is for who runs it"
 
     async def backup(self, to: str) -> Copy:
         """Not by the daemon: the server has tools for it."""

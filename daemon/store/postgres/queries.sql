@@ -270,6 +270,21 @@ CROSS JOIN LATERAL (
     FROM words w JOIN passages p ON p.id = w.id JOIN messages m ON m.id = p.message
     /*part words_scored*/
 
+-- What was found in memory, as it stands on disk:
+-- name: matched
+SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
+FROM passages p WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages
+
+-- name: matched_entities
+SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
+FROM passages p JOIN entities e ON e.space = p.space AND e.id = p.entity
+WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
+
+-- name: matched_messages
+SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
+FROM passages p JOIN messages m ON m.id = p.message
+WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
+
 -- name: words_past_match
 /*part words_row*/
     FROM words_past w JOIN passages p ON p.id = w.id
@@ -765,3 +780,36 @@ SELECT entity FROM properties WHERE space = :space AND key = :property AND kind 
 -- name: passages_within
 SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages
 WHERE entity = ANY (:ids::bigint[]) AND space = :space AND message = 0 AND ended = 0
+
+-- Cold storage
+
+-- name: add_cold_file
+INSERT INTO cold_files (id, name, at, bytes, sha256) SELECT coalesce(max(id), 0) + 1, :name, :at, :bytes, :sha256 FROM cold_files
+
+-- name: cold_addresses
+SELECT space, entity, file, at, versions, messages FROM cold_entities
+WHERE space = ANY (:spaces::bigint[]) AND entity > :after AND living = 1 ORDER BY entity LIMIT nullif(:limit, -1)
+
+-- name: cold_all
+SELECT space, entity, file, at, versions, messages FROM cold_entities WHERE (space, entity) > (:space, :entity) AND living = 1
+ORDER BY space, entity LIMIT nullif(:limit, -1)
+
+-- name: cold_count
+SELECT count(*), sum(bytes)::bigint, (SELECT count(*) FROM cold_entities WHERE living = 1) FROM cold_files WHERE due = 0
+
+-- name: cold_files_of
+SELECT DISTINCT file FROM cold_entities WHERE entity = :entity AND space = ANY (:spaces::bigint[]) ORDER BY file
+
+-- name: cold_spaces_of
+SELECT space FROM cold_entities WHERE file = :file AND entity = :entity AND space = ANY (:spaces::bigint[])
+
+-- name: drop_cold_of
+DELETE FROM cold_entities WHERE file = :file AND entity = :entity AND space = ANY (:spaces::bigint[])
+
+-- name: cold_lines
+SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END)::bigint, count(*), max(id) FROM messages WHERE stream = :stream
+
+-- name: cold_messages
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END
+FROM messages WHERE stream = :stream AND space = :space AND id > :after ORDER BY id LIMIT nullif(:limit, -1)
+

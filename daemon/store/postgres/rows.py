@@ -36,6 +36,7 @@ class PostgresRows:
     """
 
     compares = True
+    posted = None
 
     def __init__(self, connection: "Connection[Row]", searching: Searching) -> None:
         self.memo: dict[Any, int] = {}

@@ -240,6 +240,30 @@ CREATE TABLE blocks (
 );
 CREATE INDEX blocks_stream ON blocks (stream, first);
 
+-- Files of cold storage, beside the store: what was archived out of it, some hundred entities in each. A file is on disk before
+-- the row that names it, and is never altered; what must leave it is left out of a new one.
+CREATE TABLE cold_files (
+    id          bigint PRIMARY KEY,
+    name        text    NOT NULL UNIQUE,
+    at          bigint NOT NULL,
+    bytes       bigint NOT NULL,
+    sha256      text    NOT NULL,
+    due         bigint NOT NULL DEFAULT 0      -- when it may be deleted; 0: it is needed
+);
+
+-- Which entity lies in which file. Its row in `entities` is a tombstone that keeps its address: id, name, type, tags, short properties.
+CREATE TABLE cold_entities (
+    space       bigint NOT NULL,
+    entity      bigint NOT NULL,
+    file        bigint NOT NULL,
+    at          bigint NOT NULL,
+    versions    bigint NOT NULL,
+    messages    bigint NOT NULL,
+    living      bigint NOT NULL DEFAULT 1,     -- 0: it was brought back, and the file still has it
+    PRIMARY KEY (space, entity, file)
+);
+CREATE INDEX cold_entities_file ON cold_entities (file);
+
 -- The searchable text of an entity's head (part 0), of an observation (part = its id) or of a message. Derived from the
 -- owner, ended with it; the words themselves stand in the two indexes below under the passage's id.
 CREATE TABLE passages (
@@ -370,4 +394,4 @@ CREATE TABLE backups (
 -- The space everybody starts in.
 INSERT INTO spaces (id, name, began) VALUES (1, 'default', 0);
 INSERT INTO numbers (id) VALUES (1);
-INSERT INTO meta (key, value) VALUES ('schema', '1');
+INSERT INTO meta (key, value) VALUES ('schema', '2');

@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import apsw
 import msgspec
 
 from enhanced_memory.client.errors import Broken, Conflict, Invalid, StoreDamaged, StoreFull
 from enhanced_memory.daemon import VERSION
 from enhanced_memory.daemon.backups import Manifest, name_at, packed
 from enhanced_memory.daemon.store import Health
-from enhanced_memory.daemon.store.sqlite import file, verifying
+from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
 __all__ = ["APART", "Copy", "backup", "checked_apart"]
@@ -44,12 +43,18 @@ class Copy(msgspec.Struct):
 
 
 def backup(
-    store: Path, to: Path, dictionaries: Mapping[int, bytes], own: Path, write: Callable[[Path], None] | None = None
+    store: Path,
+    to: Path,
+    dictionaries: Mapping[int, bytes],
+    own: Path,
+    write: Callable[[Path], None] | None = None,
+    key: sealing.Key | None = None,
 ) -> Copy:
     """Copy the store while it is in use, check the copy, and only then give it its name.
 
     `to` is a folder (the copy is named by its time in it, and packed) or a file that must not exist yet, packed if its name ends
     with `.zst`. A manifest is written beside it.
+    The copy is encrypted as the store is.
     `write` writes the copy, where not the file at `store` is meant. `Conflict` where it exists, `StoreDamaged` where the copy is not sound.
     """
     began = time.monotonic()
@@ -60,20 +65,20 @@ def backup(
         copy.unlink(missing_ok=True)
         copy.touch(mode=0o600)
         with translated():
-            (write or partial(_written, store))(copy)
+            (write or partial(_written, store, key))(copy)
         apart = copy.stat().st_size >= APART
-        health = checked_apart(copy, quick=True) if apart else verifying.check(copy, dictionaries, quick=True)
+        health = checked_apart(copy, True, key) if apart else verifying.check(copy, dictionaries, True, key)
         if health.problems:
             raise StoreDamaged(
                 f"The copy has {len(health.problems)} problems: {health.problems[0]}",
                 "run `memoryctl verify` on the store itself",
             )
-        store_id, schema = _known(copy)
+        store_id, schema = _known(copy, key)
 
         def manifest(sha256: str, size: int, store_sha256: str, store_bytes: int) -> Manifest:
             return Manifest(
                 1, made_at, to.name, size, sha256, store_bytes, store_sha256, store_id, schema, VERSION,
-                health.checked["last_change"], health.checked, platform.node(),
+                health.checked["last_change"], health.checked, platform.node(), key.mark if key is not None else "",
             )  # fmt: skip
 
         made = packed(copy, to, manifest)
@@ -90,8 +95,8 @@ def backup(
     )  # fmt: skip
 
 
-def _written(store: Path, copy: Path) -> None:
-    source = file.connect(store, readonly=True)
+def _written(store: Path, key: sealing.Key | None, copy: Path) -> None:
+    source = file.connect(store, readonly=True, key=key)
     try:
         # One snapshot, written compactly; writers go on meanwhile.
         source.execute("PRAGMA query_only = OFF")
@@ -100,10 +105,16 @@ def _written(store: Path, copy: Path) -> None:
         source.close()
 
 
-def checked_apart(store: Path, quick: bool, running: "set[subprocess.Popen[bytes]] | None" = None) -> Health:
+def checked_apart(
+    store: Path,
+    quick: bool,
+    key: sealing.Key | None = None,
+    running: "set[subprocess.Popen[bytes]] | None" = None,
+) -> Health:
     """What `verifying.check` finds, found by a process of its own that gives way to others. It stands in `running` while it
     runs: whoever has to leave ends it there, which is `Broken` here."""
     command = [sys.executable, "-P", "-m", "enhanced_memory.daemon", "check", "--json", *(["--quick"] if quick else [])]
+    command += ["--key-file", str(key.path)] if key is not None else []
     running = set() if running is None else running
     with subprocess.Popen(
         [*command, "--", str(store)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -118,8 +129,8 @@ def checked_apart(store: Path, quick: bool, running: "set[subprocess.Popen[bytes
         raise Broken(f"{store} could not be checked: {said[0]}.", "try again") from None
 
 
-def _known(copy: Path) -> tuple[str, int]:
-    connection = apsw.Connection(os.fspath(copy), flags=apsw.SQLITE_OPEN_READONLY)
+def _known(copy: Path, key: sealing.Key | None) -> tuple[str, int]:
+    connection = file.connect(copy, readonly=True, key=key)
     try:
         store_id = next(each(connection, "SELECT value FROM meta WHERE key = 'store_id'"))[0]
         return str(store_id), next(each(connection, "PRAGMA user_version"))[0]

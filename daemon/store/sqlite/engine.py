@@ -22,7 +22,8 @@ from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.readers import Answering, Readers
-from enhanced_memory.daemon.store.sqlite import backup, comparing, file, scrubbing, verifying
+from enhanced_memory.daemon.store.sqlite import backup, comparing, file, scrubbing, sealing, verifying
+from enhanced_memory.daemon.store.sqlite.keeping import Beside, KeptWords
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
@@ -49,10 +50,11 @@ class _Reader:
     """A read-only connection with its own codec; for one thread."""
 
     def __init__(self, engine: "SqliteEngine") -> None:
-        self.connection = file.connect(Path(engine.path), readonly=True)
+        self.connection = file.connect(Path(engine.path), readonly=True, key=engine.key)
         self.rows = SqliteRows(self.connection, engine.epoch)
         self.refused = comparing.load(self.connection)
         self.rows.compares = not self.refused
+        self.rows.posted = Beside(engine.kept, self.connection)
         self.codec = Codec(engine.dictionaries, engine.dictionary)
 
     def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
@@ -93,7 +95,8 @@ class SqliteEngine:
         self._dropped: set[int] = set()
         self._trainer: threading.Thread | None = None
         self._checks: set[subprocess.Popen[bytes]] = set()
-        connection = file.open_store(settings.store_path, settings.synchronous)
+        self.key = sealing.key_of(settings)
+        connection = file.open_store(settings.store_path, settings.synchronous, self.key)
         for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
             self.dictionaries[number] = words
             self.dictionary = number
@@ -103,14 +106,19 @@ class SqliteEngine:
         self.epoch = Epoch()
         self._writer = Writer(
             connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished,
-            Place(settings.store_path), self._harmed, self.epoch,
+            Place(settings.store_path), self._harmed, self.epoch, key=self.key,
         )  # fmt: skip
         if list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (REPACK_DUE,))):
             self._writer.repacking = self._older()
         self._writer.start()
+        self.kept = KeptWords(
+            lambda: file.connect(Path(self.path), readonly=True, key=self.key), self._writer.counters.passage, settings.words_memory_mb << 20
+        )  # fmt: skip
+        self.listeners.append(self.kept.changed)
         try:
             self._own = _Reader(self)
         except BaseException:
+            self.kept.close()
             self._writer.stop()
             raise
         self._readers = Readers(max(1, settings.readers), loop, self._answering)
@@ -218,7 +226,7 @@ class SqliteEngine:
     def _newest(self) -> list[tuple[int, bytes]]:
         """The newest bodies, with their checksums."""
         with translated():
-            connection = file.connect(Path(self.path), readonly=True)
+            connection = file.connect(Path(self.path), readonly=True, key=self.key)
             try:
                 return list(each(connection, "SELECT crc, body FROM entities ORDER BY row DESC LIMIT ?", (SAMPLES,)))  # pyright: ignore[reportReturnType]
             finally:
@@ -258,6 +266,7 @@ class SqliteEngine:
         )
         if going:
             await self._replace(going)
+        self.kept.forget()
         done = await self.alone(lambda connection: scrubbing.clear(connection, SCRUB_DUE))
         self.scrub_due = not done.log_emptied
         done.dictionaries = len(going)
@@ -320,10 +329,19 @@ class SqliteEngine:
         """Changes that wait for the writer."""
         return self._writer.intake.waiting
 
+    def reindexed(self) -> None:
+        """The words index was made anew: what is kept of it is of another one."""
+        self.kept.forget()
+
     async def fold(self) -> None:
         """Copy the log into the file on a connection that does nothing else. Left to the writer, every 40 MB of log would hold
         up one commit for as long as copying them takes."""
-        await self._loop.run_in_executor(None, file.fold, Path(self.path))
+        await self._loop.run_in_executor(None, file.fold, Path(self.path), self.key)
+
+    async def vacuum(self) -> str:
+        """Merge the words index and write the file anew, between transactions."""
+        await self.alone(scrubbing.compact)
+        return ""
 
     async def alive(self) -> bool:
         """Whether the writer came round to its queue."""
@@ -339,8 +357,8 @@ class SqliteEngine:
         """Check file, bodies and indexes on a connection of its own; a large file in a process of its own."""
         path = Path(self.path)
         if path.exists() and path.stat().st_size >= backup.APART:
-            return await self._loop.run_in_executor(None, backup.checked_apart, path, quick, self._checks)
-        return await self._loop.run_in_executor(None, verifying.check, path, self.dictionaries, quick)
+            return await self._loop.run_in_executor(None, backup.checked_apart, path, quick, self.key, self._checks)
+        return await self._loop.run_in_executor(None, verifying.check, path, self.dictionaries, quick, self.key)
 
     def end_checks(self) -> None:
         """End processes that look at the file: whoever leaves does not wait for them, and they only read."""
@@ -359,7 +377,14 @@ class SqliteEngine:
 
         source = from_open_file if self._writer.place.moved else None
         made = await self._loop.run_in_executor(
-            None, backup.backup, Path(self.path), Path(to), self.dictionaries, self.settings.store_path, source
+            None,
+            backup.backup,
+            Path(self.path),
+            Path(to),
+            self.dictionaries,
+            self.settings.store_path,
+            source,
+            self.key,
         )
         self.note(
             "add_backup",
@@ -394,6 +419,7 @@ class SqliteEngine:
         self._readers.join()
         if self._trainer is not None:
             self._trainer.join()
+        self.kept.close()
         self._own.connection.close()
         self._writer.stop()
         self._owned.release()

@@ -14,6 +14,7 @@ import apsw
 from enhanced_memory.client.errors import StoreDamaged, StoreHeld, StoreRefused
 from enhanced_memory.daemon import ROOT
 from enhanced_memory.daemon.backups import sync
+from enhanced_memory.daemon.store.sqlite import sealing
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
 __all__ = ["SCHEMA", "Owned", "connect", "fold", "leaving", "migrations", "open_store"]
@@ -68,12 +69,16 @@ def leaving(store: Path) -> bool:
         return False
 
 
-def connect(path: Path, *, readonly: bool, synchronous: str = "FULL") -> apsw.Connection:
+def connect(
+    path: Path, *, readonly: bool, synchronous: str = "FULL", key: sealing.Key | None = None
+) -> apsw.Connection:
     """A connection with our settings, for one thread. `notes` on each stand beside it."""
     flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(os.fspath(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
     connection.set_busy_timeout(5000)
     run = connection.execute
+    if key is not None:
+        sealing.unlock(connection, key)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)  # no statement can harm the file's structure
     connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
     # Without this, a statement whose plan could depend on a value (a partial index, say) is prepared anew each time the value
@@ -85,7 +90,8 @@ def connect(path: Path, *, readonly: bool, synchronous: str = "FULL") -> apsw.Co
     run(f"PRAGMA cache_size = {-16384 if readonly else -65536}")
     if readonly:
         run("PRAGMA query_only = ON")
-        run("PRAGMA mmap_size = 1073741824")
+        if key is None:
+            run("PRAGMA mmap_size = 1073741824")  # a page that has to be decrypted is no page of the file
     else:
         run(f"PRAGMA synchronous = {'NORMAL' if synchronous.upper() == 'NORMAL' else 'FULL'}")
         run("PRAGMA secure_delete = FAST")
@@ -94,9 +100,9 @@ def connect(path: Path, *, readonly: bool, synchronous: str = "FULL") -> apsw.Co
     return connection
 
 
-def fold(path: Path) -> None:
+def fold(path: Path, key: sealing.Key | None = None) -> None:
     """Copy the log into the file as far as readers allow. Who else does so just now is as good."""
-    connection = connect(path, readonly=False)
+    connection = connect(path, readonly=False, key=key)
     try:
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
     except (apsw.BusyError, apsw.LockedError):
@@ -105,16 +111,19 @@ def fold(path: Path) -> None:
         connection.close()
 
 
-def open_store(path: Path, synchronous: str) -> apsw.Connection:
+def open_store(path: Path, synchronous: str, key: sealing.Key | None = None) -> apsw.Connection:
     """The writer's connection to the store at `path`, which is made, or brought up to date, if need be.
 
     `StoreRefused` for a file that is not ours, is newer than this program, or cannot be written; `StoreDamaged` for one
     that SQLite cannot read. Nothing is written before the file is known for ours.
     """
-    fresh = not path.exists() or path.stat().st_size == 0 or _known(path)
-    with translated():
+    sealing.fits(path, key)
+    fresh = not path.exists() or path.stat().st_size == 0 or _known(path, key)
+    with translated(), sealing.opened(path, key):
+        if key is not None:
+            sealing.note(path, key)
         try:
-            connection = connect(path, readonly=False, synchronous=synchronous)
+            connection = connect(path, readonly=False, synchronous=synchronous, key=key)
             os.chmod(path, 0o600)
             connection.execute("PRAGMA journal_mode = WAL")
         except (apsw.CantOpenError, PermissionError):
@@ -131,18 +140,18 @@ def open_store(path: Path, synchronous: str) -> apsw.Connection:
             connection.execute("COMMIT")
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         else:
-            _migrate(connection, path)
+            _migrate(connection, path, key)
     return connection
 
 
-def _copy(connection: apsw.Connection, copy: Path) -> None:
+def _copy(connection: apsw.Connection, copy: Path, key: sealing.Key | None) -> None:
     """Write a copy and look at it before it gets its name: what is about to be changed can be had back."""
     partial = copy.with_name(copy.name + ".partial")
     partial.unlink(missing_ok=True)
     try:
         connection.execute("VACUUM INTO ?", (os.fspath(partial),))
         os.chmod(partial, 0o600)
-        written = apsw.Connection(os.fspath(partial), flags=apsw.SQLITE_OPEN_READONLY)
+        written = connect(partial, readonly=True, key=key)
         found = [line for (line,) in each(written, "PRAGMA quick_check")]
         newest = "SELECT count(*), max(number) FROM changes"
         same = next(each(written, newest)) == next(each(connection, newest))
@@ -178,7 +187,7 @@ def application_id() -> int:
     return int(match.group(1))
 
 
-def _known(path: Path) -> bool:
+def _known(path: Path, key: sealing.Key | None) -> bool:
     """Refuse a file that is not ours, without writing to it. True for an SQLite file that holds nothing yet: a making that was cut short."""
     if not path.is_file():
         raise StoreRefused(f"{path} is not a file.", "set ENHANCED_MEMORY_STORE to a file")
@@ -187,7 +196,7 @@ def _known(path: Path) -> bool:
             head = file.read(100)
     except OSError as problem:
         raise StoreRefused(f"{path} cannot be read: {problem.strerror}.", "check its permissions") from None
-    if not head.startswith(b"SQLite format 3\0"):
+    if key is None and not head.startswith(b"SQLite format 3\0"):
         raise StoreRefused(
             f"{path} is not an SQLite file.",
             "it was left untouched; set ENHANCED_MEMORY_STORE to another path, or move it away",
@@ -195,10 +204,10 @@ def _known(path: Path) -> bool:
     if len(head) < 100:
         raise StoreDamaged(f"{path} ends within its header.")
     mark, version, empty = int.from_bytes(head[68:72], "big"), int.from_bytes(head[60:64], "big"), False
-    if path.with_name(path.name + "-wal").exists() or not mark:
-        # The newest header may stand in the log still; only SQLite can say what it is.
-        with translated():
-            connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READONLY)
+    if path.with_name(path.name + "-wal").exists() or not mark or key is not None:
+        # The newest header may stand in the log still, or be encrypted; only SQLite can say what it is.
+        with translated(), sealing.opened(path, key):
+            connection = connect(path, readonly=True, key=key)
             mark = next(each(connection, "PRAGMA application_id"))[0]
             version = next(each(connection, "PRAGMA user_version"))[0]
             empty = next(each(connection, "SELECT count(*) FROM sqlite_schema"))[0] == 0
@@ -218,7 +227,7 @@ def _known(path: Path) -> bool:
     return False
 
 
-def _migrate(connection: apsw.Connection, path: Path) -> None:
+def _migrate(connection: apsw.Connection, path: Path, key: sealing.Key | None) -> None:
     """Carry out the steps that an older file lacks, all in one transaction, after a copy was put beside it."""
     found = next(each(connection, "PRAGMA user_version"))[0]
     wanted = schema_version()
@@ -232,7 +241,7 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
         return
     copy = path.with_name(f"{path.name}.before-schema-{wanted}")
     if not copy.exists():
-        _copy(connection, copy)
+        _copy(connection, copy, key)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for version, step in migrations().items():

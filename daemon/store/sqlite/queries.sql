@@ -249,6 +249,22 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
+-- What was found in memory, as it stands on disk:
+-- name: matched
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM json_each(:ids) i CROSS JOIN passages p ON p.id = i.value
+WHERE (p.message > 0) = :messages
+
+-- name: matched_entities
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM json_each(:ids) i CROSS JOIN passages p ON p.id = i.value CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
+WHERE (p.message > 0) = :messages /*also*/
+
+-- name: matched_messages
+SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
+FROM json_each(:ids) i CROSS JOIN passages p ON p.id = i.value CROSS JOIN messages m ON m.id = p.message
+WHERE (p.message > 0) = :messages /*also*/
+
 -- name: words_past_match
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
@@ -544,7 +560,9 @@ DELETE FROM entities WHERE space IN (SELECT value FROM json_each(:spaces)) AND i
 
 -- name: high_water
 SELECT (SELECT coalesce(max(number), 0) FROM changes), (SELECT coalesce(max(id), 0) FROM entities), (SELECT coalesce(max(id), 0) FROM relations),
-       (SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM passages), (SELECT coalesce(max(id), 0) FROM conflicts)
+       (SELECT max(coalesce((SELECT max(id) FROM messages), 0), coalesce((SELECT value FROM meta WHERE key = 'message_high_water'), 0))),
+       (SELECT max(coalesce((SELECT max(id) FROM passages), 0), coalesce((SELECT value FROM meta WHERE key = 'passage_high_water'), 0))),
+       (SELECT coalesce(max(id), 0) FROM conflicts)
 
 -- name: scans_left
 SELECT s.name FROM spaces s JOIN meta m ON m.key = :prefix || s.name WHERE s.ended = 0 ORDER BY s.id
@@ -726,3 +744,36 @@ ORDER BY near DESC LIMIT :limit
 -- name: nearest_among
 SELECT j.value, 1.0 - vec_distance_cosine(vec_int8(v.vector), vec_int8(:query)) AS near FROM json_each(:ids) j
 JOIN vectors v ON v.key = j.value << 6 | :model ORDER BY near DESC LIMIT :limit
+
+-- Cold storage
+
+-- name: add_cold_file
+INSERT INTO cold_files (name, at, bytes, sha256) VALUES (:name, :at, :bytes, :sha256)
+
+-- name: cold_addresses
+SELECT space, entity, file, at, versions, messages FROM cold_entities
+WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity > :after AND living = 1 ORDER BY entity LIMIT :limit
+
+-- name: cold_all
+SELECT space, entity, file, at, versions, messages FROM cold_entities WHERE (space, entity) > (:space, :entity) AND living = 1
+ORDER BY space, entity LIMIT :limit
+
+-- name: cold_count
+SELECT count(*), sum(bytes), (SELECT count(*) FROM cold_entities WHERE living = 1) FROM cold_files WHERE due = 0
+
+-- name: cold_files_of
+SELECT DISTINCT file FROM cold_entities WHERE entity = :entity AND space IN (SELECT value FROM json_each(:spaces)) ORDER BY file
+
+-- name: cold_spaces_of
+SELECT space FROM cold_entities WHERE file = :file AND entity = :entity AND space IN (SELECT value FROM json_each(:spaces))
+
+-- name: drop_cold_of
+DELETE FROM cold_entities WHERE file = :file AND entity = :entity AND space IN (SELECT value FROM json_each(:spaces))
+
+-- name: cold_lines
+SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END), count(*), max(id) FROM messages WHERE stream = :stream
+
+-- name: cold_messages
+SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block THEN block ELSE body END
+FROM messages WHERE stream = :stream AND space = :space AND id > :after ORDER BY id LIMIT :limit
+

@@ -14,10 +14,10 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from enhanced_memory.client.errors import Broken, StoreDamaged, StoreHeld
+from enhanced_memory.client.errors import Broken, StoreDamaged, StoreHeld, StoreRefused
 from enhanced_memory.daemon.backups import Kept, sync, unpacked
 from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
-from enhanced_memory.daemon.store.sqlite import file, verifying
+from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 
 __all__ = ["Restored", "owned", "restore", "unpack"]
 
@@ -39,8 +39,17 @@ class Restored(msgspec.Struct):
     seconds: float
 
 
-def restore(store: Path, one: Kept, stop: bool = False, wait_s: float = 30.0) -> Restored:
+def restore(
+    store: Path,
+    one: Kept,
+    stop: bool = False,
+    wait_s: float = 30.0,
+    key: sealing.Key | None = None,
+    theirs: sealing.Key | None = None,
+) -> Restored:
     """Put the backup in the place of `store`; what was there is kept as `<store>.replaced-TIME`.
+
+    `theirs` is the key that the backup was made with, where that is another one than the store's, `key`.
 
     `StoreDamaged` where the backup is not sound, `StoreHeld` where a daemon owns the store: with `stop` it is ended first.
     In either case nothing was changed.
@@ -49,10 +58,10 @@ def restore(store: Path, one: Kept, stop: bool = False, wait_s: float = 30.0) ->
     store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = store.with_name(store.name + ".restoring")
     try:
-        counts = unpack(one, draft)
+        counts = unpack(one, draft, key, theirs)
         held, ended = owned(store, stop, wait_s)
         try:
-            replaced = _put(draft, store)
+            replaced = _put(draft, store, key)
         finally:
             held.release()
     finally:
@@ -64,13 +73,22 @@ def restore(store: Path, one: Kept, stop: bool = False, wait_s: float = 30.0) ->
     )  # fmt: skip
 
 
-def unpack(one: Kept, draft: Path) -> dict[str, int]:
-    """Unpack the backup as `draft`, bring it to our schema, check it, and compare it with its manifest; what was counted."""
+def unpack(one: Kept, draft: Path, key: sealing.Key | None = None, theirs: sealing.Key | None = None) -> dict[str, int]:
+    """Unpack the backup as `draft`, bring it to our schema, check it, and compare it with its manifest; what was counted.
+
+    It was encrypted with `theirs` (or `key`, or not at all); the draft is with `key`, or not at all.
+    """
     for path in draft.parent.glob(draft.name + "*"):
         path.unlink()
     unpacked(one, draft)
-    file.open_store(draft, "FULL").close()
-    health = verifying.check(draft, {BUILT_IN: built_in()}, quick=True)
+    theirs = (theirs or key) if sealing.sealed(draft) else None
+    if one.manifest is not None and one.manifest.key and theirs is not None and theirs.mark != one.manifest.key:
+        raise StoreRefused(
+            f"{one.path} was encrypted with another key: its mark is {one.manifest.key}, and that of {theirs.path} is {theirs.mark}.",
+            "name the key that it was made with: --key-file",
+        )
+    file.open_store(draft, "FULL", theirs).close()
+    health = verifying.check(draft, {BUILT_IN: built_in()}, True, theirs)
     if health.problems:
         raise StoreDamaged(
             f"{one.path} has {len(health.problems)} problems: {health.problems[0]}", "take another backup"
@@ -79,6 +97,10 @@ def unpack(one: Kept, draft: Path) -> dict[str, int]:
     lacking = {name: number for name, number in wanted.items() if health.checked.get(name, number) != number}
     if lacking:
         raise StoreDamaged(f"{one.path} should hold {lacking} and holds {health.checked}.", "take another backup")
+    if theirs != key:
+        sealing.reseal(draft, theirs, key)
+        sealing.note(draft, key)
+        file.open_store(draft, "FULL", key).close()
     return health.checked
 
 
@@ -103,9 +125,10 @@ def owned(store: Path, stop: bool, wait_s: float) -> tuple[file.Owned, int]:
             time.sleep(0.02)
 
 
-def _put(draft: Path, store: Path) -> Path | None:
+def _put(draft: Path, store: Path, key: sealing.Key | None) -> Path | None:
     """Let `draft` be the store from one moment to the next; where the one before lies now."""
     if not store.exists():
+        sealing.note(store, key)
         os.rename(draft, store)
         sync(store.parent)
         return None
@@ -114,7 +137,7 @@ def _put(draft: Path, store: Path) -> Path | None:
         raise Broken(f"{aside} exists.", "try again in a second")
     with suppress(apsw.Error, OSError):
         # What stands in its log belongs to the file: folded in, one file is all of it.
-        old = apsw.Connection(os.fspath(store), flags=apsw.SQLITE_OPEN_READWRITE)
+        old = file.connect(store, readonly=False, key=key if sealing.sealed(store) else None)
         old.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         old.close()
     for end in ("-wal", "-shm"):
@@ -123,6 +146,7 @@ def _put(draft: Path, store: Path) -> Path | None:
             os.rename(store.with_name(store.name + end), aside.with_name(aside.name + end))
     # A second name and not another one: there is a store at its place at every moment.
     os.link(store, aside)
+    sealing.note(store, key)
     os.replace(draft, store)
     sync(store.parent)
     return aside

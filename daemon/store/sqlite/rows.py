@@ -12,6 +12,7 @@ from typing import Any
 import apsw
 
 from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused
+from enhanced_memory.daemon.store.ground import Posted
 from enhanced_memory.daemon.store.queries import of_engine
 from enhanced_memory.daemon.store.views import View
 
@@ -68,6 +69,7 @@ class SqliteRows:
         self._seen = 0
         self.memo: dict[Any, int] = {}
         self.compares = False
+        self.posted: Posted | None = None
         self._execute: Any = connection.cursor().execute
         self._many: Any = connection.cursor().executemany
         self._built: dict[tuple[Any, ...], str] = {}
@@ -84,6 +86,8 @@ class SqliteRows:
     def begin(self) -> None:
         """Begin to see the store as it is now."""
         self.look()
+        if self.posted is not None:
+            self.posted.begin()
         self._execute("BEGIN")
 
     def end(self) -> None:

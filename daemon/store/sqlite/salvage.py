@@ -25,7 +25,7 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.rederived import Mark
-from enhanced_memory.daemon.store.sqlite import file, verifying
+from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.mending import mended
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
@@ -67,8 +67,9 @@ class Salvaged(msgspec.Struct):
     seconds: float
 
 
-def salvage(broken: Path, to: Path) -> Salvaged:
-    """Read all that can be read of `broken` into a new store at `to`. The broken file is not touched.
+def salvage(broken: Path, to: Path, key: sealing.Key | None = None) -> Salvaged:
+    """Read all that can be read of `broken` into a new store at `to`, which is encrypted if there is a key. The broken file is not
+    touched.
 
     `Conflict` where `to` exists, `StoreDamaged` where nothing could be read.
     """
@@ -82,8 +83,8 @@ def salvage(broken: Path, to: Path) -> Salvaged:
             shutil.copyfile(broken, copy)
             if (log := broken.with_name(broken.name + "-wal")).exists():
                 shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
-            source, grafted = _opened(copy)
-            target = file.open_store(to, "FULL")
+            source, grafted = _opened(copy, key if sealing.sealed(broken) else None)
+            target = file.open_store(to, "FULL", key)
             try:
                 target.execute("DELETE FROM spaces")
                 tables = _tables(source, target)
@@ -91,18 +92,19 @@ def salvage(broken: Path, to: Path) -> Salvaged:
             finally:
                 source.close()
                 target.close()
-        asyncio.run(_words_anew(to))
-        health = verifying.check(to, {BUILT_IN: built_in()}, quick=False)
+        asyncio.run(_words_anew(to, key))
+        health = verifying.check(to, {BUILT_IN: built_in()}, False, key)
     except BaseException:
-        for end in ("", "-wal", "-shm", ".lock"):
+        for end in ("", "-wal", "-shm", ".lock", ".sealed"):
             to.with_name(to.name + end).unlink(missing_ok=True)
         raise
     return Salvaged(str(to), str(broken), tables, done, lost, health.problems, grafted, time.monotonic() - began)
 
 
-def _opened(copy: Path) -> tuple[apsw.Connection, bool]:
+def _opened(copy: Path, key: sealing.Key | None) -> tuple[apsw.Connection, bool]:
     """A connection to the copy; with the first page of a new store where its own cannot be read."""
-    for grafted in (False, True):
+    # A new store's first page says where tables are in the clear; of an encrypted file it is no page.
+    for grafted in (False, True) if key is None else (False,):
         if grafted:
             with tempfile.TemporaryDirectory() as folder:
                 fresh = Path(folder) / "fresh.db"
@@ -116,6 +118,8 @@ def _opened(copy: Path) -> tuple[apsw.Connection, bool]:
                 out.write(head)
         try:
             source = apsw.Connection(os.fspath(copy))
+            if key is not None:
+                sealing.unlock(source, key)
             source.execute("PRAGMA cell_size_check = ON")
             source.execute("PRAGMA trusted_schema = OFF")
             names = {name for (name,) in each(source, "SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -259,9 +263,10 @@ def _between(
             return  # beyond what there ever was
 
 
-async def _words_anew(store: Path) -> None:
+async def _words_anew(store: Path, key: sealing.Key | None) -> None:
     """Fill the words index, and ask the daemon that serves the store first to make what vectors are missing."""
-    engine = await SqliteEngine.open(Settings.load({"store": str(store), "readers": 1, "embedder": "none"}))
+    given = {"store": str(store), "readers": 1, "embedder": "none", "key_file": str(key.path) if key else None}
+    engine = await SqliteEngine.open(Settings.load(given))
     call = Call(Peer(client="salvage"), Request())
     mark = Mark(what="words")
     try:

@@ -10,7 +10,7 @@ from enhanced_memory.daemon.store import Scrubbed
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.sqlite.rows import each
 
-__all__ = ["REPACK_DUE", "REWRITE_BYTES", "Repacking", "clear", "held_by"]
+__all__ = ["REPACK_DUE", "REWRITE_BYTES", "Repacking", "clear", "compact", "held_by"]
 
 REWRITE_BYTES = 512 * 1024 * 1024
 """Up to this size the whole file is written anew, which leaves no doubt; beyond it free pages are written over, which leaves the
@@ -119,6 +119,14 @@ def clear(connection: apsw.Connection, due: str) -> Scrubbed:
     finally:
         connection.execute("PRAGMA secure_delete = FAST")
     return Scrubbed(rewritten, emptied, 0)
+
+
+def compact(connection: apsw.Connection) -> None:
+    """Merge the words indexes and write the file without free pages, then empty the log."""
+    for table in ("words", "words_past"):
+        connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+    connection.execute("VACUUM")
+    _fold(connection)
 
 
 def _overwrite(connection: apsw.Connection) -> None:

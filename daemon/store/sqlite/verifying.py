@@ -8,20 +8,21 @@ from pathlib import Path
 
 from enhanced_memory.daemon.store import Health, checking
 from enhanced_memory.daemon.store.bodies import Codec
-from enhanced_memory.daemon.store.sqlite import file
+from enhanced_memory.daemon.store.sqlite import file, sealing
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
 __all__ = ["check"]
 
 
-def check(store: Path, dictionaries: Mapping[int, bytes], quick: bool) -> Health:
+def check(store: Path, dictionaries: Mapping[int, bytes], quick: bool, key: sealing.Key | None = None) -> Health:
     """Look for damage: in the file's structure, in every body's checksum, and in every index against what it was derived from.
 
     `quick` leaves out the bodies of older versions and the comparison of passages with their owners.
     """
     health = Health([], {})
-    with translated():
-        connection = file.connect(store, readonly=True)
+    sealing.fits(store, key)
+    with translated(), sealing.opened(store, key):
+        connection = file.connect(store, readonly=True, key=key)
         try:
             connection.execute("BEGIN")
             for (line,) in each(connection, "PRAGMA integrity_check" if not quick else "PRAGMA quick_check"):

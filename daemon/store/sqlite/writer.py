@@ -27,6 +27,7 @@ from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
+from enhanced_memory.daemon.store.sqlite.sealing import Key
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["Writer"]
@@ -61,6 +62,8 @@ class Writer:
     harmed: Callable[[str], None] = lambda why: None
     """Called on the loop when the daemon had better begin anew."""
     epoch: Epoch = field(default_factory=Epoch)
+    key: Key | None = None
+    """What the file is encrypted with."""
     counters: Counters = field(default_factory=Counters)
     committing: int = 0
     committed: int = 0
@@ -224,7 +227,7 @@ class Writer:
         if self._doubted_at is not None and now - self._doubted_at < DOUBT_S:
             raise self._doubt
         self._doubted_at = now
-        fresh = file.connect(self.place.path, readonly=False, synchronous=self.settings.synchronous)
+        fresh = file.connect(self.place.path, readonly=False, synchronous=self.settings.synchronous, key=self.key)
         try:
             newest = next(each(fresh, "SELECT coalesce(max(number), 0) FROM changes"))[0]
             if newest < self.counters.change:

@@ -1,0 +1,143 @@
+"""What postings are made of, and where they are read: the words index on disk, as one reader sees it."""
+
+from collections.abc import Collection
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BITS", "BLOCK", "Block", "Floats", "Head", "Ids", "Mark", "Occurrence", "Source", "Wanted", "Word"]
+
+BITS = 16
+BLOCK = 1 << BITS
+"""Passages whose scores are added up together: they stay in the processor's cache."""
+
+Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+class Occurrence(NamedTuple):
+    """A word in one passage: how often in each of its columns, and how many words the passage has."""
+
+    passage: int
+    name: int
+    body: int
+    near: int
+    dates: int
+    length: int
+
+
+class Head(NamedTuple):
+    """A passage that lasts: whose it is."""
+
+    passage: int
+    space: int
+    owner: int
+    """The entity, or the message's stream."""
+    message: int
+    length: int
+    """In words, all columns together."""
+
+
+class Source(Protocol):
+    """Where postings are read: the words index on disk, as one reader sees it."""
+
+    def term(self, expression: str) -> str:
+        """The one word that an expression asks for, as the index has it; empty for a phrase, a beginning, or several words."""
+        ...
+
+    def count(self, expression: str, most: int) -> int:
+        """In how many passages it is; more than `most` are not counted."""
+        ...
+
+    def every(self, term: str, upto: int) -> "tuple[Ids, npt.NDArray[np.int8]]":
+        """Each place where a word stands in passages up to `upto`, in their order: the passage, and the column from 0 to 3."""
+        ...
+
+    def since(self, expression: str, beyond: int, upto: int, renewed: Collection[int]) -> list[Occurrence]:
+        """Where a word stands in passages after `beyond` and up to `upto`, and in those of `renewed`."""
+        ...
+
+    def heads(self, beyond: int, upto: int) -> list[Head]:
+        """The passages that last, after `beyond` and up to `upto`."""
+        ...
+
+    def lengths(self, passages: Collection[int]) -> list[tuple[int, int]]:
+        """How many words passages have."""
+        ...
+
+    def scored(self, match: str, messages: bool, beyond: int, upto: int, most: int) -> list[tuple[int, float]]:
+        """Passages that match, with their scores, in no order: `most` at the most."""
+        ...
+
+    def newest(self) -> int:
+        """The newest passage's id."""
+        ...
+
+
+class Mark(NamedTuple):
+    """What had been told when a reader began to look: it sees at least that."""
+
+    last: int
+    """The newest passage."""
+    renewed: int
+    """How many passages had been indexed anew."""
+    generation: int
+    """How often the whole index had been."""
+
+
+class Wanted(Exception):
+    """The question is to be put to the index on disk: reading what it needs takes too long for somebody who waits."""
+
+    def __init__(self, *terms: str) -> None:
+        super().__init__(*terms)
+        self.terms = terms
+
+
+class Word:
+    """The passages of one word: their places within their blocks, in order, and what the word is worth in each."""
+
+    __slots__ = ("average", "edges", "ended", "places", "renewed", "upto", "worth")
+
+    def __init__(
+        self, passages: Ids, worth: "npt.NDArray[np.uint8]", upto: int, renewed: int, average: float, ended: int
+    ) -> None:
+        self.average = average
+        """The passages' average length when their worth was computed."""
+        self.ended = ended
+        """How many passages had ended when these were counted."""
+        self.upto = upto
+        self.renewed = renewed
+        self.places = (passages & (BLOCK - 1)).astype(np.uint16)
+        self.worth = worth
+        blocks = (upto >> BITS) + 1
+        self.edges = np.searchsorted(passages, np.arange(blocks + 1, dtype=np.int64) << BITS).astype(np.int32)
+
+    @property
+    def bytes(self) -> int:
+        """About what it takes in memory."""
+        return self.places.nbytes + self.worth.nbytes + self.edges.nbytes + 500
+
+    def passages(self) -> Ids:
+        """The passages, in order."""
+        blocks = np.repeat(np.arange(len(self.edges) - 1, dtype=np.int64), np.diff(self.edges))
+        return (blocks << BITS) | self.places
+
+    def within(self, block: int) -> slice:
+        """Where those of one block stand among all."""
+        if block + 1 >= len(self.edges):
+            return slice(0, 0)
+        return slice(int(self.edges[block]), int(self.edges[block + 1]))
+
+
+class Block:
+    """What is known of 65,536 passages."""
+
+    __slots__ = ("lengths", "messages", "owners", "spaces")
+
+    def __init__(self) -> None:
+        self.spaces = np.zeros(BLOCK, np.int32)
+        """0: there is no such passage, or it has ended."""
+        self.owners = np.zeros(BLOCK, np.int64)
+        self.messages = np.zeros(BLOCK, bool)
+        self.lengths = np.zeros(BLOCK, np.uint16)

@@ -1,0 +1,389 @@
+"""Postings in memory: in which passages a word is and how much it counts there, once for all questions.
+
+The words index on disk finds a passage in 0.05 µs and scores it in 1 to 2 µs, and walks a word's passages twice for every
+question. Here the passages of a word that was asked for are kept, each with what the word adds to its score, in three bytes; a
+question adds up the arrays of its words, block by block of 65,536 passages, and takes the best: the exact scores of BM25 (Robertson
+and Zaragoza 2009) for any of the words, in 5 ns a passage (docs/decisions/0026-postings-in-memory.md). Scores computed ahead and one byte
+each: impact-ordered indexes (Anh, de Kretser and Moffat 2001), here in the order of passages.
+
+What is kept is derived and may lag behind: a word catches up when it is asked for. Whoever takes what is found looks at the
+passages' own rows before telling it.
+"""
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Sequence
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Block, Floats, Ids, Mark, Source, Wanted, Word
+
+__all__ = ["Postings"]
+
+AT_ONCE = 4_000
+"""Passages of a word that are read while a question waits; more are read beside it."""
+AT_ONCE_SMALL = 20_000
+"""The same in a store of no more passages than this."""
+
+K1, B = 1.2, 0.75
+"""BM25's constants, as FTS5 has them: how soon more of a word says no more, and what length takes away."""
+LEAST_IDF = 1e-6
+
+STEPS = 255
+"""Into how many steps a word's worth in a passage is divided; the largest is that of a word said without end."""
+MOST_WORTH = K1 + 1
+
+DRIFT = 0.03
+"""By how much the passages' average length may have changed since a word's worth was computed with it; and the share of
+passages that may have ended before those of a word are counted again."""
+
+MOST_RENEWED = 50_000
+"""Passages indexed anew that are remembered; a word that has not been asked for since is read again as a whole."""
+
+MOST_TERMS = 100_000
+"""Expressions whose word is remembered."""
+
+
+class Postings:
+    """The words of one index of the present. Several readers ask at once, each with a source of its own."""
+
+    def __init__(self, last: int, most_bytes: int, weights: tuple[Sequence[float], Sequence[float]]) -> None:
+        """`last` is the newest passage; `weights` are those of the four columns, in entities' passages and in messages'."""
+        self._weights = np.array(weights, np.float32)
+        self._most_bytes = most_bytes
+        self._lock = Lock()
+        self._last = last
+        self._generation = 0
+        self._renewed = array("q")
+        self._renewed_before = 0
+        self._terms: dict[str, str] = {}
+        self._empty()
+
+    def _empty(self) -> None:
+        self._words: OrderedDict[str, Word] = OrderedDict()
+        self._blocks: list[Block] = []
+        self._upto = 0
+        self._living = self._ended = 0
+        self._measured = self._renewed_before + len(self._renewed)
+        self._length = 0
+        self._bytes = 0
+
+    # What changes in the store
+
+    def mark(self) -> Mark:
+        """To be taken before a reader begins to look."""
+        return Mark(self._last, self._renewed_before + len(self._renewed), self._generation)
+
+    def changed(self, last: int, ended: Iterable[int], renewed: Iterable[int]) -> None:
+        """A change is on disk: the newest passage, those that it ended, and those that it indexed anew."""
+        self._last = max(self._last, last)
+        self._renewed.extend(renewed)
+        for passage in ended:
+            if passage <= self._upto:
+                self._end(passage)
+        if len(self._renewed) > 2 * MOST_RENEWED:
+            del self._renewed[:MOST_RENEWED]
+            self._renewed_before += MOST_RENEWED
+
+    def _end(self, passage: int) -> None:
+        block = self._blocks[passage >> BITS] if passage >> BITS < len(self._blocks) else None
+        place = passage & (BLOCK - 1)
+        if block is not None and block.spaces[place]:
+            block.spaces[place] = 0
+            self._living -= 1
+            self._ended += 1
+            self._length -= int(block.lengths[place])
+
+    def forget(self) -> None:
+        """Keep nothing of what was read: the index was made anew, or something was purged."""
+        with self._lock:
+            self._generation += 1
+            self._empty()
+
+    # Reading ahead
+
+    @property
+    def bytes(self) -> int:
+        """What the words take in memory."""
+        return self._bytes
+
+    @property
+    def words(self) -> int:
+        """How many words are kept."""
+        return len(self._words)
+
+    def full(self) -> bool:
+        """Whether more words would take more room than is allowed."""
+        return self._bytes >= self._most_bytes
+
+    def holds(self, term: str) -> bool:
+        """Whether a word is kept."""
+        return term in self._words
+
+    def follow(self, source: Source, mark: Mark, page: int = BLOCK) -> bool:
+        """Look at the passages that came; whether there are more than one `page` of them."""
+        beyond, upto = self._upto, min(mark.last, self._upto + page)
+        if mark.generation != self._generation or beyond >= mark.last:
+            return False
+        heads = source.heads(beyond, upto)
+        with self._lock:
+            if mark.generation != self._generation or self._upto != beyond:
+                return True  # somebody else was faster
+            while len(self._blocks) <= upto >> BITS:
+                self._blocks.append(Block())
+            if heads:
+                told = np.array(heads, np.int64)
+                for number in range(beyond >> BITS, (upto >> BITS) + 1):
+                    mine = told[told[:, 0] >> BITS == number]
+                    block, places = self._blocks[number], mine[:, 0] & (BLOCK - 1)
+                    block.owners[places], block.messages[places] = mine[:, 2], mine[:, 3] > 0
+                    block.lengths[places] = np.minimum(mine[:, 4], 0xFFFF)
+                    block.spaces[places] = mine[:, 1]
+                self._living += len(told)
+                self._length += int(np.minimum(told[:, 4], 0xFFFF).sum())
+            self._upto = upto
+        return upto < mark.last
+
+    def measure(self, source: Source, mark: Mark) -> None:
+        """Look again at how long passages are that were indexed anew. Those forgotten since keep the length that they had."""
+        seen = max(self._measured, self._renewed_before)
+        again = {one for one in self._since(seen, mark.renewed) if one <= self._upto}
+        lengths = source.lengths(again) if again else []
+        with self._lock:
+            if mark.generation != self._generation or mark.renewed <= self._measured:
+                return
+            for passage, length in lengths:
+                block, place = self._blocks[passage >> BITS], passage & (BLOCK - 1)
+                if block.spaces[place]:
+                    self._length += min(length, 0xFFFF) - int(block.lengths[place])
+                block.lengths[place] = min(length, 0xFFFF)
+            self._measured = mark.renewed
+
+    def _since(self, seen: int, upto: int) -> "array[int]":
+        """The passages that were indexed anew after so many others."""
+        return self._renewed[seen - self._renewed_before : upto - self._renewed_before]
+
+    def read(self, source: Source, mark: Mark, term: str) -> None:
+        """Read all passages of a word."""
+        passages, columns = source.every(term, mark.last)
+        with self._lock:
+            if mark.generation != self._generation or self._upto < mark.last:
+                return
+            upto = mark.last
+            if len(passages):
+                begins = np.flatnonzero(np.concatenate(([True], passages[1:] != passages[:-1])))
+                ids = passages[begins]
+                often = np.add.reduceat(self._weights[self._known(ids, "messages").astype(np.intp).repeat(
+                    np.diff(np.append(begins, len(passages)))), columns], begins)  # fmt: skip
+                lengths = self._known(ids, "lengths")
+            else:
+                ids, often, lengths = passages, np.zeros(0, np.float32), np.zeros(0, np.uint16)
+            kept = often > 0
+            word = Word(
+                ids[kept], self._worth(often[kept], lengths[kept]), upto, mark.renewed, self._average, self._ended
+            )
+            self._keep(term, word)
+
+    def _known(self, passages: Ids, what: str) -> "npt.NDArray[np.generic]":
+        """One thing that is known of each passage, in order."""
+        edges = np.searchsorted(passages, np.arange(len(self._blocks) + 1, dtype=np.int64) << BITS)
+        return np.concatenate(
+            [
+                getattr(block, what)[passages[edges[number] : edges[number + 1]] & (BLOCK - 1)]
+                for number, block in enumerate(self._blocks)
+            ]
+        )
+
+    @property
+    def _average(self) -> float:
+        """How many words a passage has."""
+        return max(1.0, self._length / max(1, self._living))
+
+    def _worth(self, often: Floats, lengths: "npt.NDArray[np.generic]") -> "npt.NDArray[np.uint8]":
+        worth = often * (K1 + 1) / (often + K1 * (1 - B + B * lengths.astype(np.float32) / self._average))
+        return np.maximum(np.rint(worth * (STEPS / MOST_WORTH)), 1).astype(np.uint8)
+
+    def _keep(self, term: str, word: Word) -> None:
+        before = self._words.pop(term, None)
+        self._bytes += word.bytes - (before.bytes if before is not None else 0)
+        self._words[term] = word
+        while self._bytes > self._most_bytes and len(self._words) > 1:
+            self._bytes -= self._words.popitem(last=False)[1].bytes
+
+    # Questions
+
+    def best(
+        self, source: Source, mark: Mark, asked: Sequence[str], count: int, spaces: Collection[int], messages: bool,
+        owner: int = 0, ceiling: int | None = None,
+    ) -> tuple[list[int], list[float], bool]:  # fmt: skip
+        """The passages with any of the words that score highest, their scores, and whether there are more.
+
+        Of the given spaces, of entities or messages, of one entity or stream where `owner` is given, up to the passage `ceiling`.
+        Raises `Wanted` where too much of that would have to be read first.
+        """
+        small = mark.last <= AT_ONCE_SMALL
+        at_once = AT_ONCE_SMALL if small else AT_ONCE
+        if mark.generation != self._generation or mark.last - self._upto > (AT_ONCE_SMALL if small else BLOCK // 4):
+            raise Wanted
+        while self._upto < mark.last and self.follow(source, mark):
+            pass
+        if self._measured < mark.renewed:
+            self.measure(source, mark)
+        words, others = self._asked(source, mark, asked, at_once)
+        beside = dict[int, float]()
+        if others:
+            found = source.scored(" OR ".join(others), messages, 0, mark.last, at_once + 1)
+            if len(found) > at_once:
+                raise Wanted
+            beside.update(found)
+        newest = source.newest()
+        if newest > mark.last:
+            # On disk already and not told of yet.
+            found = source.scored(" OR ".join(asked), messages, mark.last, newest, at_once + 1)
+            if len(found) > at_once:
+                raise Wanted
+            beside.update(found)
+        last = newest if ceiling is None else min(ceiling, newest)
+        return self._added_up(words, beside, count, frozenset(spaces), messages, owner, last)
+
+    def _asked(self, source: Source, mark: Mark, asked: Sequence[str], at_once: int) -> tuple[list[Word], list[str]]:
+        """The words that are asked for, up to date, and what is none of them."""
+        words, others, lacking = list[Word](), list[str](), list[str]()
+        average = self._average
+        for expression in asked:
+            term = self._terms.get(expression)
+            if term is None:
+                if len(self._terms) >= MOST_TERMS:
+                    self._terms.clear()
+                term = self._terms[expression] = source.term(expression)
+            if not term:
+                others.append(expression)
+                continue
+            word = self._words.get(term)
+            if word is not None and abs(word.average / average - 1) > DRIFT:
+                word = None
+            if word is not None and (word.upto < mark.last or word.renewed < mark.renewed):
+                word = self._catch_up(source, mark, term, expression, word, at_once)
+            if word is None:
+                if source.count(expression, at_once) > at_once:
+                    lacking.append(term)
+                    continue
+                self.read(source, mark, term)
+                word = self._words.get(term)
+                if word is None:
+                    raise Wanted(term)
+            if self._ended - word.ended > DRIFT * self._living:
+                word = self._counted(term, word)
+            words.append(word)
+        if lacking:
+            raise Wanted(*lacking)
+        with self._lock:
+            for expression in asked:
+                term = self._terms.get(expression, "")
+                if term in self._words:
+                    self._words.move_to_end(term)
+        return words, others
+
+    def _catch_up(
+        self, source: Source, mark: Mark, term: str, expression: str, word: Word, at_once: int
+    ) -> Word | None:
+        """A word with what came since it was asked for last. None where it has to be read as a whole."""
+        if word.renewed < self._renewed_before:
+            return None
+        dense = len(word.places) / max(1, word.upto)
+        if (mark.last - word.upto) * dense > at_once:
+            return None
+        again = {passage for passage in self._since(word.renewed, mark.renewed) if passage <= word.upto}
+        if len(again) > at_once:
+            return None
+        found = source.since(expression, word.upto, mark.last, again)
+        with self._lock:
+            if mark.generation != self._generation:
+                raise Wanted
+            if self._words.get(term) is not word:
+                # Somebody else was faster, or it had to make room.
+                return self._words.get(term)
+            passages, worth = word.passages(), word.worth
+            if again:
+                kept = ~np.isin(passages, np.fromiter(again, np.int64, len(again)))
+                passages, worth = passages[kept], worth[kept]
+            if found:
+                told = np.array(found, np.int64)
+                order = np.argsort(told[:, 0], kind="stable")
+                told = told[order]
+                often = (self._weights[self._known(told[:, 0], "messages").astype(np.intp)] * told[:, 1:5]).sum(axis=1)
+                told, often = told[often > 0], often[often > 0]
+                passages = np.concatenate((passages, told[:, 0]))
+                worth = np.concatenate((worth, self._worth(often, told[:, 5])))
+                order = np.argsort(passages, kind="stable")
+                passages, worth = passages[order], worth[order]
+            fresh = Word(passages, worth, max(word.upto, mark.last), mark.renewed, word.average, word.ended)
+            self._keep(term, fresh)
+            return fresh
+
+    def _counted(self, term: str, word: Word) -> Word:
+        """A word without the passages that have ended: the fewer hold it, the more it tells."""
+        with self._lock:
+            if self._words.get(term) is not word:
+                return word
+            ended, passages = self._ended, word.passages()
+            last = self._known(passages, "spaces") != 0
+            fresh = Word(passages[last], word.worth[last], word.upto, word.renewed, word.average, ended)
+            self._keep(term, fresh)
+            return fresh
+
+    def _added_up(
+        self, words: list[Word], beside: dict[int, float], count: int, spaces: frozenset[int], messages: bool, owner: int, last: int
+    ) -> tuple[list[int], list[float], bool]:  # fmt: skip
+        living = self._living
+        steps = np.arange(STEPS + 1, dtype=np.float32) * np.float32(MOST_WORTH / STEPS)
+        worth = [steps * np.float32(_idf(living, len(word.places))) for word in words]
+        others = np.array(sorted(beside), np.int64)
+        their = np.array([beside[one] for one in others.tolist()], np.float32)
+        where = np.array(sorted(spaces), np.int32)
+        scores = np.empty(BLOCK, np.float32)
+        best_ids, best = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        floor, more = np.float32(0), False
+        blocks = max((last >> BITS) + 1, 0)
+        for number in range(blocks):
+            begin = number << BITS
+            scores.fill(0)
+            for word, each in zip(words, worth, strict=True):
+                part = word.within(number)
+                if part.stop > part.start:
+                    scores[word.places[part]] += each[word.worth[part]]
+            part = slice(*np.searchsorted(others, (begin, begin + BLOCK)))
+            if part.stop > part.start:
+                scores[others[part] - begin] += their[part]
+            if last - begin < BLOCK - 1:
+                scores[last - begin + 1 :] = 0
+            places = np.flatnonzero(scores > floor)
+            more = more or (bool(floor > 0) and bool(scores.any()))
+            if not len(places):
+                continue
+            if number < len(self._blocks):
+                block = self._blocks[number]
+                seen = block.messages[places] == messages
+                seen &= np.isin(block.spaces[places], where) if len(where) != 1 else block.spaces[places] == where[0]
+                if owner:
+                    seen &= block.owners[places] == owner
+                if last > self._upto:
+                    seen |= places + begin > self._upto  # whose these are is looked up with their rows
+                places = places[seen]
+            found = scores[places]
+            best_ids, best = np.concatenate((best_ids, places + begin)), np.concatenate((best, found))
+            if len(best) > count:
+                more = True
+                kept = np.argpartition(-best, count - 1)[:count]
+                best_ids, best = best_ids[kept], best[kept]
+            if len(best) == count:
+                floor = best.min()
+        order = np.lexsort((best_ids, -best))
+        return best_ids[order].tolist(), best[order].tolist(), more
+
+
+def _idf(living: int, holding: int) -> float:
+    """How much a word tells: less, the more passages hold it."""
+    return max(LEAST_IDF, float(np.log((living - holding + 0.5) / (holding + 0.5)))) if living > holding else LEAST_IDF

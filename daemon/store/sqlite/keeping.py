@@ -1,0 +1,199 @@
+# apsw's stubs leave parts of their types open:
+# pyright: reportUnknownMemberType=false
+"""Postings kept in memory for all readers of a store, and the thread that reads ahead for them."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from enhanced_memory.client.errors import Error
+from enhanced_memory.daemon.store.sqlite.posted import Posted
+from enhanced_memory.daemon.store.sqlite.rows import translated
+from enhanced_memory.daemon.store.terms import STOP_WORDS
+from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
+
+if TYPE_CHECKING:
+    from enhanced_memory.daemon.store import Touched
+    from enhanced_memory.daemon.store.occurrences import Mark
+    from enhanced_memory.daemon.store.postings import Postings
+
+__all__ = ["Beside", "KeptWords"]
+
+log = logging.getLogger(__name__)
+
+LEAST = 1_000
+"""Passages from which on words are kept: below, the index on disk answers as fast, and NumPy need not be there."""
+
+AHEAD = 20_000
+"""Passages from which on words are read before anybody asks for them."""
+COMMON, SHARE = 50, 1_000
+"""Words of so many passages are, and of one passage of so many."""
+ROOM_AHEAD = 0.75
+"""Of the room for words, how much those may take."""
+
+
+class KeptWords:
+    """One store's. Tells nothing and takes no room until a reader asks it about a store that is large enough."""
+
+    def __init__(self, connect: Callable[[], apsw.Connection], last: int, most_bytes: int) -> None:
+        """`connect` opens a connection for reading; `last` is the newest passage."""
+        self._connect = connect
+        self._last = last
+        self._most_bytes = most_bytes
+        self._made = threading.Lock()
+        self.postings: Postings | None = None
+        self._asked: queue.SimpleQueue[tuple[str, ...] | None] = queue.SimpleQueue()
+        self._pending: set[str] = set()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._ahead = False
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether the store is large enough."""
+        return self._last >= LEAST and self._most_bytes > 0
+
+    def have(self) -> "Postings":
+        """The postings, made when they are asked for first."""
+        with self._made:
+            if self.postings is None:
+                from enhanced_memory.daemon.store.postings import Postings
+
+                self.postings = Postings(self._last, self._most_bytes, (_weights(OF_ENTITIES), _weights(OF_MESSAGES)))
+            return self.postings
+
+    def changed(self, touched: "Touched") -> None:
+        """A change is on disk."""
+        with self._made:
+            self._last = max(self._last, touched.passage)
+            if self.postings is not None:
+                self.postings.changed(touched.passage, touched.ended, touched.renewed)
+
+    def forget(self) -> None:
+        """Keep nothing of what was read."""
+        if self.postings is not None:
+            self.postings.forget()
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._closing = True
+        if self._thread is not None:
+            self._asked.put(None)
+            self._thread.join()
+
+    # Reading ahead
+
+    def want(self, terms: tuple[str, ...]) -> None:
+        """Words that a question lacked are to be read."""
+        fresh = tuple(term for term in terms if term not in self._pending)
+        if fresh or not terms:
+            self._pending.update(fresh)
+            self._wake(fresh)
+
+    def _wake(self, terms: tuple[str, ...]) -> None:
+        with self._made:
+            if self._thread is None and not self._closing:
+                self._thread = threading.Thread(target=self._read_ahead, name="words", daemon=True)
+                self._thread.start()
+        if self._asked.qsize() < 100:
+            self._asked.put(terms)
+
+    def _read_ahead(self) -> None:
+        connection = None
+        while (terms := self._asked.get()) is not None and not self._closing:
+            try:
+                with translated():
+                    connection = connection or self._connect()
+                    source = Posted(connection)
+                    self._some(connection, source, terms)
+                    if not self._ahead and self._last >= AHEAD:
+                        self._ahead = True
+                        self._common(connection, source)
+            except Error as problem:
+                log.warning("words could not be read ahead: %s", problem)
+            except Exception:
+                log.exception("words could not be read ahead")
+            self._pending.difference_update(terms)
+        if connection is not None:
+            connection.close()
+
+    def _common(self, connection: apsw.Connection, source: Posted) -> None:
+        """Read the words that many passages hold, but for those that nobody asks for."""
+        postings = self.have()
+        idle = {source.term(f'"{word}"') for word in STOP_WORDS}
+        for term in source.common(max(COMMON, self._last // SHARE)):
+            if self._closing or postings.bytes > ROOM_AHEAD * self._most_bytes:
+                return
+            if term not in idle and not postings.holds(term):
+                self._some(connection, source, (term,))
+            while not self._asked.empty() and not self._closing:
+                # Who asks meanwhile comes first.
+                asked = self._asked.get()
+                if asked is None:
+                    self._closing = True
+                    return
+                self._some(connection, source, asked)
+                self._pending.difference_update(asked)
+
+    def _some(self, connection: apsw.Connection, source: Posted, terms: tuple[str, ...]) -> None:
+        postings = self.have()
+        more = True
+        while more and not self._closing:
+            more = self._within(connection, postings, lambda mark: postings.follow(source, mark))
+        self._within(connection, postings, lambda mark: postings.measure(source, mark))
+        for term in terms:
+            if not self._closing:
+                self._within(connection, postings, lambda mark, term=term: postings.read(source, mark, term))
+
+    def _within(self, connection: apsw.Connection, postings: "Postings", work: Callable[["Mark"], Any]) -> Any:
+        mark = postings.mark()
+        connection.execute("BEGIN")
+        try:
+            return work(mark)
+        finally:
+            connection.execute("COMMIT")
+
+
+class Beside:
+    """What one reader asks: the postings that all share, and its own view of the index on disk."""
+
+    def __init__(self, kept: KeptWords, connection: apsw.Connection) -> None:
+        self._kept = kept
+        self._connection = connection
+        self._source: Posted | None = None
+        self._mark: Mark | None = None
+
+    def begin(self) -> None:
+        """Called before a transaction begins: what is told by now, it sees."""
+        postings = self._kept.postings
+        self._mark = postings.mark() if postings is not None else None
+
+    def best(
+        self, asked: Sequence[str], count: int, spaces: Collection[int], messages: bool, owner: int = 0, ceiling: int | None = None
+    ) -> tuple[list[int], list[float], bool] | None:  # fmt: skip
+        """As `Postings.best`; None where the index on disk is to be asked."""
+        kept = self._kept
+        if not kept.worthwhile:
+            return None
+        if self._mark is None:
+            kept.have()  # and the next transaction knows of them
+            kept.want(())
+            return None
+        from enhanced_memory.daemon.store.occurrences import Wanted
+
+        if self._source is None:
+            self._source = Posted(self._connection)
+        try:
+            return kept.have().best(self._source, self._mark, asked, count, spaces, messages, owner, ceiling)
+        except Wanted as wanted:
+            kept.want(wanted.terms)
+            return None
+
+
+def _weights(bm25: str) -> list[float]:
+    """Those of the four columns, as FTS5 is told them."""
+    return [float(one) for one in bm25.removeprefix("bm25(").removesuffix(")").split(",")]

@@ -1,0 +1,157 @@
+# apsw's stubs leave parts of their types open:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+"""Postings read from FTS5: what `store/postings.py` keeps in memory, on one connection.
+
+All places of a word come from FTS5's own `fts5vocab` table, lengths from its `docsize` table (both as its documentation describes
+them), and what a word has in a few passages from an auxiliary function.
+"""
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+import apsw
+import msgspec
+
+from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
+
+if TYPE_CHECKING:
+    from enhanced_memory.daemon.store.occurrences import Head, Ids, Occurrence
+
+__all__ = ["Posted"]
+
+TOKENIZER = ("porter", ["unicode61", "remove_diacritics", "2"])
+"""The one that `schema.sql` names."""
+
+_VOCABULARY = """
+    CREATE VIRTUAL TABLE IF NOT EXISTS temp.words_places USING fts5vocab(main, words, instance);
+    CREATE VIRTUAL TABLE IF NOT EXISTS temp.words_counts USING fts5vocab(main, words, row)"""
+
+_EVERY = """
+    SELECT json_group_array(doc), group_concat(CASE col WHEN 'body' THEN 1 WHEN 'near' THEN 2 WHEN 'dates' THEN 3 ELSE 0 END, '')
+    FROM temp.words_places WHERE term = :term"""
+
+_SINCE = """
+    SELECT json_group_array(json(told)) FROM (
+        SELECT tally(words) AS told FROM words
+        WHERE words MATCH :match AND rowid > :floor AND rowid <= :upto
+          AND (rowid > :beyond OR +rowid IN (SELECT value FROM json_each(:renewed))) LIMIT -1)"""
+
+_COUNT = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH :match LIMIT :most)"
+
+_HEADS = """
+    SELECT json_group_array(json_array(p.id, p.space, p.entity, p.message > 0, hex(d.sz)))
+    FROM passages p CROSS JOIN words_docsize d ON d.id = p.id WHERE p.id > :beyond AND p.id <= :upto AND p.ended = 0"""
+
+_LENGTHS = """
+    SELECT json_group_array(json_array(id, hex(sz))) FROM words_docsize WHERE id IN (SELECT value FROM json_each(:passages))"""
+
+_SCORED = """
+    SELECT json_group_array(json_array(id, score)) FROM (
+        SELECT rowid AS id, -rank AS score FROM words
+        WHERE words MATCH :match AND rank MATCH :weights AND rowid > :beyond AND rowid <= :upto LIMIT :most)"""
+
+_NEWEST = "SELECT coalesce(max(id), 0) FROM passages"
+
+_COMMON = "SELECT term FROM temp.words_counts WHERE doc >= :least ORDER BY doc DESC"
+
+_COLUMNS = range(4)
+
+
+class Posted:
+    """The words index as one connection sees it."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute: Any = connection.cursor().execute
+        self._tokenized: Callable[..., Any] = connection.fts5_tokenizer(*TOKENIZER)
+        connection.register_fts5_function("tally", _tally)
+        # These tables hold nothing of their own, and are this connection's alone.
+        self._execute("PRAGMA query_only = OFF")
+        try:
+            self._execute(_VOCABULARY)
+        finally:
+            self._execute("PRAGMA query_only = ON")
+
+    def term(self, expression: str) -> str:
+        """The one word that an expression asks for."""
+        if not (expression.startswith('"') and expression.endswith('"')):
+            return ""
+        # A quotation mark within is doubled, and no letter: it cuts a word as one does.
+        found = self._tokenized(expression.encode(), apsw.FTS5_TOKENIZE_QUERY, None, include_offsets=False)
+        return found[0][0] if len(found) == 1 and len(found[0]) == 1 else ""
+
+    def count(self, expression: str, most: int) -> int:
+        """In how many passages it is; one more than `most` at the most."""
+        return self._one(_COUNT, match=expression, most=most + 1)
+
+    def every(self, term: str, upto: int) -> "tuple[Ids, Any]":
+        """Each place where a word stands: the passage and the column."""
+        import numpy as np
+
+        passages, columns = next(iter(self._execute(_EVERY, {"term": term})))
+        found = np.array(msgspec.json.decode(passages, type=list[int]), np.int64)
+        told = np.frombuffer((columns or "").encode(), np.uint8).astype(np.int8) - ord("0")
+        seen = found <= upto
+        return found[seen], told[seen]
+
+    def since(self, expression: str, beyond: int, upto: int, renewed: Collection[int]) -> "list[Occurrence]":
+        """Where a word stands in newer passages, and in some older ones."""
+        from enhanced_memory.daemon.store.occurrences import Occurrence
+
+        text = self._one(
+            _SINCE, match=expression, beyond=beyond, floor=min(beyond, min(renewed, default=beyond) - 1), upto=upto,
+            renewed=msgspec.json.encode(list(renewed)).decode(),
+        )  # fmt: skip
+        return msgspec.json.decode(text, type=list[Occurrence])
+
+    def heads(self, beyond: int, upto: int) -> "list[Head]":
+        """The passages that last, and how many words each has."""
+        text = self._one(_HEADS, beyond=beyond, upto=upto)
+        return [
+            (passage, space, owner, message, _length(bytes.fromhex(sizes)))  # pyright: ignore[reportReturnType]
+            for passage, space, owner, message, sizes in msgspec.json.decode(
+                text, type=list[tuple[int, int, int, int, str]]
+            )
+        ]
+
+    def lengths(self, passages: Collection[int]) -> list[tuple[int, int]]:
+        """How many words passages have."""
+        text = self._one(_LENGTHS, passages=msgspec.json.encode(list(passages)).decode())
+        return [
+            (passage, _length(bytes.fromhex(sizes)))
+            for passage, sizes in msgspec.json.decode(text, type=list[tuple[int, str]])
+        ]
+
+    def scored(self, match: str, messages: bool, beyond: int, upto: int, most: int) -> list[tuple[int, float]]:
+        """Passages that match, with FTS5's own scores."""
+        text = self._one(
+            _SCORED, match=match, weights=OF_MESSAGES if messages else OF_ENTITIES, beyond=beyond, upto=upto, most=most
+        )
+        return msgspec.json.decode(text, type=list[tuple[int, float]])
+
+    def newest(self) -> int:
+        """The newest passage's id."""
+        return self._one(_NEWEST)
+
+    def common(self, least: int) -> list[str]:
+        """The words that stand in at least so many passages, the most common first."""
+        return [row[0] for row in self._execute(_COMMON, {"least": least}).fetchall()]
+
+    def _one(self, text: str, **values: Any) -> Any:
+        return self._execute(text, values).fetchall()[0][0]
+
+
+def _tally(api: apsw.FTS5ExtensionApi, *_: "apsw.SQLiteValue") -> str:
+    often = ",".join(str(len(api.phrase_column_offsets(0, column))) for column in _COLUMNS)
+    return f"[{api.rowid},{often},{api.column_size(-1)}]"
+
+
+def _length(sizes: bytes) -> int:
+    """The sum of SQLite's variable-length integers."""
+    if not sizes or max(sizes) < 0x80:
+        return sum(sizes)
+    total = value = 0
+    for byte in sizes:
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            total, value = total + value, 0
+    return total
