@@ -22,10 +22,11 @@ from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.readers import Answering, Readers
-from enhanced_memory.daemon.store.sqlite import backup, comparing, file, scrubbing, sealing, verifying
-from enhanced_memory.daemon.store.sqlite.keeping import Beside, KeptWords
+from enhanced_memory.daemon.store.sqlite import backup, file, scrubbing, sealing, verifying
+from enhanced_memory.daemon.store.sqlite.keeping import KeptWords
 from enhanced_memory.daemon.store.sqlite.place import Place
-from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
+from enhanced_memory.daemon.store.sqlite.reader import Reader
+from enhanced_memory.daemon.store.sqlite.rows import Epoch, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.sqlite.writer import Writer
 from enhanced_memory.daemon.store.training import SAMPLES, STAGES, trained
@@ -44,33 +45,6 @@ _IDLE_ROWS = 100
 def now_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-class _Reader:
-    """A read-only connection with its own codec; for one thread."""
-
-    def __init__(self, engine: "SqliteEngine") -> None:
-        self.connection = file.connect(Path(engine.path), readonly=True, key=engine.key)
-        self.rows = SqliteRows(self.connection, engine.epoch)
-        self.refused = comparing.load(self.connection)
-        self.rows.compares = not self.refused
-        self.rows.posted = Beside(engine.kept, self.connection)
-        self.codec = Codec(engine.dictionaries, engine.dictionary)
-
-    def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
-        """Run `work` on one consistent view."""
-        with translated():
-            self.rows.begin()
-            try:
-                return work(Tx(self.rows, self.codec, call, now, settings))
-            finally:
-                self.rows.end()
-
-    def glance(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
-        """Run `work` without a transaction: each of its statements sees the store as it is then."""
-        with translated():
-            self.rows.look()
-            return work(Tx(self.rows, self.codec, call, now, settings))
 
 
 class SqliteEngine:
@@ -116,7 +90,7 @@ class SqliteEngine:
         )  # fmt: skip
         self.listeners.append(self.kept.changed)
         try:
-            self._own = _Reader(self)
+            self._own = self._reader()
         except BaseException:
             self.kept.close()
             self._writer.stop()
@@ -165,9 +139,13 @@ class SqliteEngine:
         """Run `work` on a reader's thread."""
         return await self._readers.read(work, call)
 
+    def _reader(self) -> Reader:
+        codec = Codec(self.dictionaries, self.dictionary)
+        return Reader(Path(self.path), self.key, self.epoch, self.kept, codec)
+
     @contextmanager
     def _answering(self) -> Generator[Answering]:
-        reader = _Reader(self)
+        reader = self._reader()
         try:
             yield lambda work, call: reader.run(work, call, self.settings, self.clock())
         finally:
