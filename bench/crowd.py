@@ -2,6 +2,8 @@
 
 python bench/crowd.py --clients 200 --rate 1000 --seconds 60
 python bench/crowd.py --backup-mb 1000
+
+With `--record` the figures become a chapter of docs/performance.md.
 """
 
 import argparse
@@ -12,15 +14,16 @@ import sys
 import threading
 import time
 
+import page
 from home import Home
-from measure import percentile
+from measure import Figure, at_most, law, percentile, told
 
 from enhanced_memory.client import AsyncMemory, Memory
 from enhanced_memory.client.operations.service import Backup
 from enhanced_memory.client.values import EntityInput
 
 
-async def crowd(home: Home, clients: int, rate: float, seconds: float) -> None:
+async def crowd(home: Home, clients: int, rate: float, seconds: float) -> list[Figure]:
     """All clients in one process, each with a connection of its own, at a rate that they share."""
     times: dict[str, list[float]] = {"read": [], "write": [], "ping": []}
     failed: list[str] = []
@@ -50,16 +53,21 @@ async def crowd(home: Home, clients: int, rate: float, seconds: float) -> None:
 
     await asyncio.gather(*(one(who) for who in range(clients)))
     count = sum(map(len, times.values()))
-    print(
-        f"{clients} clients, {count:,} calls, {count / seconds:,.0f} a second, {len(failed)} errors {sorted(set(failed))[:3]}"
-    )
-    for kind, values in times.items():
-        print(
-            f"{kind:6} p50 {percentile(values, 0.5):.2f} ms, p99 {percentile(values, 0.99):.2f} ms, of {len(values):,}"
-        )
+    section = f"{clients} clients at 90 % reads"
+    ping = percentile(times["ping"], 0.99) / 1000
+    found = [law(section, "calls that were answered", count, count + len(failed), "; ".join(sorted(set(failed))[:3])),
+             Figure(section, "calls a second", f"{count / seconds:,.0f}", f"{rate:,.0f} asked for, by one process of Python", value=count / seconds)]  # fmt: skip
+    for kind in ("read", "write"):
+        p50, p99 = (percentile(times[kind], share) / 1000 for share in (0.5, 0.99))
+        beside = f"p50 {told(p50)}; a ping of the same run: p50 {told(percentile(times['ping'], 0.5) / 1000)}, p99 {told(ping)}"
+        if kind == "read":
+            found.append(at_most(section, "read, p99", 1000 * p99, 100, " ms", beside))
+        else:
+            found.append(Figure(section, "write, p99", told(p99), beside, value=p99))
+    return found
 
 
-def backed_up(home: Home, megabytes: int) -> None:
+def backed_up(home: Home, megabytes: int) -> list[Figure]:
     """Fill a store to that size, then write at a steady rate before and during a backup; then restore it."""
     texts = ["the lighthouse keeper wrote down " * 30 + str(number) for number in range(50)]
     with Memory(home.settings) as memory:
@@ -96,38 +104,53 @@ def backed_up(home: Home, megabytes: int) -> None:
         busy = took[:]
         done.set()
         thread.join()
-    print(
-        f"store {size / 2**20:,.0f} MiB: backup in {seconds:.1f} s, {made.bytes / 2**20:,.0f} MiB packed;"
-        f" writers' p99 {percentile(busy, 0.99):.1f} ms meanwhile, {percentile(quiet, 0.99):.1f} ms before"
-        f" ({percentile(busy, 0.99) / percentile(quiet, 0.99):.1f} x), p50 {percentile(busy, 0.5):.1f} and {percentile(quiet, 0.5):.1f} ms"
-    )
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, "-P", "-m", "enhanced_memory.daemon", "restore", "--stop", "--", made.path],
         env=home.environment, check=True, capture_output=True,
     )  # fmt: skip
-    print(f"restored in {time.perf_counter() - began:.1f} s")
+    restored = time.perf_counter() - began
+    section = "Backup and restore of a large store"
+    before, meanwhile = percentile(quiet, 0.99), percentile(busy, 0.99)
+    return [
+        Figure(section, "backup", f"{seconds:.1f} s",
+               f"store {size / 2**20:,.0f} MiB, packed {made.bytes / 2**20:,.0f} MiB; copied, checked, packed, compared", value=seconds),
+        at_most(section, "writers' p99 during it", meanwhile / before, 5, " ×",
+                f"{meanwhile:.1f} / {before:.1f} ms, p50 {percentile(busy, 0.5):.1f} / {percentile(quiet, 0.5):.1f} ms; a commit each"),
+        at_most(section, "restore", restored, 60, " s", "compared, unpacked, checked, put in place of a running daemon's"),
+    ]  # fmt: skip
 
 
-def main() -> None:
+def main() -> int:
     """One of the two."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--rate", type=float, default=1000, help="calls a second of all together")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--backup-mb", type=int, default=0)
+    parser.add_argument("--record", action="store_true", help="write the figures into docs/performance.md")
     given = parser.parse_args()
-    with Home(backup_folder="") as home:
+    began, busy = time.monotonic(), page.load()
+    # Vectors of a store that is filled for an hour's reading would be made all through the backup.
+    with Home(backup_folder="", **({"embedder": "none"} if given.backup_mb else {})) as home:
         home.serve()
-        if given.backup_mb:
-            backed_up(home, given.backup_mb)
-            return
-        with Memory(home.settings) as memory:
-            memory.create_entities(
-                [EntityInput(f"entity {number}", "t", ["one thing", "another"]) for number in range(1000)]
-            )
-        asyncio.run(crowd(home, given.clients, given.rate, given.seconds))
+        found = backed_up(home, given.backup_mb) if given.backup_mb else _crowded(home, given)
+    for one in found:
+        print(page.line(one))
+    if given.record:
+        name = "backup" if given.backup_mb else "crowd"
+        seconds = round(time.monotonic() - began, 1)
+        page.keep(page.PAGE, name, page.Measured(page.date(), page.commit(), seconds, "full", busy, found))
+    return int(any(one.law and not one.met for one in found))
+
+
+def _crowded(home: Home, given: argparse.Namespace) -> list[Figure]:
+    with Memory(home.settings) as memory:
+        memory.create_entities(
+            [EntityInput(f"entity {number}", "t", ["one thing", "another"]) for number in range(1000)]
+        )
+    return asyncio.run(crowd(home, given.clients, given.rate, given.seconds))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,7 +19,7 @@ __all__ = ["UNITS"]
 
 UNITS = Path(__file__).parents[2] / "systemd"
 MARK = "# Put here by `memoryctl install-service`; `memoryctl uninstall-service` takes it away.\n"
-ENABLED = ("memory-db.socket", "memory-mcp.socket", "memory-backup.timer")
+ENABLED = ("memory-db.socket", "memory-mcp.socket", "memory-embed.socket", "memory-backup.timer")
 ACCOUNT = "enhanced-memory"
 HOME = "/var/lib/enhanced-memory"
 SYSTEM_FOLDER = Path("/etc/systemd/system")
@@ -71,10 +71,14 @@ def uninstall_service(call: Call) -> Answer:
     ours = [path for path in map(Path, _planned(system, call.settings).files) if _ours(path)]
     control = _control(system)
     services = [name.replace(".socket", ".service").replace(".timer", ".service") for name in ENABLED]
+    # One for each connection: a pattern, which may match none.
+    services = [name.replace("memory-embed.", "memory-embed@*.") for name in services]
     plan = Plan("system" if system else "user", {str(path): "" for path in ours})
     if ours:
+        # An installation of before may have had fewer: one that is not there cannot be stopped.
+        enabled = [name for name in ENABLED if any(path.name == name for path in ours)]
         plan.commands = [
-            [*control, "disable", "--now", *ENABLED],
+            [*control, "disable", "--now", *enabled],
             [*control, "stop", *services],
             [*control, "daemon-reload"],
         ]
@@ -110,7 +114,7 @@ def _planned(system: bool, settings: Settings) -> Plan:
         elif system and unit.name.endswith(".system.conf"):
             name = unit.name.removesuffix(".system.conf")
             plan.files[str(folder / f"{name}.d" / "system.conf")] = MARK + unit.read_text("utf-8")
-    for name in ("memory-db", "memory-mcp", "memory-backup"):
+    for name in ("memory-db", "memory-mcp", "memory-backup", "memory-embed@"):
         # The installation that asks is the one that runs. Later than system.conf by the alphabet.
         text = f"{MARK}[Service]\nExecSearchPath=\nExecSearchPath={commands}:/usr/local/bin:/usr/bin:/bin\n"
         plan.files[str(folder / f"{name}.service.d" / "where.conf")] = text

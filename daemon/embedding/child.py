@@ -10,18 +10,23 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from enhanced_memory.client.errors import Error, Unavailable
 from enhanced_memory.client.wire import Frames, pack, unpack
+from enhanced_memory.daemon.embedding.elsewhere import Elsewhere, reached
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.embedding.index import Floats
 
-__all__ = ["ChildEmbedder"]
+__all__ = ["DOOR", "ChildEmbedder"]
 
 log = logging.getLogger(__name__)
+
+DOOR = "memory-embed.sock"
+"""Beside the daemon's socket: where systemd starts a process for each connection (memory-embed.socket)."""
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -34,7 +39,10 @@ class ChildEmbedder:
     batch = 32
     """Texts handed over at a time: a query waits for no more than these."""
 
-    def __init__(self, source: str, *, threads: int = 1, load_s: float, answer_s: float, idle_s: float) -> None:
+    def __init__(
+        self, source: str, *, threads: int = 1, load_s: float, answer_s: float, idle_s: float, door: Path | None = None
+    ) -> None:
+        """Where somebody listens at `door`, the process is not a child but what is behind it."""
         self.source = source
         self.name = source
         self.dimension = 0
@@ -47,7 +55,8 @@ class ChildEmbedder:
         self.starts = 0
         self._load_s, self._answer_s, self._idle_s = load_s, answer_s, idle_s
         self._threads = threads
-        self._process: asyncio.subprocess.Process | None = None
+        self._door = door
+        self._process: asyncio.subprocess.Process | Elsewhere | None = None
         self._frames = Frames(ANSWER_BYTES)
         self._turn = asyncio.Lock()
         self._starting: asyncio.Task[None] | None = None
@@ -142,11 +151,14 @@ class ChildEmbedder:
             "TOKENIZERS_PARALLELISM": "false",
         }
         self._frames = Frames(ANSWER_BYTES)
-        process = self._process = await asyncio.create_subprocess_exec(
+        elsewhere = await reached(self._door) if self._door is not None else None
+        process = self._process = elsewhere or await asyncio.create_subprocess_exec(
             sys.executable, "-m", "enhanced_memory.daemon.embedding.worker", self.source,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment,
         )  # fmt: skip
         try:
+            if elsewhere is not None:
+                elsewhere.stdin.write(pack({"model": self.source, "threads": self._threads}))
             said = await asyncio.wait_for(self._heard(process), self._load_s)
         except TimeoutError:
             raise self._failed(f"The model {self.source} was not loaded within {self._load_s:g} s.") from None
@@ -160,6 +172,8 @@ class ChildEmbedder:
         ready = said.get("ready")
         if ready is None:
             raise self._failed(str(said.get("error")), str(said.get("hint", "")))
+        if elsewhere is not None:
+            elsewhere.pid = int(ready["pid"])
         self.name, self.dimension = str(ready["name"]), int(ready["dimension"])
         self.fingerprint, self.backend = str(ready["fingerprint"]), str(ready["backend"])
         self._rest()
@@ -167,13 +181,15 @@ class ChildEmbedder:
             "embedder: model=%s dimension=%d backend=%s pid=%d", self.name, self.dimension, self.backend, process.pid
         )
 
-    async def _exchange(self, process: asyncio.subprocess.Process, message: dict[str, Any]) -> dict[str, Any]:
+    async def _exchange(
+        self, process: asyncio.subprocess.Process | Elsewhere, message: dict[str, Any]
+    ) -> dict[str, Any]:
         assert process.stdin is not None
         process.stdin.write(pack(message, ANSWER_BYTES))
         await process.stdin.drain()
         return await self._heard(process)
 
-    async def _heard(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
+    async def _heard(self, process: asyncio.subprocess.Process | Elsewhere) -> dict[str, Any]:
         """The child's next message. `EOFError` where it has ended."""
         assert process.stdout is not None
         while data := await process.stdout.read(1 << 18):
@@ -181,7 +197,7 @@ class ChildEmbedder:
                 return unpack(payload)
         raise EOFError
 
-    async def _ended(self, process: asyncio.subprocess.Process) -> str:
+    async def _ended(self, process: asyncio.subprocess.Process | Elsewhere) -> str:
         try:
             status = await asyncio.wait_for(process.wait(), 2)
         except TimeoutError:

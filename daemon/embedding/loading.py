@@ -11,7 +11,7 @@ from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.embedding import STATIC, Runner
-from enhanced_memory.daemon.embedding.child import ChildEmbedder
+from enhanced_memory.daemon.embedding.child import DOOR, ChildEmbedder
 from enhanced_memory.daemon.embedding.here import HereEmbedder
 from enhanced_memory.daemon.store import Engine, Tx
 from enhanced_memory.daemon.store.vectors import Model
@@ -139,6 +139,7 @@ def runner_of(source: str, settings: Settings, busy: Callable[[], bool]) -> Runn
         load_s=settings.embedder_load_s,
         answer_s=settings.embedder_answer_s,
         idle_s=settings.embedder_idle_s,
+        door=settings.socket_path.with_name(DOOR),
     )
 
 

@@ -8,6 +8,7 @@ stdin, and with the daemon, however that ends.
 import hashlib
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO
 from enhanced_memory.client.errors import Broken
 from enhanced_memory.client.wire import Frames, pack, unpack
 
-__all__ = ["main"]
+__all__ = ["main", "serve"]
 
 ONNX = "onnx/model.onnx"
 """Computed as torch computes it, in a fraction of the start; other files there are of another precision."""
@@ -33,22 +34,39 @@ def main() -> None:
     _end_with_parent()
     with suppress(OSError):  # within the daemon's unit no priority is changed
         os.nice(5)  # whoever writes or asks goes first
-    heard, said = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    serve(sys.argv[1])
+
+
+def serve(named: str = "") -> None:
+    """Load the model and answer on stdin and stdout until nobody asks. Without a name the first message says it: `{model, threads}`."""
+    heard, said = os.dup(0), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
+    frames = Frames()
+    asked = _asked(heard, frames)
+    if not named:
+        first = next(asked, None)
+        if first is None:
+            return
+        named, one = str(first["model"]), str(max(1, int(first["threads"])))
+        os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), one)
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
     try:
-        model = _Model(sys.argv[1])
+        model = _Model(named)
     except Broken as problem:
         _say(said, {"error": problem.message, "hint": problem.hint})
         sys.exit(1)
-    _say(said, {"ready": model.told})
-    frames = Frames()
-    while data := os.read(heard.fileno(), 1 << 16):
+    _say(said, {"ready": model.told | {"pid": os.getpid()}})
+    for ask in asked:
+        try:
+            _say(said, {"vectors": model.embed(ask["texts"], ask["query"])})
+        except Exception as problem:  # whatever a model's own code raises is told, not died of
+            _say(said, {"error": f"{type(problem).__name__}: {str(problem)[:300]}"})
+
+
+def _asked(heard: int, frames: Frames) -> Iterator[dict[str, Any]]:
+    while data := os.read(heard, 1 << 16):
         for payload in frames.feed(data):
-            ask = unpack(payload)
-            try:
-                _say(said, {"vectors": model.embed(ask["texts"], ask["query"])})
-            except Exception as problem:  # whatever a model's own code raises is told, not died of
-                _say(said, {"error": f"{type(problem).__name__}: {str(problem)[:300]}"})
+            yield unpack(payload)
 
 
 class _Model:

@@ -2,7 +2,7 @@
 
 The numbers in the records are another store's: spaces are found by their names, entities by space, scope and name, relations
 by their ends and type, messages by what they say. What exists is added to; what was deleted or ended there, and what entities
-said before, is left out and counted. Who said an observation, and when, is kept; it is trusted as what is imported is.
+said before, is left out and counted. Conflicts that wait or were ignored come along. Who said an observation, and when, is kept; it is trusted as what is imported is.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +14,7 @@ import msgspec
 from enhanced_memory.client.errors import Conflict, Invalid, Refused
 from enhanced_memory.client.values import Origin, Outcome
 from enhanced_memory.daemon.handlers.editing import checked_tags, copy, put
+from enhanced_memory.daemon.handlers.merged_conflicts import record_missing
 from enhanced_memory.daemon.handlers.merged_lines import append_missing
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import Noted, State
@@ -61,7 +62,7 @@ class Merging:
             SnapshotRecord: lambda run: self._report.count("snapshots_left_out", len(run)),
             UseRecord: lambda run: self._report.count("uses_left_out", len(run)),
             MergeRecord: lambda run: self._report.count("merges_left_out", len(run)),
-            ConflictRecord: lambda run: self._report.count("conflicts_left_out", len(run)),
+            ConflictRecord: self._each(lambda one, _: record_missing(tx, job, report, one)),
         }
 
     def take(self, run: Run) -> None:
@@ -185,8 +186,17 @@ class Merging:
             merged.attributes |= {key: value for key, value in wanted.attributes.items() if key != "copied"}
             outcome = put(tx, known, merged)
         self._job.put("entity", one.id, outcome.id)
+        numbers = self._numbers(outcome.id, wanted)
+        if len(numbers) < len(wanted.observations) or any(there != here for there, here in numbers.items()):
+            self._job.put("noted", one.id, numbers)
         self.results.append(outcome)
         count(outcome.action)
+
+    def _numbers(self, entity: int, wanted: State) -> dict[int, int]:
+        """By which numbers the observations of a record are known here: conflicts are about single ones."""
+        known = self._tx.entities.find(entity)
+        here = {noted.text: noted.id for noted in known.state.observations} if known is not None else {}
+        return {noted.id: here[noted.text] for noted in wanted.observations if noted.text in here}
 
     def _checked(self, one: EntityRecord, state: State, told: list[NotedRecord]) -> State:
         """The state with its observations' provenance as it is kept here, checked as any other that comes in."""

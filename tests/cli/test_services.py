@@ -33,6 +33,7 @@ def test_a_dry_run_says_everything_and_does_nothing(ctl: Ctl, home: Path, system
     folder = home / ".config" / "systemd" / "user"
     assert {Path(path).name for path in ran.json["files"] if Path(path).parent == folder} >= {
         "memory-db.socket", "memory-db.service", "memory-mcp.socket", "memory-mcp.service", "memory-backup.timer", "memory-backup.service",
+        "memory-embed.socket", "memory-embed@.service",
     }  # fmt: skip
     assert not folder.exists()
     assert not systemctl.exists()
@@ -46,7 +47,7 @@ def test_what_is_installed_is_this_installation_and_is_taken_away_whole(ctl: Ctl
     assert not list(folder.glob("*/system.conf"))
     assert systemctl.read_text().splitlines() == [
         "--user daemon-reload",
-        "--user enable --now memory-db.socket memory-mcp.socket memory-backup.timer",
+        "--user enable --now memory-db.socket memory-mcp.socket memory-embed.socket memory-backup.timer",
     ]
     assert any("ENHANCED_MEMORY_STORE" in note for note in ran.json["notes"]), "the service would serve another store"
     assert ctl("install-service").code == 0, "twice is as good as once"

@@ -3,8 +3,13 @@
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -13,8 +18,9 @@ import pytest
 from enhanced_memory.client import Memory
 from enhanced_memory.client.errors import Invalid, Unavailable
 from enhanced_memory.client.operations.service import Meaning
-from enhanced_memory.client.settings import PREFIX
+from enhanced_memory.client.settings import PREFIX, Settings
 from enhanced_memory.client.values import EntityInput, MessageInput
+from enhanced_memory.daemon.embedding.child import DOOR
 
 FAKES = Path(__file__).parent / "fakes"
 
@@ -120,6 +126,49 @@ def test_the_child_ends_with_the_daemon_however_that_ends(start: Start, home: Pa
     child = children(memory)[0]
     psutil.Process(memory.welcome.pid).send_signal(number)
     child.wait(20)
+
+
+@pytest.fixture
+def door(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """A socket where each connection gets a process, as systemd's `Accept=yes` has it; the processes that were started."""
+    path = Settings.load().socket_path.with_name(DOOR)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    monkeypatch.setenv("PYTHONPATH", str(FAKES))
+    started: list[subprocess.Popen[bytes]] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.fspath(path))
+        listener.listen()
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    peer, _ = listener.accept()
+                    command = [sys.executable, "-P", "-m", "enhanced_memory.daemon", "embed"]
+                    started.append(subprocess.Popen(command, stdin=peer, stdout=peer))
+                    peer.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield started
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for one in started:
+        one.wait(20)
+
+
+def test_a_process_of_systemd_s_holds_the_model_where_one_is_offered(
+    door: list[subprocess.Popen[bytes]], start: Start, home: Path
+) -> None:
+    memory = start(model(home / "m"))
+    remember(memory)
+    assert caught_up(memory, 2).state == "ready"
+    assert "meaning" in memory.search_nodes("who grows roses").arms
+    assert children(memory) == []
+    assert len(door) == 1
+    door[0].kill()
+    eventually(memory, lambda told: "meaning" in memory.search_nodes("who grows roses").arms and len(door) == 2)
+    stop(memory)
+    assert door[1].wait(20) == 0
 
 
 def test_an_idle_child_ends_and_comes_back_for_a_question(start: Start, home: Path) -> None:

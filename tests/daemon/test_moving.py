@@ -19,6 +19,7 @@ import pytest
 from enhanced_memory.client import Memory, Settings
 from enhanced_memory.client.errors import Conflict, Denied, Invalid, NotFound, TooLarge
 from enhanced_memory.client.operations.branches import DiscardBranch, MemoryBranch, MergeBranch
+from enhanced_memory.client.operations.conflicts import ListConflicts, ResolveConflict
 from enhanced_memory.client.operations.entities import (
     AddObservations,
     Confirm,
@@ -46,6 +47,7 @@ from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.handlers.told import details_of
 from enhanced_memory.daemon.store import transfer
+from enhanced_memory.daemon.store.conflicts import Proposal
 from enhanced_memory.daemon.store.records import Attributes, Extra, NotedRecord, VersionRecord
 from enhanced_memory.daemon.store.records import Record as Record_
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
@@ -596,6 +598,30 @@ async def test_what_exists_is_added_to_or_left(store: Store, other: Store) -> No
     assert observations == ["both", "chess", "tea"]
     assert properties == repr([("a", 1), ("b", 2), ("c", 4)])
     assert tags == ["x", "y"]
+
+
+async def test_a_merge_brings_conflicts_that_wait_or_were_ignored(store: Store, other: Store) -> None:
+    """About the same observations, whatever their numbers are here; what was resolved is what the entities say."""
+    says: list[str | ObservationInput] = ["Lives in Rome", "Lives in Oslo", "Is vegan", "Eats meat"]
+    await store.do(CreateEntities([EntityInput("Ada", "person", says), EntityInput("Eve", "person", says)]))
+
+    def record(tx: Any) -> None:
+        for part in (1, 3):
+            tx.conflicts.record(Proposal(1, 1, part, part + 1, "contradiction", 0.9, "a reason", "update"))
+        tx.conflicts.record(Proposal(1, 2, 0, 0, "duplicate", 1.0, "the same", "merge"))
+
+    await store.engine.write(record, Call(Peer(greeted=True), ExportData()))
+    await store.do(ResolveConflict(2, "ignore", notes="a joke"))
+    await store.do(ResolveConflict(3, "update"))
+    records = await store.export()
+    await other.do(CreateEntities([EntityInput("Mine", "thing"), EntityInput("Ada", "person", ["Is vegan", "Sings"])]))
+    for job in ("one", "two"):
+        took = await other.take(records, batch=4, job=job)
+        assert (took.problems, took.counts["conflicts_left_out"]) == ([], 3)
+    told = (await other.do(ListConflicts(status="any")))["conflicts"]
+    assert [(one["entity"], one["entity_says"], one["conflicting_says"], one.get("status", "pending"), one.get("notes", "")) for one in told] == [
+        ("Ada", "Is vegan", "Eats meat", "ignored", "a joke"), ("Ada", "Lives in Rome", "Lives in Oslo", "pending", ""),
+    ]  # fmt: skip
 
 
 async def test_a_merge_keeps_who_said_it_and_trusts_it_as_imported(store: Store, other: Store) -> None:

@@ -119,10 +119,14 @@ def counted(store: Path) -> tuple[int, int]:
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as file:
         (entities,) = file.execute("SELECT count(*) FROM entities WHERE type = 'mark'").fetchone()
         (whole,) = file.execute(
-            """SELECT count(*) FROM entities e WHERE type = 'mark'
-                 AND EXISTS (SELECT 1 FROM changes c JOIN journal j ON j.number = c.number
-                             WHERE c.number = e.began AND j.subject = 'entity' AND j.id = e.id AND j.after = e.version)
-                 AND (SELECT count(*) FROM passages p JOIN words_docsize w ON w.id = p.id WHERE p.entity = e.id AND p.message = 0) = ?""",
+            """WITH held AS MATERIALIZED (SELECT p.entity, count(*) AS passages FROM passages p JOIN words_docsize w ON w.id = p.id
+                                          WHERE p.message = 0 GROUP BY p.entity),
+                    noted AS MATERIALIZED (SELECT DISTINCT j.id, j.number, j.after FROM journal j JOIN changes c ON c.number = j.number
+                                           WHERE j.subject = 'entity')
+               SELECT count(*) FROM entities e
+               JOIN noted n ON n.id = e.id AND n.number = e.began AND n.after = e.version
+               JOIN held h ON h.entity = e.id
+               WHERE e.type = 'mark' AND h.passages = ?""",
             (PARTS + 1,),
         ).fetchone()
     return entities, whole

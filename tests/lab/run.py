@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SKIPPED = 77
-BOOT_S = 420
+BOOT_S = 900
 
 
 def lacking() -> str:
@@ -53,7 +53,7 @@ def lay_out(top: Path, environment: Path) -> None:
         (place / "bin" / name).chmod(0o755)
     shutil.copy(ROOT / "scripts" / "backup_memory.sh", place / "bin")
     (top / "lab").mkdir()
-    for name in ("inside.sh", "load.py"):
+    for name in ("inside.sh", "load.py", "fill.py"):
         shutil.copy(HERE / name, top / "lab")
     units = top / "etc" / "systemd" / "system"
     units.mkdir(parents=True, exist_ok=True)
