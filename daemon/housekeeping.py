@@ -1,7 +1,7 @@
 """What is done now and then: answers and access rows that have been kept long enough are let go."""
 
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon.store import Engine
+from enhanced_memory.daemon.store import HOUSE, Engine
 
 __all__ = ["AFTER_START_S", "EVERY_S", "keep_house"]
 
@@ -14,7 +14,9 @@ _STEPS = 20
 
 
 def keep_house(engine: Engine, settings: Settings) -> None:
-    """Hand the writer what has to be let go."""
+    """Hand the writer what has to be let go, unless another daemon does it."""
+    if not engine.leads(HOUSE):
+        return
     now = engine.clock()
     for name, days in (("expire_access", settings.access_keep_days), ("expire_answers", settings.answers_keep_days)):
         for _ in range(_STEPS):

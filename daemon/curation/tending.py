@@ -19,7 +19,7 @@ from enhanced_memory.daemon.conflicts.comparing import LEXICAL, Meaning
 from enhanced_memory.daemon.curation.curating import Curating
 from enhanced_memory.daemon.curation.expiring import expire
 from enhanced_memory.daemon.curation.steadiness import JUMP_S, Steadiness
-from enhanced_memory.daemon.store import Engine
+from enhanced_memory.daemon.store import HOUSE, Engine
 from enhanced_memory.daemon.store.tended import Mark
 
 __all__ = ["MODES", "Tending", "due"]
@@ -135,7 +135,9 @@ class Tending:
             await asyncio.sleep(EVERY_S)
 
     async def look_after(self) -> None:
-        """Do what is due, in every space."""
+        """Do what is due, in every space, unless another daemon does it."""
+        if not self._engine.leads(HOUSE):
+            return
         self.problem = self._steadiness.look()
         if self.problem:
             log.warning("%s", self.problem)

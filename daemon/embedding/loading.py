@@ -52,13 +52,13 @@ class Loader:
 
         return Index(model.id, model.dimension, partial(Matrix, arm=self._chosen))
 
-    async def load(self, index: "Index") -> None:
-        """Read into an index what the store has of its model."""
-        after = 0
+    async def load(self, index: "Index", after: int = 0, last: int | None = None) -> None:
+        """Read into an index what the store has of its model, of all passages or of those beyond `after` and up to `last`."""
         while True:
             page = await self.engine.read(partial(_page, index.model, after), self.call)
-            await asyncio.get_running_loop().run_in_executor(None, index.add, page)
-            if len(page) < PAGE:
+            rows = page if last is None else [row for row in page if row[0] <= last]
+            await asyncio.get_running_loop().run_in_executor(None, index.add, rows)
+            if len(page) < PAGE or len(rows) < len(page):
                 return
             after = page[-1][0]
 
@@ -115,6 +115,10 @@ class OwnModels:
         finally:
             self._coming.discard(taken)
             taken.set_result(None)
+
+    def forget(self) -> None:
+        """Read them anew when they are asked for next."""
+        self._held.clear()
 
     async def _index(self, model: Model) -> "Index":
         held = self._held.get(model.id)

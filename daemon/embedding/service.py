@@ -18,10 +18,11 @@ from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.embedding import STATIC, Runner
 from enhanced_memory.daemon.embedding.backlog import Backlog
 from enhanced_memory.daemon.embedding.beside import Beside
+from enhanced_memory.daemon.embedding.following import Following
 from enhanced_memory.daemon.embedding.here import HereEmbedder
 from enhanced_memory.daemon.embedding.loading import Loader, OwnModels, beside, runner_of
 from enhanced_memory.daemon.embedding.reindex import Job
-from enhanced_memory.daemon.store import Engine, Touched, Tx
+from enhanced_memory.daemon.store import MEANING, Engine, Touched, Tx
 from enhanced_memory.daemon.store.vectors import Model
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Embedding:
         self.loader = Loader(engine)
         self.own = OwnModels(self.loader)
         self.mismatch = ""
+        self._following = Following(self.loader)
         self._usable = False
         """Whether the runner's vectors may stand beside those that are stored."""
         self._task: asyncio.Task[None] | None = None
@@ -68,6 +70,7 @@ class Embedding:
     def start(self) -> None:
         """Begin to keep up; on the running loop."""
         self.engine.listeners.append(self._changed)
+        self.engine.chosen.append(self.backlog.woken.set)
         if self.kind != NONE:
             self._task = asyncio.get_running_loop().create_task(self._keep_up())
             self.backlog.woken.set()
@@ -171,6 +174,14 @@ class Embedding:
                 index.drop(touched.ended)
         if touched.given and self.own.held:
             self.aside(self.own.follow(touched.given))
+        if touched.vectors is not None:
+            self._following.told(touched.vectors)
+            self.backlog.woken.set()
+        if touched.everything:
+            # Another daemon serves another model, or we could not hear what became of vectors.
+            self.model = None
+            self.own.forget()
+            self.backlog.woken.set()
 
     def indexes(self) -> "list[Index]":
         """Every index that is in memory."""
@@ -192,7 +203,8 @@ class Embedding:
                     if not self.backlog.last:
                         continue
                     await self._open()
-                if not self.job.told and self._usable:
+                await self._following.take_in(self.model, self.indexes())
+                if not self.job.told and self._usable and self.engine.leads(MEANING):
                     await self.job.take_up()
                 await self.backlog.gather()
                 await self._drain()
@@ -215,6 +227,9 @@ class Embedding:
         runner, model, index = self.runner, self.model, self.index
         if runner is None or model is None or index is None or not self.backlog.waiting(model.embedded):
             return
+        if not self.engine.leads(MEANING):
+            self.backlog.seen(model.embedded)
+            return  # whoever does it tells us
         await runner.ready()
         if self._fits(runner, model):
             while await self.step(runner, model, index):
@@ -291,6 +306,8 @@ class Embedding:
         runner = self.runner if self.runner is not None and self.runner.source == source else self.made(source)
         self.runner = runner
         if model is None:
+            if not self.engine.leads(MEANING):
+                return  # whoever does it notes its model with the first vectors, and tells us
             await runner.ready()
             model = await self._noted(runner)
         index = await self.loader.loaded(model)
@@ -346,7 +363,7 @@ class Embedding:
         """Make all vectors anew where many are lacking: the table may have been emptied by hand."""
         messages, entities = await self.engine.read(lambda tx: tx.vectors.owed(model.embedded), self.call)
         for owed, held in ((messages, len(index.of_messages)), (entities, index.of_entities.entities)):
-            if owed - held > TOLERATED * owed:
+            if owed - held > TOLERATED * owed and self.engine.leads(MEANING):
                 log.warning("%d of %d vectors are lacking; all are made anew", owed - held, owed)
                 model.embedded = 0
                 await self.engine.write(lambda tx: tx.vectors.see_to(model.id, 0), self.call)
@@ -382,7 +399,7 @@ class Embedding:
             return False
         if self.model is None:
             return self.backlog.last > 0
-        return self._usable and bool(self.backlog.waiting(self.model.embedded))
+        return self._usable and self.engine.leads(MEANING) and bool(self.backlog.waiting(self.model.embedded))
 
     @property
     def usable(self) -> bool:

@@ -16,9 +16,13 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store.ground import Rows
 from enhanced_memory.daemon.store.tx import Tx
 
-__all__ = ["Copy", "Engine", "Health", "Rows", "Scrubbed", "Touched", "Tx", "Usage"]
+__all__ = ["HOUSE", "MEANING", "Copy", "Engine", "Health", "Rows", "Scrubbed", "Touched", "Tx", "Usage"]
 
 A = TypeVar("A")
+
+HOUSE = "housekeeping"
+MEANING = "embedding"
+"""Work that one daemon does for all that share a store."""
 
 
 class Health(msgspec.Struct):
@@ -51,6 +55,10 @@ class Touched(msgspec.Struct):
     """The passages that it gave vectors of a caller's own."""
     renewed: list[int] = []
     """The passages that it indexed anew, since what is said beside them is another now."""
+    vectors: tuple[int, int] | None = None
+    """Of another daemon: it stored vectors of passages from the one to the other."""
+    everything: bool = False
+    """Of another daemon: what is derived from the store and held in memory is to be read anew."""
 
 
 class Scrubbed(msgspec.Struct):
@@ -86,7 +94,9 @@ class Engine(Protocol):
     store_id: str
     """What the store calls itself."""
     listeners: list[Callable[[Touched], None]]
-    """Called on the loop after each commit, in order."""
+    """Called on the loop after each commit, in order; of other daemons' commits, too, where several share the store."""
+    chosen: list[Callable[[], None]]
+    """Called on the loop when work for one has become this daemon's."""
     clock: Callable[[], int]
     """Milliseconds since 1970."""
     near: bool
@@ -102,6 +112,10 @@ class Engine(Protocol):
 
     def harm(self) -> Error | None:
         """What became of the store under us (its file was deleted, say), or nothing."""
+        ...
+
+    def leads(self, work: str) -> bool:
+        """Whether this daemon is the one that does `work` (`HOUSE`, `MEANING`) for all that share the store."""
         ...
 
     @property

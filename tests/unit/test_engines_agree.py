@@ -21,6 +21,8 @@ OWN = {
         "words_past_often",
         "words_row",
         "words_scored",
+        "tell",
+        "changes_missed",
     },
 }
 """What an engine asks for itself, or answers in another way."""

@@ -99,6 +99,9 @@ def parameters(settings: Settings) -> dict[str, Any]:
             found["password"] = named.password
     found.setdefault("connect_timeout", max(2, int(settings.connect_timeout_s / 2)))
     found.setdefault("application_name", "enhanced-memory")
+    # Who listens sends nothing: without these it would be two hours before a server that vanished is noticed.
+    for name, value in (("keepalives_idle", 30), ("keepalives_interval", 10), ("keepalives_count", 3)):
+        found.setdefault(name, value)
     return found
 
 

@@ -14,11 +14,12 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from enhanced_memory.client.errors import Broken, Error, Invalid
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
-from enhanced_memory.daemon.store import Copy, Health, Scrubbed, Touched, Usage, checking
+from enhanced_memory.daemon.store import HOUSE, MEANING, Copy, Health, Scrubbed, Touched, Usage, checking
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.postgres import database
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
+from enhanced_memory.daemon.store.postgres.hearing import Hearing
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.writer import Writer
@@ -57,6 +58,7 @@ class PostgresEngine:
         self.path = settings.store_name
         self.place = settings.store_path
         self.listeners: list[Callable[[Touched], None]] = []
+        self.chosen: list[Callable[[], None]] = []
         self.give_up: Callable[[str], None] = log.error
         self._loop = loop
         self._found = database.opened(settings)
@@ -71,6 +73,8 @@ class PostgresEngine:
         self.dictionaries = {BUILT_IN: built_in()}
         with translated(), self._lent() as rows:
             self.scrub_due = rows.one("get_meta", key=SCRUB_DUE) is not None
+        works = (HOUSE,) if settings.embedder.strip() == "none" else (HOUSE, MEANING)
+        self._hearing = Hearing(self._reach, works, self._heard, self._were_chosen)
         self._writer = Writer(
             self._reach,
             Codec(self.dictionaries),
@@ -79,8 +83,10 @@ class PostgresEngine:
             loop,
             self._finished,
             self._searching,
+            self._hearing,
         )
         self._writer.start()
+        self._hearing.start()
         self._readers = Readers(readers, loop, self._answering)
 
     @classmethod
@@ -170,6 +176,27 @@ class PostgresEngine:
     def _finished(self, jobs: list[Job]) -> None:
         """Give each job its answer, and tell the listeners what changed; the changes are on disk."""
         answer(jobs, self.listeners)
+
+    # Others
+
+    def leads(self, work: str) -> bool:
+        """Whether this daemon is the one that does `work` for all."""
+        return work in self._hearing.leading
+
+    def _heard(self, changes: list[Touched]) -> None:
+        def tell() -> None:
+            for one in changes:
+                for listen in self.listeners:
+                    listen(one)
+
+        self._on_loop(tell)
+
+    def _were_chosen(self) -> None:
+        self._on_loop(lambda: [call() for call in self.chosen])
+
+    def _on_loop(self, work: Callable[[], Any]) -> None:
+        with suppress(RuntimeError):  # the loop has ended before us
+            self._loop.call_soon_threadsafe(work)
 
     # Forgetting
 
@@ -273,4 +300,5 @@ class PostgresEngine:
     def _close(self) -> None:
         self._readers.join()
         self._writer.stop()
+        self._hearing.stop()
         self._pool.close()

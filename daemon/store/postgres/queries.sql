@@ -93,6 +93,14 @@ WHERE e.space = :space AND e.began <= :at AND e.deleted = :deleted
   /*also*/
 ORDER BY /*key*/ /*down*/, e.id /*down*/ LIMIT :limit
 
+-- name: list_ids_few
+-- The same of some entities, which are looked up one by one.
+SELECT e.id, /*key*/ FROM entities e
+WHERE e.space = :space AND e.id = ANY (:few::bigint[]) AND e.began <= :at AND e.deleted = :deleted
+  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
+  /*also*/
+ORDER BY /*key*/ /*down*/, e.id /*down*/ LIMIT :limit
+
 -- name: list_ids_by_name
 SELECT e.id, m.name FROM names m JOIN entities e ON e.space = m.space AND e.id = m.entity
 WHERE m.space = :space AND m.ended = 0 AND e.began <= :at AND e.deleted = :deleted
@@ -586,6 +594,14 @@ DELETE FROM entities WHERE space = ANY (:spaces::bigint[]) AND id = :entity
 -- name: take_turn
 SELECT change, entity, relation, message, passage, conflict, pg_current_xact_id()::text FROM numbers FOR UPDATE
 
+-- Changes that other daemons hear of at the commit; and those after :heard, for whoever could not listen.
+-- name: tell
+SELECT pg_notify('enhanced_memory', :piece::text)
+
+-- name: changes_missed
+SELECT c.number, c.op, s.name, coalesce((SELECT json_agg(DISTINCT j.id) FROM journal j WHERE j.number = c.number AND j.subject = 'entity'), '[]')
+FROM changes c JOIN spaces s ON s.id = c.space WHERE c.number > :heard ORDER BY c.number DESC LIMIT :limit
+
 -- name: keep_numbers
 UPDATE numbers SET change = :change, entity = :entity, relation = :relation, message = :message, passage = :passage, conflict = :conflict
 
@@ -737,7 +753,7 @@ SELECT m.id,
 FROM messages m WHERE m.id = ANY (:ids::bigint[])
 
 -- name: passages_of
-SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id = ANY (:ids::bigint[])
+SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages WHERE id = ANY (:ids::bigint[])
 
 -- name: vectors_of_entities
 SELECT p.entity, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.model = :model
@@ -770,7 +786,7 @@ SELECT entity FROM properties WHERE space = :space AND key = :property AND kind 
     AND word = :value__word AND ended = 0 LIMIT :limit
 
 -- name: passages_within
-SELECT id, 0.0, space, entity, part, message, began, ended FROM passages
+SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages
 WHERE entity = ANY (:ids::bigint[]) AND space = :space AND message = 0 AND ended = 0
 
 -- Cold storage

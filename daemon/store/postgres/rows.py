@@ -43,6 +43,10 @@ class PostgresRows:
         self.views: dict[str, View] = {}
         self.wrote = False
         """Whether anything was written since `begin`."""
+        self.vectors: tuple[int, int] | None = None
+        """The first and the last passage of which vectors were stored since then."""
+        self.reshaped = False
+        """Whether another model serves since then."""
         self._searching = searching
         self._waiting: list[tuple[bytes, list[Any]]] = []
         self._twice: bool | None = None
@@ -58,7 +62,8 @@ class PostgresRows:
         """Begin a transaction, with the first thing that is asked in it."""
         self.views.clear()
         self._twice = None
-        self.wrote = False
+        self.wrote = self.reshaped = False
+        self.vectors = None
         self._waiting = [(how.encode(), [])]
 
     def forget(self) -> None:
@@ -124,6 +129,11 @@ class PostgresRows:
             self._waiting += [(other.text, other.values(row)) for row in rows]
         if name in _OF_SPACES:
             self.views.clear()
+        elif name == "add_vector":
+            passages = [row["passage"] for row in rows] + list(self.vectors or ())
+            self.vectors = min(passages), max(passages)
+        elif name == "serve_model":
+            self.reshaped = True
 
     def plain(self, text: str, **values: Any) -> list[Row]:
         """The rows of a statement of the engine's own that is no named query."""

@@ -20,11 +20,13 @@ from psycopg import Error as PostgresError
 
 from enhanced_memory.client.errors import Broken, Error
 from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.store import Touched
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
 from enhanced_memory.daemon.store.intake import Intake
 from enhanced_memory.daemon.store.jobs import HalfDone, Job, carry_out, fail, insert, taken
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, of_the_server, told, translated
+from enhanced_memory.daemon.store.postgres.hearing import Hearing, pieces
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.tx import Tx
@@ -53,6 +55,8 @@ class Writer:
     finished: Callable[[list[Job]], None]
     """Called on the loop with jobs whose answers are known."""
     searching: Searching
+    hearing: Hearing
+    """Other daemons are told under its name; what is our own it need not tell us."""
     counters: Counters = field(default_factory=Counters)
     state: str = "ready"
     problem: str = ""
@@ -148,7 +152,7 @@ class Writer:
             one(job)
         if self.intake.noted:
             self._insert_noted(rows)
-        self._commit(rows)
+        self._commit(rows, [Touched(*job.touched) for job in batch if job.touched is not None])
 
     def _turn(self) -> PostgresRows:
         """Begin a transaction once no other daemon writes, and learn the numbers to go on from."""
@@ -164,9 +168,14 @@ class Writer:
         self.counters, self._xid = Counters(*row[:6]), row[6]
         return rows
 
-    def _commit(self, rows: PostgresRows) -> None:
+    def _commit(self, rows: PostgresRows, changes: list[Touched]) -> None:
         if rows.wrote:
             rows.run("keep_numbers", **asdict(self.counters))
+            told = changes
+            if rows.vectors is not None or rows.reshaped:
+                told = [*changes, Touched(0, "", "", [], 0, vectors=rows.vectors, everything=rows.reshaped)]
+            self.hearing.committed(changes)
+            rows.many("tell", [{"piece": piece} for piece in pieces(self.hearing.name, told) if told])
         else:
             self._xid = ""  # nothing to be unsure of
         rows.say("COMMIT")
@@ -253,7 +262,7 @@ class Writer:
             with translated():
                 rows = self._turn()
                 self._insert_noted(rows)
-                self._commit(rows)
+                self._commit(rows, [])
         except Error as problem:
             log.warning("rows that nobody waits for were not written: %s", problem)
             self.intake.noted.clear()

@@ -22,10 +22,11 @@ from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.readers import Answering, Readers
-from enhanced_memory.daemon.store.sqlite import backup, comparing, file, scrubbing, sealing, verifying
-from enhanced_memory.daemon.store.sqlite.keeping import Beside, KeptWords
+from enhanced_memory.daemon.store.sqlite import backup, file, scrubbing, sealing, verifying
+from enhanced_memory.daemon.store.sqlite.keeping import KeptWords
 from enhanced_memory.daemon.store.sqlite.place import Place
-from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
+from enhanced_memory.daemon.store.sqlite.reader import Reader
+from enhanced_memory.daemon.store.sqlite.rows import Epoch, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.sqlite.writer import Writer
 from enhanced_memory.daemon.store.training import SAMPLES, STAGES, trained
@@ -46,33 +47,6 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class _Reader:
-    """A read-only connection with its own codec; for one thread."""
-
-    def __init__(self, engine: "SqliteEngine") -> None:
-        self.connection = file.connect(Path(engine.path), readonly=True, key=engine.key)
-        self.rows = SqliteRows(self.connection, engine.epoch)
-        self.refused = comparing.load(self.connection)
-        self.rows.compares = not self.refused
-        self.rows.posted = Beside(engine.kept, self.connection)
-        self.codec = Codec(engine.dictionaries, engine.dictionary)
-
-    def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
-        """Run `work` on one consistent view."""
-        with translated():
-            self.rows.begin()
-            try:
-                return work(Tx(self.rows, self.codec, call, now, settings))
-            finally:
-                self.rows.end()
-
-    def glance(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
-        """Run `work` without a transaction: each of its statements sees the store as it is then."""
-        with translated():
-            self.rows.look()
-            return work(Tx(self.rows, self.codec, call, now, settings))
-
-
 class SqliteEngine:
     """Keeps memories in one SQLite file that it alone writes. Made by `open`, on the running loop."""
 
@@ -86,6 +60,7 @@ class SqliteEngine:
         self.path = str(settings.store_path)
         self.place = settings.store_path
         self.listeners: list[Callable[[Touched], None]] = []
+        self.chosen: list[Callable[[], None]] = []
         self.give_up: Callable[[str], None] = lambda why: None
         self.dictionaries: dict[int, bytes] = {BUILT_IN: built_in()}
         self.dictionary = BUILT_IN
@@ -115,7 +90,7 @@ class SqliteEngine:
         )  # fmt: skip
         self.listeners.append(self.kept.changed)
         try:
-            self._own = _Reader(self)
+            self._own = self._reader()
         except BaseException:
             self.kept.close()
             self._writer.stop()
@@ -164,9 +139,13 @@ class SqliteEngine:
         """Run `work` on a reader's thread."""
         return await self._readers.read(work, call)
 
+    def _reader(self) -> Reader:
+        codec = Codec(self.dictionaries, self.dictionary)
+        return Reader(Path(self.path), self.key, self.epoch, self.kept, codec)
+
     @contextmanager
     def _answering(self) -> Generator[Answering]:
-        reader = _Reader(self)
+        reader = self._reader()
         try:
             yield lambda work, call: reader.run(work, call, self.settings, self.clock())
         finally:
@@ -305,6 +284,10 @@ class SqliteEngine:
     def harm(self) -> Error | None:
         """What became of the file under us, or nothing."""
         return self._writer.place.harm()
+
+    def leads(self, work: str) -> bool:
+        """Always: nobody else has the file."""
+        return True
 
     def _harmed(self, why: str) -> None:
         self.give_up(why)

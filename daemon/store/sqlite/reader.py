@@ -1,0 +1,46 @@
+# apsw's stubs leave parts of their types open:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+"""What one thread reads the file with: a connection that cannot write, its statements and its codec."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.call import Call
+from enhanced_memory.daemon.store.bodies import Codec
+from enhanced_memory.daemon.store.sqlite import comparing, file, sealing
+from enhanced_memory.daemon.store.sqlite.keeping import Beside, KeptWords
+from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, translated
+from enhanced_memory.daemon.store.tx import Tx
+
+__all__ = ["Reader"]
+
+A = TypeVar("A")
+
+
+class Reader:
+    """A read-only connection with its own codec; for one thread."""
+
+    def __init__(self, path: Path, key: sealing.Key | None, epoch: Epoch, kept: KeptWords, codec: Codec) -> None:
+        self.connection = file.connect(path, readonly=True, key=key)
+        self.rows = SqliteRows(self.connection, epoch)
+        self.refused = comparing.load(self.connection)
+        self.rows.compares = not self.refused
+        self.rows.posted = Beside(kept, self.connection)
+        self.codec = codec
+
+    def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
+        """Run `work` on one consistent view."""
+        with translated():
+            self.rows.begin()
+            try:
+                return work(Tx(self.rows, self.codec, call, now, settings))
+            finally:
+                self.rows.end()
+
+    def glance(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
+        """Run `work` without a transaction: each of its statements sees the store as it is then."""
+        with translated():
+            self.rows.look()
+            return work(Tx(self.rows, self.codec, call, now, settings))

@@ -1,0 +1,235 @@
+"""Several daemons on one database hear of each other's changes, share out the work of one, and any of them may die.
+
+These need a server (scripts/postgres_server.py); without one they are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+
+from enhanced_memory.client import AsyncMemory, Memory, Settings  # noqa: E402
+from enhanced_memory.client.values import EntityInput  # noqa: E402
+from enhanced_memory.daemon.store import HOUSE, MEANING, Touched  # noqa: E402
+from enhanced_memory.daemon.store.bodies import State  # noqa: E402
+from enhanced_memory.daemon.store.postgres import hearing  # noqa: E402
+from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
+
+from .conftest import Databases, World  # noqa: E402
+
+Daemon = Callable[[], Awaitable[World]]
+
+
+@pytest.fixture
+def stored(settings: Settings, databases: Databases) -> Settings:
+    """Settings that name an empty database."""
+    return replace(settings, store=databases.url("shared"))
+
+
+@pytest.fixture
+async def daemon(stored: Settings, clock: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
+    """Opens one more engine on the same database, as another daemon would."""
+    monkeypatch.setattr(hearing, "LOOK_S", 0.1)
+    monkeypatch.setattr(hearing, "AGAIN_S", 0.1)
+    made: list[World] = []
+
+    async def opened() -> World:
+        made.append(World(await PostgresEngine.open(stored, clock), clock))
+        return made[-1]
+
+    yield opened
+    for world in made:
+        await world.engine.close()
+
+
+def hears(world: World) -> list[Touched]:
+    """What an engine's listeners are told from now on."""
+    told: list[Touched] = []
+    world.engine.listeners.append(told.append)
+    return told
+
+
+async def until(condition: Callable[[], Any], wait_s: float = 20.0) -> None:
+    """Wait until `condition()` holds."""
+    async with asyncio.timeout(wait_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def end_listeners(url: str) -> None:
+    """End every connection that listens, as a server does that restarts."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND (query LIKE 'LISTEN%' OR query LIKE 'SELECT 1%' OR query LIKE '%advisory%')"
+        )
+
+
+async def test_a_change_is_told_to_every_daemon_once_and_in_order(daemon: Daemon) -> None:
+    one, other = await daemon(), await daemon()
+    here, there = hears(one), hears(other)
+    for number in range(5):
+        await one.default.create(f"Ada {number}", "a")
+        await other.default.add(f"Ada {number}", "b")
+    await until(lambda: len(there) == 10 and len(here) == 10)
+    assert [told.number for told in here] == [told.number for told in there] == list(range(1, 11))
+    assert here == there
+
+
+async def test_a_change_that_is_undone_is_told_to_nobody(daemon: Daemon) -> None:
+    one, other = await daemon(), await daemon()
+    there = hears(other)
+
+    def fails(tx: Any) -> None:
+        tx.entities.create(State("Eve", "thing"))
+        tx.entities.find(1)  # so that what was written is on its way
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await one.default.write(fails)
+    await one.default.create("Ada")
+    await until(lambda: there)
+    assert [told.number for told in there] == [1]
+
+
+def test_what_no_notification_holds_comes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Touched] = []
+    listener = hearing.Hearing(lambda: pytest.fail("unasked"), (), told.extend, lambda: None)
+    large = [Touched(7, "import_data", "žurnál", list(range(5000)), 9, list(range(3000)), [1, 2])]
+    sent = list(hearing.pieces("abcd", large))
+    assert len(sent) > 5
+    assert max(len(piece.encode()) for piece in sent) < 8000
+    # Another daemon's come in between: they are told as they are whole.
+    small = next(hearing.pieces("other", [Touched(6, "ping", "default", [])]))
+    for piece in (*sent[:3], small, *sent[3:]):
+        listener._piece(psycopg.Notify("enhanced_memory", piece, 1))
+    assert told == [Touched(6, "ping", "default", []), *large]
+
+
+async def test_what_came_while_nobody_could_listen_is_told_afterwards(
+    daemon: Daemon, stored: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await daemon(), await daemon()
+    there = hears(other)
+    reach = other.engine._hearing._reach  # type: ignore[attr-defined]
+    closed = asyncio.Event()
+
+    def cannot() -> Any:
+        closed.set()
+        raise psycopg.OperationalError("the server is not there")
+
+    other.engine._hearing._reach = cannot  # type: ignore[attr-defined]
+    end_listeners(stored.store)
+    await closed.wait()
+    ada = await one.default.create("Ada", "a")
+    bob = await one.default.create("Bob", "b")
+    await other.default.create("Eve")
+    assert [told.number for told in there] == [3]
+    other.engine._hearing._reach = reach  # type: ignore[attr-defined]
+    await until(lambda: any(told.everything for told in there))
+    assert [(told.number, told.entities) for told in there[1:-1]] == [(1, [ada]), (2, [bob])]
+    await one.default.add("Ada", "more")
+    await until(lambda: there[-1].number == 4)
+
+
+async def test_one_of_them_does_the_work_of_one_and_another_when_it_is_gone(daemon: Daemon, stored: Settings) -> None:
+    one, other = await daemon(), await daemon()
+    assert [one.engine.leads(work) for work in (HOUSE, MEANING)] == [True, True]
+    assert [other.engine.leads(work) for work in (HOUSE, MEANING)] == [False, False]
+    called: list[int] = []
+    other.engine.chosen.append(lambda: called.append(1))
+    one.engine._hearing.stop()  # type: ignore[attr-defined]
+    await until(lambda: other.engine.leads(HOUSE) and other.engine.leads(MEANING) and called)
+    one.engine._hearing.stop = lambda: None  # type: ignore[attr-defined]
+
+
+async def test_who_makes_no_vectors_does_not_stand_for_it(stored: Settings, daemon: Daemon, clock: Any) -> None:
+    without = await PostgresEngine.open(replace(stored, embedder="none"), clock)
+    try:
+        assert (without.leads(HOUSE), without.leads(MEANING)) == (True, False)
+        other = await daemon()
+        assert (other.engine.leads(HOUSE), other.engine.leads(MEANING)) == (False, True)
+    finally:
+        await without.close()
+
+
+# Two daemons
+
+
+@pytest.fixture
+def two(stored: Settings, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Settings, Settings]]:
+    """Settings for two daemons of their own on one database; both are ended."""
+    both = tuple(
+        Settings.load(
+            {
+                "store": stored.store,
+                "socket": str(home / name),
+                "log_file": str(home / f"{name}.log"),
+                "connect_timeout_s": 60,
+            }
+        )
+        for name in ("one.sock", "other.sock")
+    )
+    yield both[0], both[1]
+    for settings in both:
+        try:
+            with Memory(replace(settings, autostart=False)) as memory:
+                os.kill(memory.welcome.pid, signal.SIGTERM)
+        except Exception:
+            continue
+
+
+def meant(memory: Memory, query: str) -> list[str]:
+    """What is found by its meaning."""
+    found = memory.search_nodes(query, limit=3)
+    return [hit.entity.name for hit in found.hits] if "meaning" in found.arms else []
+
+
+def eventually(condition: Callable[[], Any], wait_s: float = 45.0) -> None:
+    end = time.monotonic() + wait_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+async def _next(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        return await anext(events)
+
+
+async def test_two_daemons_tell_each_other_and_one_that_is_killed_leaves_its_work_to_the_other(
+    two: tuple[Settings, Settings],
+) -> None:
+    first, second = two
+    one, other = Memory(first), Memory(second)
+    for memory in (one, other):
+        await asyncio.to_thread(memory.connect)
+    async with AsyncMemory(second) as listener:
+        await listener.subscribe()
+        events = listener.events()
+        made = await asyncio.to_thread(
+            one.create_entities, [EntityInput("Fido", "pet", ["a puppy that barks at night"])]
+        )
+        event = await _next(events)
+        assert (event["event"], event["entities"]) == ("changed", [made.results[0].id])
+        # Vectors that the first one made are found through the second, which makes none.
+        await asyncio.to_thread(eventually, lambda: meant(other, "dog") == ["Fido"])
+        os.kill(one.welcome.pid, signal.SIGKILL)
+        made = await asyncio.to_thread(
+            other.create_entities, [EntityInput("Tom", "pet", ["a kitten that purrs in the sun"])]
+        )
+        assert (await _next(events))["entities"] == [made.results[0].id]
+        await asyncio.to_thread(eventually, lambda: "Tom" in meant(other, "cat"))
+        assert {hit.entity.name for hit in (await asyncio.to_thread(other.search_nodes, "pet")).hits} == {"Fido", "Tom"}
+    one.close()
+    other.close()
