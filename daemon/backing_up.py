@@ -8,12 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from enhanced_memory.client.errors import Error
+from enhanced_memory.client.errors import Broken, Error
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
 from enhanced_memory.daemon.backups import NAME, copied, let_go
 from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.curation.steadiness import Steadiness
 from enhanced_memory.daemon.store import Engine
 from enhanced_memory.daemon.times import moment
 
@@ -30,8 +31,9 @@ FAILED = "backup_failed"
 class Backups:
     """Makes backups of one store."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, steadiness: Steadiness | None = None) -> None:
         self._engine = engine
+        self._steadiness = steadiness or Steadiness(engine.clock)
         self._settings = settings
         self._turn = asyncio.Lock()
 
@@ -67,6 +69,8 @@ class Backups:
                 other = Path(self._settings.backup_second_folder).expanduser().absolute()
                 folders.append(other)
                 second = str(copied(path, other))
+            if named and prune and (why := self._steadiness.look()):
+                raise Broken(f"No older backup is let go. {why}", "sudo timedatectl set-ntp true")
             for folder in folders if named and prune else []:
                 days, count = self._settings.backup_keep_days, self._settings.backup_keep_count
                 pruned += let_go(folder, days, count, self._engine.store_id, datetime.now(UTC))
@@ -92,8 +96,10 @@ class Backups:
         every_s = self._settings.backup_every_h * 3600
         if not every_s:
             return
-        last = await self._engine.read(lambda tx: tx.log.last_backup(), Call(Peer(), Request()))
-        if last is None or self._engine.clock() - last[0] >= every_s * 1000:
+        now = self._engine.clock()
+        # One of tomorrow was made by a clock that was wrong: it says nothing of today.
+        last = await self._engine.read(lambda tx: tx.log.last_backup(now), Call(Peer(), Request()))
+        if last is None or now - last[0] >= every_s * 1000:
             try:
                 made = await self.make("", prune=True)
             except Error:

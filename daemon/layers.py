@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 20_000
 """Changes that may wait for the writer; beyond it the daemon says that it is busy rather than let everybody's deadline pass."""
 
+NO_MEMORY = "ask for less at once, or raise the daemon's limit of memory (MemoryMax=, ulimit -v)"
+
 ACCESS_BATCH = 500
 ACCESS_AFTER_S = 1.0
 
@@ -68,6 +70,9 @@ def layers(context: Context) -> tuple[Layer, ...]:
                 f"A number or a time is beyond what the store can hold: {problem}.",
                 "numbers have 64 bits, times end with the year 9999",
             ) from None
+        except MemoryError:
+            log.error("%s failed: there is no memory left", call.ask.op)
+            raise Broken(f"{call.ask.op} failed: the daemon has no memory left for it.", NO_MEMORY) from None
         except Exception as problem:
             log.exception("%s failed", call.ask.op)
             raise Broken(f"{call.ask.op} failed: {type(problem).__name__}.") from problem

@@ -19,6 +19,7 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.wire import pack
 from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.connection import Connection
+from enhanced_memory.daemon.curation.steadiness import Steadiness
 from enhanced_memory.daemon.dispatch import answer_from, compose
 from enhanced_memory.daemon.housekeeping import AFTER_START_S, EVERY_S, keep_house
 from enhanced_memory.daemon.layers import Context, flush, layers
@@ -73,6 +74,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._stopped = asyncio.Event()
         self._idle: asyncio.TimerHandle | None = None
+        self._steadiness = Steadiness(engine.clock)
         self._max_connections = min(settings.max_connections, _files() - SPARE_FILES)
         self._roles = roles(settings)
         self._service = Service(engine, self.metrics, settings)
@@ -244,7 +246,10 @@ class Server:
 
     def _keep_house(self) -> None:
         if not self._stopped.is_set():
-            keep_house(self._engine, self.settings)
+            if (
+                not self._steadiness.look()
+            ):  # with a clock that jumped ahead all that is kept for a time would go at once
+                keep_house(self._engine, self.settings)
             asyncio.get_running_loop().call_later(EVERY_S, self._keep_house)
 
     def _watch(self) -> None:

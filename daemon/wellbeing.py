@@ -23,6 +23,7 @@ from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.backing_up import FAILED
 from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.pressure import pressure
 from enhanced_memory.daemon.store import Engine
 from enhanced_memory.daemon.times import moment
 
@@ -38,6 +39,7 @@ LEAST_FREE = 64 * 1024 * 1024
 MANY_WAITING = 2000
 BACKWARDS_MS = 60_000
 FILES_SHARE = 0.9
+MEMORY_SHARE = 0.9
 BACKUP_AFTER = timedelta(days=7)
 
 State = Literal["degraded", "failing"]
@@ -173,13 +175,22 @@ class Wellbeing:
                 "raise LimitNOFILE=, or lower max_connections",
             )
 
+        near = pressure()
+        if near is not None and near.share > MEMORY_SHARE:
+            yield Ailment(
+                "memory",
+                "degraded",
+                f"{near.used // 2**20:,} of {near.limit // 2**20:,} MiB of memory are used, as {near.by} has it.",
+                "raise the limit, or lower words_memory_mb, readers or max_frame_bytes",
+            )
+
     async def _backup(self) -> list[Ailment]:
         call = Call(Peer(), Request())
+        now = self._engine.clock()
         last, failed, newest, made_at = await self._engine.read(
-            lambda tx: (tx.log.last_backup(), tx.log.kept(FAILED), tx.log.last_change_at(), tx.log.kept("made_at")),
+            lambda tx: (tx.log.last_backup(now), tx.log.kept(FAILED), tx.log.last_change_at(), tx.log.kept("made_at")),
             call,
         )
-        now = self._engine.clock()
         found: list[Ailment] = []
         if newest and newest > now + BACKWARDS_MS:
             found.append(

@@ -162,9 +162,9 @@ class Log:
         row = self._ground.rows.one("get_meta", key=key)
         return None if row is None else row[0]
 
-    def last_backup(self) -> tuple[int, str] | None:
-        """When and where the last verified backup was written."""
-        row = self._ground.rows.one("last_backup")
+    def last_backup(self, until: int = 1 << 62) -> tuple[int, str] | None:
+        """When and where the last verified backup was written, of those that are not of later than `until`."""
+        row = self._ground.rows.one("last_backup", until=until)
         return None if row is None else (row[0], row[1])
 
     def backups(self, since: int) -> list[str]:

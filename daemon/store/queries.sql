@@ -518,7 +518,7 @@ SELECT s.name, count(e.id) FROM spaces s LEFT JOIN entities e ON e.space = s.id 
 INSERT INTO backups (at, path, bytes, sha256, number) VALUES (:at, :path, :bytes, :sha256, :number)
 
 -- name: last_backup
-SELECT at, path FROM backups ORDER BY at DESC LIMIT 1
+SELECT at, path FROM backups WHERE at <= :until ORDER BY at DESC LIMIT 1
 
 -- name: backups_since
 SELECT path FROM backups WHERE number >= :number ORDER BY at

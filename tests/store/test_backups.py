@@ -18,6 +18,7 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import backups
 from enhanced_memory.daemon.backing_up import FAILED, Backups
 from enhanced_memory.daemon.backups import Kept, choose, describe, kept, let_go, manifest_of, read_manifest
+from enhanced_memory.daemon.curation.steadiness import Steadiness
 from enhanced_memory.daemon.drill import drill
 from enhanced_memory.daemon.store.sqlite import backup, verifying
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
@@ -293,3 +294,33 @@ async def test_a_drill_uses_a_copy_and_changes_nothing(made: Kept) -> None:
     ]
     assert found.ok
     assert made.path.read_bytes() == before
+
+
+# Clocks that are wrong
+
+
+async def test_a_clock_that_jumped_ahead_lets_no_backup_go(default: Place, world: World, home: Path) -> None:
+    await default.create("Ada", "a few words")
+    settings = Settings.load({"backup_folder": str(home / "copies"), "backup_keep_days": 7.0})
+    backups_of = Backups(world.engine, settings, Steadiness(world.clock, lambda: 0.0))
+    first = await backups_of.make("", prune=True)
+    older = like(describe(Path(first.path)), home / "copies", datetime.now(UTC) - timedelta(days=8))
+    world.clock.ms += 400 * 86_400_000
+    told = await backups_of.make("", prune=True)
+    assert "jumped ahead" in told.problem
+    assert told.pruned == []
+    assert older.exists()
+
+
+async def test_a_backup_of_tomorrow_does_not_keep_today_s_from_being_made(
+    default: Place, world: World, home: Path
+) -> None:
+    await default.create("Ada", "a few words")
+    settings = Settings.load({"backup_folder": str(home / "copies"), "backup_every_h": 24.0})
+    backups_of = Backups(world.engine, settings)
+    world.clock.ms += 4 * 365 * 86_400_000  # a clock of four years later
+    await backups_of.make_if_due()
+    world.clock.ms -= 4 * 365 * 86_400_000
+    await backups_of.make_if_due()
+    await backups_of.make_if_due()
+    assert len(kept(home / "copies")) == 2

@@ -204,6 +204,10 @@ def translated() -> Generator[None]:
         raise Broken(
             f"Reading or writing the store failed: {problem}.", "check the disk; nothing of this request was kept"
         ) from None
+    except apsw.NoMemError:
+        raise Broken(
+            "SQLite has no memory left for it.", "ask for less at once, or raise the daemon's limit of memory"
+        ) from None
     except apsw.TooBigError:
         raise Invalid("A value is larger than the store can hold.", "split it") from None
     except apsw.Error as problem:
