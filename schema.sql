@@ -12,7 +12,7 @@
 -- first byte is the dictionary's id, 0 for none.
 
 PRAGMA application_id = 1162692973;     -- 'EMem'
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;
 
 -- What the file is: its id, when it was made, high-water marks.
 CREATE TABLE meta (
@@ -168,6 +168,7 @@ CREATE TABLE properties (
     began       INTEGER NOT NULL,
     PRIMARY KEY (space, key, value, entity, ended)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX properties_entity ON properties (entity, space, key) WHERE ended = 0;  -- whether an entity meets a filter
 
 -- A typed edge. An end is an id where the entity exists, a name where it does not yet.
 CREATE TABLE relations (

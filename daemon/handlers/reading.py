@@ -6,7 +6,7 @@ from enhanced_memory.client.operations.relations import ReadGraph
 from enhanced_memory.client.operations.versions import GraphAt
 from enhanced_memory.client.values import Graph, Ref
 from enhanced_memory.daemon.handlers import cursors
-from enhanced_memory.daemon.handlers.filters import entity_conditions
+from enhanced_memory.daemon.handlers.filters import entity_conditions, equals
 from enhanced_memory.daemon.handlers.moments import any_time, look_back
 from enhanced_memory.daemon.handlers.saying import only_valid
 from enhanced_memory.daemon.handlers.told import entities_of
@@ -93,6 +93,7 @@ def list_entities(tx: Tx, ask: ListEntities) -> EntityPage:
         limit=ask.limit + 1,
         beyond=(last, number) if number else None,
         deleted=ask.deleted,
+        rare=None if ask.deleted else (ask.tags, equals(ask.where)),
         **values,
     )
     page = found[: ask.limit]

@@ -13,6 +13,7 @@ from enhanced_memory.client.values import Ref, Tier
 from enhanced_memory.daemon.store import derived, past
 from enhanced_memory.daemon.store.bodies import State, decoded, name_in, undelta
 from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.narrowing import few
 from enhanced_memory.daemon.store.views import NOW, View
 
 __all__ = ["KEYFRAME", "TIERS", "Known", "Stored", "shown"]
@@ -216,9 +217,13 @@ class Known:
 
     def page(
         self, *also: str, key: str = "key_id", down: bool = False, limit: int, beyond: tuple[Any, int] | None = None,
-        deleted: bool = False, view: View | None = None, **values: Any,
+        deleted: bool = False, view: View | None = None,
+        rare: tuple[Iterable[str], Iterable[tuple[str, Any]]] | None = None, **values: Any,
     ) -> list[Stored]:  # fmt: skip
-        """A page of entities in order. `also` names conditions, `key` what to order by; `beyond` is the place and id of the last one before it."""
+        """A page of entities in order. `also` names conditions, `key` what to order by; `beyond` is the place and id of the last one before it.
+
+        `rare` are tags and properties' values that the conditions ask for: where few have one, those alone are looked at.
+        """
         view = self._ground.view if view is None else view
         values |= {"now": self._ground.now}
         query = {"key_name": "list_ids_by_name", "key_property": "list_ids_by_property"}.get(key, "list_ids")
@@ -227,9 +232,16 @@ class Known:
             further = ["further_down" if down else "further_up"]
         rows: list[tuple[Any, ...]] = []
         for depth, layer in view:
+            # What few have is looked up; in a layer of the past they may have had it then.
+            here = (
+                few(self._ground, layer.space, *rare)
+                if rare is not None and layer.at == NOW and query == "list_ids"
+                else None
+            )
+            narrow = {} if here is None else {"few": msgspec.json.encode(sorted(set(here))).decode()}
             rows += self._ground.rows.all(
-                query, *also, *further, key=key, down=down, falling=down, space=layer.space, at=layer.at, nearer=view.nearer(depth),
-                beyond=last, beyond_id=last_id, deleted=deleted, limit=limit, **values,
+                "list_ids_few" if narrow else query, *also, *further, key=key, down=down, falling=down, space=layer.space, at=layer.at, nearer=view.nearer(depth),
+                beyond=last, beyond_id=last_id, deleted=deleted, limit=limit, **values, **narrow,
             )  # fmt: skip
         then: dict[int, Stored] = {}
         by_id = key == "key_id" and not down

@@ -8,7 +8,10 @@ import msgspec
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.words import Candidate
 
-__all__ = ["narrowed"]
+__all__ = ["FEW", "few", "narrowed"]
+
+FEW = 5000
+"""Entities that are looked up one by one rather than found by looking at all."""
 
 
 def narrowed(
@@ -21,7 +24,17 @@ def narrowed(
     view = ground.view
     if not view.now or len(view.layers) != 1:
         return None
-    space = view.layers[0].space
+    fewest = few(ground, view.layers[0].space, tags, equal, most)
+    if fewest is None:
+        return None
+    ids = msgspec.json.encode(sorted(set(fewest))).decode()
+    return [Candidate(*row) for row in ground.rows.all("passages_within", space=view.layers[0].space, ids=ids)]
+
+
+def few(
+    ground: Ground, space: int, tags: Iterable[str], equal: Iterable[tuple[str, Any]], most: int = FEW
+) -> list[int] | None:
+    """The entities of a space that have the rarest of some tags and properties' values now; None where those are more than `most`."""
     fewest: list[int] | None = None
     for name, values in (
         *(("tagged", {"tag": tag}) for tag in tags),
@@ -30,7 +43,4 @@ def narrowed(
         rows = ground.rows.all(name, space=space, limit=most + 1, **values)
         if len(rows) <= most and (fewest is None or len(rows) < len(fewest)):
             fewest = [row[0] for row in rows]
-    if fewest is None:
-        return None
-    ids = msgspec.json.encode(sorted(set(fewest))).decode()
-    return [Candidate(*row) for row in ground.rows.all("passages_within", space=space, ids=ids)]
+    return fewest

@@ -39,6 +39,9 @@ DRIFT = 0.03
 """By how much the passages' average length may have changed since a word's worth was computed with it; and the share of
 passages that may have ended before those of a word are counted again."""
 
+PAGE = 8_192
+"""Passages looked at in one go: a few milliseconds in which nobody else runs Python."""
+
 MOST_RENEWED = 50_000
 """Passages indexed anew that are remembered; a word that has not been asked for since is read again as a whole."""
 
@@ -122,7 +125,7 @@ class Postings:
         """Whether a word is kept."""
         return term in self._words
 
-    def follow(self, source: Source, mark: Mark, page: int = BLOCK) -> bool:
+    def follow(self, source: Source, mark: Mark, page: int = PAGE) -> bool:
         """Look at the passages that came; whether there are more than one `page` of them."""
         beyond, upto = self._upto, min(mark.last, self._upto + page)
         if mark.generation != self._generation or beyond >= mark.last:

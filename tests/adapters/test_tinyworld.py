@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from enhanced_memory.client.adapters.tinyworld import (
     MemoryRepository,
     TinyWorldVectorStore,
 )
+from enhanced_memory.client.adapters.tinyworld_models import CharacterState, Engine, Message, Session
 from enhanced_memory.client.errors import Invalid, TooLarge
 
 MESSAGE = [
@@ -210,3 +213,35 @@ def test_a_lower_limit_holds_for_characters_that_were_there_before(apart: Memory
     after = MemoryRepository(apart, MemoryConfig(max_stored_messages_per_character=3))
     after.save_message("a", "Ada", "line 9", 9)
     assert contents(after.get_recent_messages("a", 100)) == ["line 7", "line 8", "line 9"]
+
+
+def test_the_script_and_the_tables_names_work_as_their_users_know_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`create`, a session's rows, `show-messages` oldest first, `drop` only after a yes."""
+    script = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "db_management.py"))["main"]
+    with Memory() as memory:
+        bound = Engine(memory)
+        assert script(["create"], bound) == 0
+        made = Session(bound)
+        first = Message("socrates_001", "Socrates", "I know nothing.", 1, metadata={"mood": "calm"})
+        made.add_all([first, Message("socrates_001", "Socrates", "Do you?", 2)])
+        made.add(CharacterState("socrates_001", "Socrates", 2, 1.5, goals={"find": "truth"}))
+        assert MemoryRepository(memory).get_recent_messages("socrates_001") == []
+        made.commit()
+        made.refresh(first)
+        assert list(first.to_dict()) == MESSAGE
+        (row, _) = MemoryRepository(memory).get_recent_messages("socrates_001")
+        assert first.to_dict() == row
+        assert (
+            MemoryRepository(memory).get_character_state("socrates_001")
+            == CharacterState("socrates_001", "Socrates", 2, 1.5, goals={"find": "truth"}).to_dict()
+        )
+        capsys.readouterr()
+        assert script(["show-messages", "--limit", "5"], bound) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert [line.split("] ")[1] for line in said] == ["Socrates: I know nothing.", "Socrates: Do you?"]
+        for answer, left in (("no", 2), ("YES", 0)):
+            monkeypatch.setattr("builtins.input", lambda _, answer=answer: answer)
+            assert script(["drop"], bound) == 0
+            assert len(MemoryRepository(memory).get_recent_messages("socrates_001")) == left

@@ -93,6 +93,14 @@ WHERE e.space = :space AND e.began <= :at AND e.deleted = :deleted
   /*also*/
 ORDER BY /*key*/ /*down*/, e.id /*down*/ LIMIT :limit
 
+-- name: list_ids_few
+-- The same of some entities, which are looked up one by one.
+SELECT e.id, /*key*/ FROM entities e
+WHERE e.space = :space AND e.id = ANY (:few::bigint[]) AND e.began <= :at AND e.deleted = :deleted
+  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
+  /*also*/
+ORDER BY /*key*/ /*down*/, e.id /*down*/ LIMIT :limit
+
 -- name: list_ids_by_name
 SELECT e.id, m.name FROM names m JOIN entities e ON e.space = m.space AND e.id = m.entity
 WHERE m.space = :space AND m.ended = 0 AND e.began <= :at AND e.deleted = :deleted

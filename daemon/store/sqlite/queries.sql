@@ -87,6 +87,14 @@ WHERE e.space = :space AND e.began <= :at AND e.deleted = :deleted
   /*also*/
 ORDER BY /*key*/ /*down*/, e.id /*down*/ LIMIT :limit
 
+-- name: list_ids_few
+-- The same of some entities, which are looked up one by one; the plus keeps their changes' index out of it.
+SELECT e.id, /*key*/ FROM json_each(:few) j CROSS JOIN entities e ON e.space = :space AND e.id = j.value
+WHERE +e.began <= :at AND e.deleted = :deleted
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+  /*also*/
+ORDER BY /*key*/ /*down*/, e.id /*down*/ LIMIT :limit
+
 -- name: list_ids_by_name
 SELECT e.id, m.name FROM names m JOIN entities e ON e.space = m.space AND e.id = m.entity
 WHERE m.space = :space AND m.ended = 0 AND e.began <= :at AND e.deleted = :deleted
