@@ -171,7 +171,7 @@ def drawn(days: list[Day], per_day: int, file: Path) -> None:
     tiers.plot(across, [one.deleted for one in days], "--", label="expired, deleted softly")
     tiers.set_yscale("symlog")
     tiers.set_ylabel("entities")
-    tiers.set_title(f"A simulated year, {per_day} entries a day")
+    tiers.set_title(f"{days[-1].day} simulated days, {per_day} entries a day")
     tiers.legend(loc="upper left", fontsize=8)
     size.plot(across, [one.file_bytes / 2**20 for one in days])
     size.set_ylim(bottom=0)

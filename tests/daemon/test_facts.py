@@ -1,6 +1,10 @@
 """Facts, from a conversation to the entities that they are about."""
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -182,3 +186,14 @@ async def test_a_repeat_with_the_same_key_stores_once(memory: Any) -> None:
     first = await memory("auto_extract_facts", "I live in Prague.", key="k1")
     again = await memory("auto_extract_facts", "I live in Prague.", key="k1")
     assert first == again
+
+
+@pytest.mark.parametrize("name", ["extractor", "summarizer"])
+def test_a_daemon_does_not_start_with_a_model_that_there_is_not(home: Path, name: str) -> None:
+    environment = {**os.environ, f"ENHANCED_MEMORY_{name.upper()}": "oracle"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "enhanced_memory.daemon", "serve"],
+        env=environment, cwd=home, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode != 0
+    assert f"The setting {name} is one of" in ran.stderr
