@@ -186,7 +186,7 @@ def _end_orphan(house: House) -> None:
         left = psutil.Process(int(house.store.with_name("memory.db.lock").read_text().split()[0]))
         if left.environ().get("HOME") == str(house.folder):
             os.kill(left.pid, signal.SIGKILL)
-            left.wait(10)
+            left.wait(60)
 
 
 if __name__ == "__main__":

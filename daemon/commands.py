@@ -44,6 +44,9 @@ def declare(verbs: Any) -> None:
             verb.add_argument("--to", help="the file of the new key; it is made where there is none")
             verb.add_argument("--plain", action="store_true", help="no key any more")
         elif name == "check":
+            verb.add_argument(
+                "--with-parent", action="store_true", help=argparse.SUPPRESS
+            )  # a daemon's own: it ends with it
             verb.add_argument("--quick", action="store_true", help="leave out the bodies of older versions")
             verb.add_argument("file", nargs="?", help="the file; default: the store")
         elif name == "salvage":
@@ -81,8 +84,11 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
+    from enhanced_memory.daemon.embedding.worker import end_with_parent
     from enhanced_memory.daemon.store.sqlite import sealing, verifying
 
+    if given.with_parent:
+        end_with_parent()
     with suppress(OSError):  # within the unit's walls no priority is changed
         os.nice(_GENTLE)
     path = Path(given.file).absolute() if given.file else settings.store_path

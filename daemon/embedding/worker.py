@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from enhanced_memory.client.errors import Broken
 from enhanced_memory.client.wire import Frames, pack, unpack
 
-__all__ = ["main", "serve"]
+__all__ = ["end_with_parent", "main", "serve"]
 
 ONNX = "onnx/model.onnx"
 """Computed as torch computes it, in a fraction of the start; other files there are of another precision."""
@@ -31,7 +31,7 @@ _ASIDE = ("onnx", "openvino", ".git")
 
 def main() -> None:
     """Load the model that the argument names and answer until nobody asks."""
-    _end_with_parent()
+    end_with_parent()
     with suppress(OSError):  # within the daemon's unit no priority is changed
         os.nice(5)  # whoever writes or asks goes first
     serve(sys.argv[1])
@@ -163,7 +163,7 @@ def _say(said: BinaryIO, message: dict[str, Any]) -> None:
     said.flush()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask Linux to end this process when the daemon ends, even if it is killed while a model loads."""
     if sys.platform == "linux":
         import ctypes

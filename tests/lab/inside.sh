@@ -2,7 +2,7 @@
 # What is tried inside the lab's machine (tests/lab/run.py). Each try writes a line into /lab/report.jsonl.
 set -u
 export PATH=/opt/enhanced-memory/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
-export ENHANCED_MEMORY_STORE=/var/lib/enhanced-memory/memory.db ENHANCED_MEMORY_AUTOSTART=false ENHANCED_MEMORY_CONNECT_TIMEOUT_S=60
+export ENHANCED_MEMORY_STORE=/var/lib/enhanced-memory/memory.db ENHANCED_MEMORY_AUTOSTART=false ENHANCED_MEMORY_CONNECT_TIMEOUT_S=120 ENHANCED_MEMORY_TIMEOUT_S=180
 
 told() { # what ok says
   printf '{"what": "%s", "ok": "%s", "says": %s}\n' "$1" "$2" "$(printf '%s' "$3" | tail -c 600 | python -c 'import json,sys; print(json.dumps(sys.stdin.read().strip()))')" >> /lab/report.jsonl
@@ -21,7 +21,7 @@ within() { # seconds command…: until it holds
 
 try "install" memoryctl install-service --system
 mkdir -p /etc/systemd/system/memory-db.service.d
-printf '[Service]\nWatchdogSec=4\n' > /etc/systemd/system/memory-db.service.d/zz-lab.conf
+printf '[Service]\nWatchdogSec=10\n' > /etc/systemd/system/memory-db.service.d/zz-lab.conf
 systemctl daemon-reload
 try "the socket listens before the daemon runs" is "$(property memory-db.socket ActiveState)/$(property memory-db.service ActiveState)" active/inactive
 try "the first connection starts it" memoryctl add Ada --type person "likes tea"
@@ -38,7 +38,7 @@ done
 hung() {
   local pid; pid=$(property memory-db.service MainPID)
   kill -STOP "$pid"
-  within 30 sh -c "[ \"\$(systemctl show --property MainPID --value memory-db.service)\" != $pid ] && [ \"\$(systemctl show --property NRestarts --value memory-db.service)\" -ge 1 ]" || return 1
+  within 60 sh -c "[ \"\$(systemctl show --property MainPID --value memory-db.service)\" != $pid ] && [ \"\$(systemctl show --property NRestarts --value memory-db.service)\" -ge 1 ]" || return 1
   within 20 memoryctl show Ada || return 1
   echo "pid $pid was replaced by $(property memory-db.service MainPID)"
 }
@@ -97,7 +97,7 @@ user_manager() { # the user form: another manager, the same units
   systemctl start "user@$uid.service" || return 1
   export XDG_RUNTIME_DIR=/run/user/$uid
   within 30 test -S "$XDG_RUNTIME_DIR/systemd/private" || return 1
-  own() { runuser -u guest -- env -i HOME=/home/guest PATH="$PATH" LC_ALL=C.UTF-8 XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR" "$@"; }
+  own() { runuser -u guest -- env -i HOME=/home/guest PATH="$PATH" LC_ALL=C.UTF-8 XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR" ENHANCED_MEMORY_CONNECT_TIMEOUT_S=120 ENHANCED_MEMORY_TIMEOUT_S=180 "$@"; }
   own memoryctl install-service || return 1
   own memoryctl add Carol --type person "under a manager of her own" || return 1
   is "$(own systemctl --user show --property ActiveState --value memory-db.service)" active || return 1

@@ -415,6 +415,7 @@ async def test_a_purge_leaves_no_word_of_it(daemon: Daemon) -> None:
 def test_a_client_starts_a_daemon_on_a_database(stored: Settings, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PREFIX + "STORE", stored.store)
     monkeypatch.setenv(PREFIX + "EMBEDDER", "none")
+    monkeypatch.setenv(PREFIX + "CONNECT_TIMEOUT_S", "60")  # a busy machine starts a daemon slowly
     with Memory() as memory:
         pid = memory.welcome.pid
         try:

@@ -113,7 +113,16 @@ def checked_apart(
 ) -> Health:
     """What `verifying.check` finds, found by a process of its own that gives way to others. It stands in `running` while it
     runs: whoever has to leave ends it there, which is `Broken` here."""
-    command = [sys.executable, "-P", "-m", "enhanced_memory.daemon", "check", "--json", *(["--quick"] if quick else [])]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "enhanced_memory.daemon",
+        "check",
+        "--json",
+        "--with-parent",
+        *(["--quick"] if quick else []),
+    ]
     command += ["--key-file", str(key.path)] if key is not None else []
     running = set() if running is None else running
     with subprocess.Popen(
