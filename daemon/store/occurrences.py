@@ -1,12 +1,13 @@
 """What postings are made of, and where they are read: the words index on disk, as one reader sees it."""
 
-from collections.abc import Collection
+from array import array
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BITS", "BLOCK", "Block", "Floats", "Head", "Ids", "Mark", "Occurrence", "Source", "Wanted", "Word"]
+__all__ = ["BITS", "BLOCK", "Block", "Floats", "Head", "Ids", "Log", "Mark", "Occurrence", "Source", "Wanted", "Word"]
 
 BITS = 16
 BLOCK = 1 << BITS
@@ -82,6 +83,8 @@ class Mark(NamedTuple):
     """The newest passage."""
     renewed: int
     """How many passages had been indexed anew."""
+    gone: int
+    """How many had ended."""
     generation: int
     """How often the whole index had been."""
 
@@ -130,14 +133,46 @@ class Word:
         return slice(int(self.edges[block]), int(self.edges[block + 1]))
 
 
+MOST_REMEMBERED = 50_000
+"""Passages that a log remembers, at least. A word that has not been asked for since is read again as a whole."""
+
+
+class Log:
+    """Passages in the order in which something befell them; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._passages = array("q")
+        self.before = 0
+        """How many are forgotten."""
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return self.before + len(self._passages)
+
+    def add(self, passages: Sequence[int]) -> None:
+        """It befell these, too."""
+        self._passages.extend(passages)
+        if len(self._passages) > 2 * MOST_REMEMBERED:
+            more = len(self._passages) - MOST_REMEMBERED
+            del self._passages[:more]
+            self.before += more
+
+    def since(self, count: int, upto: int | None = None) -> list[int]:
+        """Those after the first `count`, up to the `upto`-th, as far as they are remembered."""
+        end = len(self._passages) if upto is None else max(0, upto - self.before)
+        return self._passages[max(0, count - self.before) : end].tolist()
+
+
 class Block:
     """What is known of 65,536 passages."""
 
-    __slots__ = ("lengths", "messages", "owners", "spaces")
+    __slots__ = ("lasts", "lengths", "messages", "owners", "spaces")
 
     def __init__(self) -> None:
+        self.lasts = np.zeros(BLOCK, bool)
+        """Whether there is such a passage, and it has not ended."""
         self.spaces = np.zeros(BLOCK, np.int32)
-        """0: there is no such passage, or it has ended."""
         self.owners = np.zeros(BLOCK, np.int64)
         self.messages = np.zeros(BLOCK, bool)
         self.lengths = np.zeros(BLOCK, np.uint16)

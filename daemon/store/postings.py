@@ -10,15 +10,14 @@ What is kept is derived and may lag behind: a word catches up when it is asked f
 passages' own rows before telling it.
 """
 
-from array import array
-from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Collection, Sequence
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 
-from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Block, Floats, Ids, Mark, Source, Wanted, Word
+from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Block, Floats, Ids, Log, Mark, Source, Wanted, Word
 
 __all__ = ["Postings"]
 
@@ -42,11 +41,8 @@ passages that may have ended before those of a word are counted again."""
 PAGE = 8_192
 """Passages looked at in one go: a few milliseconds in which nobody else runs Python."""
 
-MOST_RENEWED = 50_000
-"""Passages indexed anew that are remembered; a word that has not been asked for since is read again as a whole."""
-
-MOST_TERMS = 100_000
-"""Expressions whose word is remembered."""
+MOST_TERMS, LONGEST = 20_000, 100
+"""Expressions whose word is remembered, and their characters."""
 
 
 class Postings:
@@ -59,8 +55,9 @@ class Postings:
         self._lock = Lock()
         self._last = last
         self._generation = 0
-        self._renewed = array("q")
-        self._renewed_before = 0
+        self._told: deque[tuple[int, Sequence[int], Sequence[int]]] = deque()
+        self._renewed = Log()
+        self._gone = Log()
         self._terms: dict[str, str] = {}
         self._empty()
 
@@ -69,7 +66,7 @@ class Postings:
         self._blocks: list[Block] = []
         self._upto = 0
         self._living = self._ended = 0
-        self._measured = self._renewed_before + len(self._renewed)
+        self._measured = self._renewed.count
         self._length = 0
         self._bytes = 0
 
@@ -77,27 +74,44 @@ class Postings:
 
     def mark(self) -> Mark:
         """To be taken before a reader begins to look."""
-        return Mark(self._last, self._renewed_before + len(self._renewed), self._generation)
+        with self._lock:
+            self._take_in()
+            return Mark(self._last, self._renewed.count, self._gone.count, self._generation)
 
-    def changed(self, last: int, ended: Iterable[int], renewed: Iterable[int]) -> None:
-        """A change is on disk: the newest passage, those that it ended, and those that it indexed anew."""
-        self._last = max(self._last, last)
-        self._renewed.extend(renewed)
-        for passage in ended:
-            if passage <= self._upto:
+    def changed(self, last: int, ended: Sequence[int], renewed: Sequence[int]) -> None:
+        """A change is on disk: the newest passage, those that it ended, and those that it indexed anew. Never waits."""
+        self._told.append((last, ended, renewed))
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take_in()
+            finally:
+                self._lock.release()
+
+    def _take_in(self) -> None:
+        while self._told:
+            last, ended, renewed = self._told.popleft()
+            self._last = max(self._last, last)
+            self._renewed.add(renewed)
+            self._gone.add(ended)
+            for passage in ended:
                 self._end(passage)
-        if len(self._renewed) > 2 * MOST_RENEWED:
-            del self._renewed[:MOST_RENEWED]
-            self._renewed_before += MOST_RENEWED
 
     def _end(self, passage: int) -> None:
-        block = self._blocks[passage >> BITS] if passage >> BITS < len(self._blocks) else None
-        place = passage & (BLOCK - 1)
-        if block is not None and block.spaces[place]:
-            block.spaces[place] = 0
+        if passage > self._upto:
+            return  # whoever looks at it will see that it has ended, or was told so since
+        block, place = self._blocks[passage >> BITS], passage & (BLOCK - 1)
+        if block.lasts[place]:
+            block.lasts[place] = False
             self._living -= 1
             self._ended += 1
             self._length -= int(block.lengths[place])
+
+    def begin_again(self, last: int) -> None:
+        """Passages after `last` are given out once more: keep nothing."""
+        with self._lock:
+            self._told.clear()
+            self._last = last
+        self.forget()
 
     def forget(self) -> None:
         """Keep nothing of what was read: the index was made anew, or something was purged."""
@@ -132,6 +146,8 @@ class Postings:
             return False
         heads = source.heads(beyond, upto)
         with self._lock:
+            if mark.gone < self._gone.before:
+                return False  # more has ended since than is remembered
             if mark.generation != self._generation or self._upto != beyond:
                 return True  # somebody else was faster
             while len(self._blocks) <= upto >> BITS:
@@ -143,38 +159,38 @@ class Postings:
                     block, places = self._blocks[number], mine[:, 0] & (BLOCK - 1)
                     block.owners[places], block.messages[places] = mine[:, 2], mine[:, 3] > 0
                     block.lengths[places] = np.minimum(mine[:, 4], 0xFFFF)
-                    block.spaces[places] = mine[:, 1]
+                    block.spaces[places], block.lasts[places] = mine[:, 1], True
                 self._living += len(told)
                 self._length += int(np.minimum(told[:, 4], 0xFFFF).sum())
             self._upto = upto
+            for passage in self._gone.since(mark.gone):
+                self._end(passage)
         return upto < mark.last
 
     def measure(self, source: Source, mark: Mark) -> None:
         """Look again at how long passages are that were indexed anew. Those forgotten since keep the length that they had."""
-        seen = max(self._measured, self._renewed_before)
-        again = {one for one in self._since(seen, mark.renewed) if one <= self._upto}
+        with self._lock:
+            again = {one for one in self._renewed.since(self._measured, mark.renewed) if one <= self._upto}
         lengths = source.lengths(again) if again else []
         with self._lock:
             if mark.generation != self._generation or mark.renewed <= self._measured:
                 return
             for passage, length in lengths:
                 block, place = self._blocks[passage >> BITS], passage & (BLOCK - 1)
-                if block.spaces[place]:
+                if block.lasts[place]:
                     self._length += min(length, 0xFFFF) - int(block.lengths[place])
                 block.lengths[place] = min(length, 0xFFFF)
             self._measured = mark.renewed
-
-    def _since(self, seen: int, upto: int) -> "array[int]":
-        """The passages that were indexed anew after so many others."""
-        return self._renewed[seen - self._renewed_before : upto - self._renewed_before]
 
     def read(self, source: Source, mark: Mark, term: str) -> None:
         """Read all passages of a word."""
         passages, columns = source.every(term, mark.last)
         with self._lock:
-            if mark.generation != self._generation or self._upto < mark.last:
+            if mark.generation != self._generation:
                 return
-            upto = mark.last
+            upto = min(mark.last, self._upto)
+            seen = passages <= upto
+            passages, columns = passages[seen], columns[seen]
             if len(passages):
                 begins = np.flatnonzero(np.concatenate(([True], passages[1:] != passages[:-1])))
                 ids = passages[begins]
@@ -232,6 +248,8 @@ class Postings:
             raise Wanted
         while self._upto < mark.last and self.follow(source, mark):
             pass
+        if self._upto < mark.last:
+            raise Wanted
         if self._measured < mark.renewed:
             self.measure(source, mark)
         words, others = self._asked(source, mark, asked, at_once)
@@ -241,26 +259,23 @@ class Postings:
             if len(found) > at_once:
                 raise Wanted
             beside.update(found)
+        tail = dict[int, float]()
         newest = source.newest()
         if newest > mark.last:
             # On disk already and not told of yet.
             found = source.scored(" OR ".join(asked), messages, mark.last, newest, at_once + 1)
             if len(found) > at_once:
                 raise Wanted
-            beside.update(found)
+            tail.update(found)
         last = newest if ceiling is None else min(ceiling, newest)
-        return self._added_up(words, beside, count, frozenset(spaces), messages, owner, last)
+        return self._added_up(words, beside, tail, mark, count, frozenset(spaces), messages, owner, last)
 
     def _asked(self, source: Source, mark: Mark, asked: Sequence[str], at_once: int) -> tuple[list[Word], list[str]]:
         """The words that are asked for, up to date, and what is none of them."""
-        words, others, lacking = list[Word](), list[str](), list[str]()
+        words, used, others, lacking = list[Word](), list[str](), list[str](), list[str]()
         average = self._average
         for expression in asked:
-            term = self._terms.get(expression)
-            if term is None:
-                if len(self._terms) >= MOST_TERMS:
-                    self._terms.clear()
-                term = self._terms[expression] = source.term(expression)
+            term = self._term(source, expression)
             if not term:
                 others.append(expression)
                 continue
@@ -280,25 +295,36 @@ class Postings:
             if self._ended - word.ended > DRIFT * self._living:
                 word = self._counted(term, word)
             words.append(word)
+            used.append(term)
         if lacking:
             raise Wanted(*lacking)
         with self._lock:
-            for expression in asked:
-                term = self._terms.get(expression, "")
+            for term in used:
                 if term in self._words:
                     self._words.move_to_end(term)
         return words, others
+
+    def _term(self, source: Source, expression: str) -> str:
+        term = self._terms.get(expression)
+        if term is None:
+            term = source.term(expression)
+            if len(expression) <= LONGEST:
+                if len(self._terms) >= MOST_TERMS:
+                    self._terms.clear()
+                self._terms[expression] = term
+        return term
 
     def _catch_up(
         self, source: Source, mark: Mark, term: str, expression: str, word: Word, at_once: int
     ) -> Word | None:
         """A word with what came since it was asked for last. None where it has to be read as a whole."""
-        if word.renewed < self._renewed_before:
+        if word.renewed < self._renewed.before:
             return None
         dense = len(word.places) / max(1, word.upto)
         if (mark.last - word.upto) * dense > at_once:
             return None
-        again = {passage for passage in self._since(word.renewed, mark.renewed) if passage <= word.upto}
+        with self._lock:
+            again = {one for one in self._renewed.since(word.renewed, mark.renewed) if one <= word.upto}
         if len(again) > at_once:
             return None
         found = source.since(expression, word.upto, mark.last, again)
@@ -332,19 +358,25 @@ class Postings:
             if self._words.get(term) is not word:
                 return word
             ended, passages = self._ended, word.passages()
-            last = self._known(passages, "spaces") != 0
+            last = self._known(passages, "lasts").astype(bool)
             fresh = Word(passages[last], word.worth[last], word.upto, word.renewed, word.average, ended)
             self._keep(term, fresh)
             return fresh
 
     def _added_up(
-        self, words: list[Word], beside: dict[int, float], count: int, spaces: frozenset[int], messages: bool, owner: int, last: int
+        self, words: list[Word], beside: dict[int, float], tail: dict[int, float], mark: Mark, count: int, spaces: frozenset[int],
+        messages: bool, owner: int, last: int,
     ) -> tuple[list[int], list[float], bool]:  # fmt: skip
-        living = self._living
+        """`beside` adds to the words' scores, `tail` is whole scores of passages that came after the mark."""
+        with self._lock:
+            living, known, upto = self._living, self._blocks, self._upto
+            late = np.array(sorted(set(self._gone.since(mark.gone))), np.int64)  # these last for whoever has that mark
         steps = np.arange(STEPS + 1, dtype=np.float32) * np.float32(MOST_WORTH / STEPS)
         worth = [steps * np.float32(_idf(living, len(word.places))) for word in words]
         others = np.array(sorted(beside), np.int64)
         their = np.array([beside[one] for one in others.tolist()], np.float32)
+        newer = np.array(sorted(tail), np.int64)
+        theirs = np.array([tail[one] for one in newer.tolist()], np.float32)
         where = np.array(sorted(spaces), np.int32)
         scores = np.empty(BLOCK, np.float32)
         best_ids, best = np.zeros(0, np.int64), np.zeros(0, np.float32)
@@ -360,20 +392,28 @@ class Postings:
             part = slice(*np.searchsorted(others, (begin, begin + BLOCK)))
             if part.stop > part.start:
                 scores[others[part] - begin] += their[part]
+            part = slice(*np.searchsorted(newer, (begin, begin + BLOCK)))
+            if part.stop > part.start:
+                scores[newer[part] - begin] = theirs[
+                    part
+                ]  # a word that another reader brought up to date may have them too
             if last - begin < BLOCK - 1:
                 scores[last - begin + 1 :] = 0
             places = np.flatnonzero(scores > floor)
             more = more or (bool(floor > 0) and bool(scores.any()))
             if not len(places):
                 continue
-            if number < len(self._blocks):
-                block = self._blocks[number]
-                seen = block.messages[places] == messages
+            if number < len(known):
+                block = known[number]
+                seen = block.lasts[places]
+                if len(late):
+                    seen |= np.isin(places + begin, late)
+                seen &= block.messages[places] == messages
                 seen &= np.isin(block.spaces[places], where) if len(where) != 1 else block.spaces[places] == where[0]
                 if owner:
                     seen &= block.owners[places] == owner
-                if last > self._upto:
-                    seen |= places + begin > self._upto  # whose these are is looked up with their rows
+                if last > upto:
+                    seen |= places + begin > upto  # whose these are is looked up with their rows
                 places = places[seen]
             found = scores[places]
             best_ids, best = np.concatenate((best_ids, places + begin)), np.concatenate((best, found))

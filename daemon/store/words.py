@@ -184,7 +184,11 @@ class Words:
             if best is None:
                 return None
             ids, scores, more = best
-            found = self.seen(self._candidates(dict(zip(ids, scores, strict=True)), messages, *also, **values), view)
+            # In a view of the past conditions are left to the caller: rows say what holds now.
+            rows = self._candidates(
+                dict(zip(ids, scores, strict=True)), messages, *(also if view.now else ()), **values
+            )
+            found = self.seen([one for one in rows if not stream or one.entity == stream], view)
             if len(found) >= limit or not more or wanted >= MAX_CANDIDATES:
                 break
             wanted *= 8

@@ -278,7 +278,7 @@ async def test_what_is_on_disk_and_not_told_yet_is_found(default: Place) -> None
 async def test_a_word_that_was_not_asked_for_long_is_read_again(
     default: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postings, "MOST_RENEWED", 5)
+    monkeypatch.setattr(occurrences, "MOST_REMEMBERED", 5)
     await default.say("talk", "alpha beta")
     await warm(default)
     await agree(default, "alpha", True)
@@ -305,7 +305,7 @@ async def test_phrases_beginnings_and_names_of_programs_are_found_as_on_disk(def
 def test_the_weights_are_those_that_the_index_is_asked_with() -> None:
     assert keeping._weights(words.OF_ENTITIES) == [2.0, 1.0, 0.0, 0.0]
     assert len(keeping._weights(words.OF_MESSAGES)) == 4
-    assert occurrences.Mark(1, 2, 3).generation == 3
+    assert occurrences.Mark(1, 2, 3, 4).generation == 4
 
 
 async def test_many_readers_and_a_writer_at_once(reopen: Reopen, monkeypatch: pytest.MonkeyPatch) -> None:

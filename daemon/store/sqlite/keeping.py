@@ -32,6 +32,8 @@ AHEAD = 20_000
 """Passages from which on words are read before anybody asks for them."""
 COMMON, SHARE = 50, 1_000
 """Words of so many passages are, and of one passage of so many."""
+MOST_WANTED = 100
+"""Questions whose words wait to be read; what more are lacking is lacked again by the next."""
 ROOM_AHEAD = 0.75
 """Of the room for words, how much those may take."""
 
@@ -68,10 +70,16 @@ class KeptWords:
 
     def changed(self, touched: "Touched") -> None:
         """A change is on disk."""
-        with self._made:
-            self._last = max(self._last, touched.passage)
-            if self.postings is not None:
-                self.postings.changed(touched.passage, touched.ended, touched.renewed)
+        postings = self.postings
+        if touched.passage < self._last:
+            # The writer began anew and gives numbers out again that were told of before.
+            self._last = touched.passage
+            if postings is not None:
+                postings.begin_again(touched.passage)
+            return
+        self._last = touched.passage
+        if postings is not None:
+            postings.changed(touched.passage, touched.ended, touched.renewed)
 
     def forget(self) -> None:
         """Keep nothing of what was read."""
@@ -90,7 +98,7 @@ class KeptWords:
     def want(self, terms: tuple[str, ...]) -> None:
         """Words that a question lacked are to be read."""
         fresh = tuple(term for term in terms if term not in self._pending)
-        if fresh or not terms:
+        if (fresh or not terms) and self._asked.qsize() < MOST_WANTED:
             self._pending.update(fresh)
             self._wake(fresh)
 
@@ -99,8 +107,7 @@ class KeptWords:
             if self._thread is None and not self._closing:
                 self._thread = threading.Thread(target=self._read_ahead, name="words", daemon=True)
                 self._thread.start()
-        if self._asked.qsize() < 100:
-            self._asked.put(terms)
+        self._asked.put(terms)
 
     def _read_ahead(self) -> None:
         connection = None
@@ -136,8 +143,10 @@ class KeptWords:
                 if asked is None:
                     self._closing = True
                     return
-                self._some(connection, source, asked)
-                self._pending.difference_update(asked)
+                try:
+                    self._some(connection, source, asked)
+                finally:
+                    self._pending.difference_update(asked)
 
     def _some(self, connection: apsw.Connection, source: Posted, terms: tuple[str, ...]) -> None:
         postings = self.have()
