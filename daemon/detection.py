@@ -192,6 +192,7 @@ class Detection:
                 one = self._begin(call, mark if mark is not None and mark.threshold == ask.threshold else None)
         elif one is None:
             return Scan("none", space=space)
+        await one.marked.wait()
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(one.task), ask.wait_s)
         return one.told()

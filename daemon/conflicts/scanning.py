@@ -68,6 +68,8 @@ class Scanning:
         self._stopping = self._leaving = False
         self._gathered = Gathered(meaning)
         self._waiting: list[tuple[Proposal, int]] = []
+        self.marked = asyncio.Event()
+        """Set once the next daemon would go on with it, or there is nothing left to go on with."""
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
@@ -100,6 +102,7 @@ class Scanning:
             log.exception("a scan for conflicts failed")
             self._note(state="failed", problem=f"the scan failed: {type(problem).__name__}")
         finally:
+            self.marked.set()
             self._gathered = Gathered(self._meaning)
 
     async def _in_pool(self, work: Callable[..., Any], *given: Any) -> Any:
@@ -110,6 +113,7 @@ class Scanning:
         mark = self._mark = self._mark or ScanMark(last, self._threshold, self._call.peer.agent, self._call.peer.client)
         self._note(total=total)
         await self._write(mark)
+        self.marked.set()
         await self._read(mark, total)
         pairs: list[Pair] = [] if self._stopping else await self._in_pool(self._gathered.pairs)
         self._note(pairs=len(pairs), total=len(self._gathered) + len(pairs))

@@ -155,8 +155,10 @@ class Crew:
         for _ in range(TRIES):
             try:
                 return await self._made(layers, memory_bytes, cpu_s)
-            except (Died, OSError):
+            except Died:
                 continue  # killed meanwhile: the next one is no worse for it
+            except OSError:
+                self._heard()  # the loop has not come round to saying so: every try would meet the same socket
         raise SandboxBroken("The process that makes workers has ended.")
 
     async def _made(self, layers: Sequence[str], memory_bytes: int, cpu_s: int) -> Worker:

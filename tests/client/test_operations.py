@@ -232,7 +232,16 @@ def care(call: Call, home: Path) -> None:
     assert "enhanced_memory" in call("metrics").text
 
 
+def room(call: Call, home: Path) -> None:
+    call("create_entities", [EntityInput("Ada", "person", ["first"]), EntityInput("Eve", "person", ["second"])])
+    assert call("archive_entities", ["Ada"]).ids == [1]
+    assert [one.name for one in call("list_archived").entities] == ["Ada"]
+    assert call("open_nodes", ["Ada"]).missing == ["Ada"]
+    assert call("vacuum").after > 0
+
+
 CHAPTERS = [
+    room,
     care,
     facts,
     sessions,

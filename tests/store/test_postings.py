@@ -15,7 +15,7 @@ from enhanced_memory.client.operations.journal import Undo
 from enhanced_memory.client.operations.search import SearchMessages, SearchNodes
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.values import Filter, MessageInput
-from enhanced_memory.daemon.store import occurrences, postings, words
+from enhanced_memory.daemon.store import Touched, occurrences, postings, words
 from enhanced_memory.daemon.store.sqlite import keeping
 
 if TYPE_CHECKING:
@@ -179,6 +179,60 @@ async def test_conditions_come_before_the_cut(default: Place) -> None:
     assert len((await default.do(SearchMessages("amber", roles=["user"]))).hits) == 1
     assert await default.found("amber", types=["wanted"]) == ["e3"]
     assert await default.found("amber", where=[Filter("n", equal=140)]) == ["e140"]
+
+
+async def test_in_the_past_a_filter_judges_what_was_then(default: Place) -> None:
+    await default.create("job", "amber basil", type="task")
+    then = await default.world.last_change()
+    await default.do(UpdateEntities([EntityChange("job", type="done")]))
+    await warm(default)
+    assert await default.found("amber", as_of=then, types=["task"]) == ["job"]
+    assert await default.found("amber", as_of=then, types=["done"]) == []
+    assert await default.found("amber", types=["done"]) == ["job"]
+
+
+async def test_what_another_stream_was_just_told_is_not_found_in_this_one(default: Place) -> None:
+    await default.say("one", "amber here")
+    await default.say("other", "basil there")
+    await warm(default)
+    engine: Any = default.world.engine
+    later: list[Any] = []
+    engine.listeners[engine.listeners.index(engine.kept.changed)] = later.append
+    await default.say("other", "amber there")
+    hits = (await default.do(SearchMessages("amber", stream="one"))).hits
+    assert [hit.message.content for hit in hits] == ["amber here"]
+
+
+async def test_what_ends_while_a_question_is_under_way_is_still_found_by_it(default: Place) -> None:
+    """Whoever began to look before sees the store as it was: its rows are living there, and what replaced them is not."""
+    await default.create("changing", "amber before")
+    await warm(default)
+    await agree(default, "amber before", False)
+    engine: Any = default.world.engine
+    kept = engine.kept.postings
+    mark = kept.mark()
+    passages = [row[0] for row in await default.world.rows("SELECT id FROM passages WHERE ended = 0 AND part > 0")]
+    kept.changed(kept.mark().last, passages, [])
+
+    def work(tx: Tx) -> list[int]:
+        posted: Any = tx.rows.posted
+        posted._mark = mark
+        return posted.best(['"amber"'], 10, [1], False)[0]
+
+    assert set(passages) & set(await default.read(work))
+    _, found = await both(default, "amber", False)
+    assert found
+    assert (await both(default, "amber", False))[0] == []
+
+
+async def test_numbers_that_are_given_out_again_are_read_again(default: Place) -> None:
+    await default.say("talk", "amber basil")
+    await warm(default)
+    engine: Any = default.world.engine
+    touched = Touched(1, "", "default", [], passage=0)
+    engine.kept.changed(touched)
+    assert engine.kept.postings.words == 0
+    assert engine.kept.postings.mark().last == 0
 
 
 async def test_what_is_common_is_read_beside_and_the_disk_answers_meanwhile(
