@@ -293,7 +293,7 @@ class Postings:
                 if word is None:
                     raise Wanted(term)
             if self._ended - word.ended > DRIFT * self._living:
-                word = self._counted(term, word)
+                word = self._counted(mark, term, word)
             words.append(word)
             used.append(term)
         if lacking:
@@ -352,13 +352,14 @@ class Postings:
             self._keep(term, fresh)
             return fresh
 
-    def _counted(self, term: str, word: Word) -> Word:
+    def _counted(self, mark: Mark, term: str, word: Word) -> Word:
         """A word without the passages that have ended: the fewer hold it, the more it tells."""
         with self._lock:
             if self._words.get(term) is not word:
                 return word
             ended, passages = self._ended, word.passages()
             last = self._known(passages, "lasts").astype(bool)
+            last |= np.isin(passages, np.array(self._gone.since(mark.gone), np.int64))
             fresh = Word(passages[last], word.worth[last], word.upto, word.renewed, word.average, ended)
             self._keep(term, fresh)
             return fresh

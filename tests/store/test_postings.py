@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enhanced_memory.client.errors import Conflict, NotFound
-from enhanced_memory.client.operations.entities import DeleteEntities, PurgeEntities
+from enhanced_memory.client.operations.entities import DeleteEntities, PurgeEntities, UpdateEntity
 from enhanced_memory.client.operations.journal import Undo
 from enhanced_memory.client.operations.search import SearchMessages, SearchNodes
 from enhanced_memory.client.operations.streams import AppendMessages
@@ -184,7 +184,7 @@ async def test_conditions_come_before_the_cut(default: Place) -> None:
 async def test_in_the_past_a_filter_judges_what_was_then(default: Place) -> None:
     await default.create("job", "amber basil", type="task")
     then = await default.world.last_change()
-    await default.do(UpdateEntities([EntityChange("job", type="done")]))
+    await default.do(UpdateEntity("job", type="done"))
     await warm(default)
     assert await default.found("amber", as_of=then, types=["task"]) == ["job"]
     assert await default.found("amber", as_of=then, types=["done"]) == []
