@@ -220,7 +220,8 @@ async def test_none_of_it_needs_root(tmp_path: Path) -> None:
 
 
 async def test_a_worker_ends_with_its_zygote(sandbox: Sandbox, memory: AsyncMemory) -> None:
-    threading.Timer(0.3, lambda: os.kill(sandbox.zygote, signal.SIGKILL)).start()
+    # Never 0: that would be this process and its whole group.
+    threading.Timer(0.3, lambda: sandbox.zygote and os.kill(sandbox.zygote, signal.SIGKILL)).start()
     ran = await sandbox.run("print(1)\nwhile True:\n    pass", memory, limits=Limits(seconds=20))
     assert ran.error is not None
     assert ran.error.type == "Killed"
