@@ -1,20 +1,20 @@
 """The service that moves entities into cold storage: what is to go is read beside other work, written to a file, and only then let go.
 
 A file is on disk before the row that names it commits, and has its name soon after. What a daemon that ended in between has left is
-put right at the next start: named where a row names it, removed where none does.
+put right later: named where a row names it, removed where none does for an hour. Whole files that no row names are left alone:
+they may be another store's, or a backup may need them.
 """
 
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.errors import Conflict, Error, Invalid
+from enhanced_memory.client.errors import Conflict, Error, Invalid, StoreDamaged
 from enhanced_memory.client.operations.cold import Archival, ArchiveEntities
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
@@ -36,6 +36,7 @@ MESSAGES_AT_ONCE = 5_000
 TRIES = 3
 DAY_MS = 86_400_000
 OLD_PARTIAL_S = 3600.0
+LOOK_EVERY_S = 3600.0
 
 
 class _Moving(msgspec.Struct):
@@ -58,8 +59,9 @@ class ColdStorage:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
-        self._turn = asyncio.Lock()
         self._call = Call(Peer(), Request())
+        self.turn = asyncio.Lock()
+        """Held while files are written and until they have their names, so that nobody sweeps them away meanwhile."""
         self.problem = ""
 
     # Away
@@ -67,22 +69,22 @@ class ColdStorage:
     async def archive(self, call: Call) -> Archival:
         """Answer `archive_entities`: file after file, until all that was asked for has gone."""
         ask: Any = call.ask
-        async with self._turn:
-            chosen, missing, more = await self._engine.read(partial(_chosen, ask), call)
-            answer = Archival([], missing=missing, more=more, dry_run=ask.dry_run, space=call.peer.space)
-            while chosen:
+        chosen, missing, more = await self._engine.read(partial(_chosen, ask), call)
+        answer = Archival([], missing=missing, more=more, dry_run=ask.dry_run, space=call.peer.space)
+        while chosen:
+            async with self.turn:
                 moving, written, change = await self._move(call, chosen, ask.dry_run)
-                answer = msgspec.structs.replace(
-                    answer,
-                    ids=answer.ids + [one.entity for one in moving.groups],
-                    files=answer.files + ([written.name] if written else []),
-                    bytes=answer.bytes + (written.bytes if written else 0),
-                    versions=answer.versions + sum(len(one.versions) for one in moving.groups),
-                    messages=answer.messages + sum(len(one.messages) for one in moving.groups),
-                    kept=answer.kept | moving.kept,
-                    changes=answer.changes + ([change] if change else []),
-                )
-                chosen = chosen[moving.taken :]
+            answer = msgspec.structs.replace(
+                answer,
+                ids=answer.ids + [one.entity for one in moving.groups],
+                files=answer.files + ([written.name] if written else []),
+                bytes=answer.bytes + (written.bytes if written else 0),
+                versions=answer.versions + sum(len(one.versions) for one in moving.groups),
+                messages=answer.messages + sum(len(one.messages) for one in moving.groups),
+                kept=answer.kept | moving.kept,
+                changes=answer.changes + ([change] if change else []),
+            )
+            chosen = chosen[moving.taken :]
         return answer
 
     async def _move(self, call: Call, chosen: list[int], dry_run: bool) -> tuple[_Moving, Written | None, int]:
@@ -100,72 +102,93 @@ class ColdStorage:
             except _Changed:
                 await loop.run_in_executor(None, cold_files.discard, folder, written.name)
                 continue
-            except BaseException:
-                cold_files.discard(folder, written.name)
-                raise
+            # Whatever else it fails with, it may stand all the same: then the file is needed.
             await loop.run_in_executor(None, cold_files.named, folder, written.name)
             return moving, written, change
         raise Conflict("What is to be archived keeps changing.", "archive it when nobody writes to it")
 
     # Files
 
-    async def settle(self, made: list[str], gone: list[str]) -> None:
-        """Name the files that a transaction began to need, and delete those that it needs no more."""
+    async def settle(self, made: list[str], gone: list[str]) -> list[str]:
+        """Name the files that a transaction began to need, then delete those that it needs no more.
+
+        Where one of the first cannot be named, none of the others is deleted: they hold what it was to hold. Those are told.
+        """
         loop, folder = asyncio.get_running_loop(), self._settings.cold_path
-        for name in made:
-            await loop.run_in_executor(None, cold_files.named, folder, name)
+        try:
+            for name in made:
+                await loop.run_in_executor(None, cold_files.named, folder, name)
+        except (StoreDamaged, OSError) as problem:
+            self.problem = f"What replaces {len(gone)} files of cold storage has not got its name: {problem}"
+            log.error("%s", self.problem)
+            return [str(folder / name) for name in gone]
         for name in gone:
             await loop.run_in_executor(None, cold_files.delete, folder, name)
         if gone:
             await self._engine.write(lambda tx: tx.cold.drop(gone), self._call)
+        return []
 
     def strangers(self, known: set[str]) -> list[str]:
-        """Files in the folder that the store does not know: of a time before a backup was restored, say."""
+        """Files in the folder that the store does not know: another store's, or of a time before a backup was restored."""
         folder = self._settings.cold_path
-        return [str(folder / name) for name in cold_files.lie_there(folder)[0] if name not in known]
+        whole, begun = cold_files.lie_there(folder)
+        return [str(folder / name) for name in whole if name not in known] + [
+            str(folder / (name + cold_files.PARTIAL)) for name in begun if name not in known
+        ]
 
-    async def look_after(self, starting: bool = False) -> None:
+    async def keep_at_it(self) -> None:
+        """Look after the files now and then, for as long as the daemon runs."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self.look_after()
+
+    async def look_after(self) -> None:
         """Put right what a daemon that was killed has left, delete what is due, and look whether a file is missing."""
         try:
-            await self._look_after(starting)
-        except Error as problem:
+            await self._look_after()
+        except (Error, OSError) as problem:
             log.warning("cold storage is not looked after: %s", problem)
 
-    async def _look_after(self, starting: bool) -> None:
+    async def _look_after(self) -> None:
         loop, folder = asyncio.get_running_loop(), self._settings.cold_path
         if not folder.is_dir():
             files = await self._engine.read(lambda tx: tx.cold.files(), self._call)
             self.problem = f"The folder {folder} of cold storage is not there." if any(not f.due for f in files) else ""
             return
-        async with self._turn:
+        async with self.turn:
             files = await self._engine.read(lambda tx: tx.cold.files(), self._call)
             known = {one.name for one in files}
 
-            def tidy() -> list[str]:
+            def tidy() -> tuple[list[str], list[str]]:
                 for name in cold_files.lie_there(folder)[1]:
-                    path = folder / (name + cold_files.PARTIAL)
                     if name in known:
                         cold_files.named(folder, name)
-                    elif (starting and self._engine.near) or _age_s(path) > OLD_PARTIAL_S:
+                    elif self._left_behind(folder / (name + cold_files.PARTIAL)):
                         log.info("removed a file of cold storage that was never part of the store: %s", name)
                         cold_files.discard(folder, name)
-                due = [one.name for one in files if one.due and one.due <= self._engine.clock()]
+                missing = [one.name for one in files if not one.due and not (folder / one.name).exists()]
+                # What a missing file was to take the place of may be all that is left of it.
+                due = [one.name for one in files if one.due and one.due <= self._engine.clock() and not missing]
                 for name in due:
                     cold_files.delete(folder, name)
-                days = self._settings.backup_keep_days
-                for path in self.strangers(known) if days else []:
-                    # No backup that is still kept can need it.
-                    if _age_s(Path(path)) > days * 86_400:
-                        cold_files.delete(folder, Path(path).name)
-                return due
+                return due, missing
 
-            due = await loop.run_in_executor(None, tidy)
+            due, missing = await loop.run_in_executor(None, tidy)
             if due:
                 await self._engine.write(lambda tx: tx.cold.drop(due), self._call)
-        missing = [one.name for one in files if not one.due and not (folder / one.name).exists()]
         self.problem = (
             f"{len(missing)} files of cold storage are not in {folder}: {', '.join(missing[:3])}" if missing else ""
         )
+
+    def _left_behind(self, path: Path) -> bool:
+        """Whether a file without a name, of which no row knows, is this store's own, or nobody's since its writing never ended."""
+        try:
+            return time.time() - path.stat().st_mtime > OLD_PARTIAL_S and cold_files.whose(path) in (
+                self._engine.store_id,
+                "",
+            )
+        except OSError:
+            return False
 
     def problems(self) -> list[str]:
         """What an operator should know."""
@@ -186,7 +209,9 @@ class ColdStorage:
             return found
 
         problems = await asyncio.get_running_loop().run_in_executor(None, look)
-        return problems, {"cold_files": len(needed), "cold_entities": entities} if needed else {}
+        checked = {"cold_files": len(needed), "cold_entities": entities} if needed else {}
+        strangers = self.strangers({one.name for one in files})
+        return problems, checked | ({"cold_files_of_others": len(strangers)} if strangers else {})
 
 
 def _chosen(ask: ArchiveEntities, tx: Tx) -> tuple[list[int], list[Ref], bool]:
@@ -253,9 +278,3 @@ def _put_away(moving: _Moving, written: Written, tx: Tx) -> int:
         bury_relations(tx, known[group.entity])
         tx.cooling.put_away(known[group.entity], group, file)
     return tx.number
-
-
-def _age_s(path: Path) -> float:
-    with suppress(OSError):
-        return time.time() - path.stat().st_mtime
-    return 0.0

@@ -110,11 +110,12 @@ class Server:
         gc.set_threshold(20_000, 20, 50)
         await self._mirrors.start()
         self._finishing = loop.create_task(self._service.finish_purge())
-        await self._service.cold.look_after(starting=True)
+        await self._service.cold.look_after()
         self._caring = [
             loop.create_task(self._service.backups.keep_making()),
             loop.create_task(self._service.wellbeing.check_after_crash()),
             loop.create_task(self._service.retention.keep_to_it()),
+            loop.create_task(self._service.cold.keep_at_it()),
         ]
         tell("READY=1\nSTATUS=ready")
         log.info("serving store=%s socket=%s pid=%d", self._engine.path, path, os.getpid())

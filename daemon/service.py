@@ -238,10 +238,11 @@ class Service:
             gone.extend(tx.cold.gone)
             return answer
 
-        receipt = msgspec.convert(await self._engine.write(work, call), Receipt)
-        if not receipt.ids:
-            return receipt
-        await self.cold.settle(made, gone)
+        async with self.cold.turn:
+            receipt = msgspec.convert(await self._engine.write(work, call), Receipt)
+            if not receipt.ids:
+                return receipt
+            held = await self.cold.settle(made, gone)
         done = await self._engine.scrub(texts)
         known = {one.name for one in await self._engine.read(lambda tx: tx.cold.files(), call)}
         written, kept = await self.mirrors.renew(frozenset((*receipt.spaces, call.peer.space)))
@@ -259,7 +260,7 @@ class Service:
             for path in beside.parent.glob(f"{beside.name}.{end}")
         ]
         strangers = self.cold.strangers(known)
-        files = [path for path in dict.fromkeys([*kept, *imported, *strangers]) if os.path.exists(path)]
+        files = [path for path in dict.fromkeys([*kept, *imported, *held, *strangers]) if os.path.exists(path)]
         return msgspec.structs.replace(
             receipt,
             backups=[path for path in dict.fromkeys([*receipt.backups, *copies]) if os.path.exists(path)],

@@ -32,6 +32,7 @@ __all__ = [
     "named",
     "read",
     "remedy",
+    "whose",
     "write",
     "wrong",
 ]
@@ -121,11 +122,13 @@ def write(folder: Path, store_id: str, groups: list[Group]) -> Written:
 
 
 def named(folder: Path, name: str) -> None:
-    """Give a file its name, now that a row names it. One that has it already is left as it is."""
+    """Give a file its name, now that a row names it. One that has it already is left as it is. `StoreDamaged` where there is neither."""
     partial = folder / (name + PARTIAL)
     if partial.exists():
         os.rename(partial, folder / name)
         _sync(folder)
+    elif not (folder / name).exists():
+        raise StoreDamaged(f"The file {folder / name} of cold storage was removed while it was written.")
 
 
 def discard(folder: Path, name: str) -> None:
@@ -160,6 +163,16 @@ def read(folder: Path, name: str, sha256: str) -> list[Group]:
                     return contents.groups
                 problem = f"it has format {contents.format}, and this program reads {FORMAT}"
     raise StoreDamaged(f"The file {folder / name} of cold storage cannot be used: {problem}.", remedy(sha256))
+
+
+def whose(path: Path) -> str | None:
+    """The id of the store that wrote a file: empty where it was not written to its end, none where that cannot be told. `OSError`."""
+    try:
+        return _decode(zstandard.ZstdDecompressor().decompress(path.read_bytes(), max_output_size=_MAX_BYTES)).store_id
+    except zstandard.ZstdError:
+        return ""
+    except msgspec.DecodeError:
+        return None
 
 
 def wrong(folder: Path, name: str, size: int, sha256: str, quick: bool) -> str:

@@ -240,6 +240,7 @@ def test_leftovers_of_a_killed_daemon_are_swept_and_what_was_committed_has_its_n
     os.rename(path, path.with_name(path.name + cold_files.PARTIAL))
     left = folder() / ("cold_20261121_000000_0123abcd.zst" + cold_files.PARTIAL)
     left.write_bytes(b"never committed")
+    os.utime(left, (time.time() - 7200, time.time() - 7200))
     assert memory.verify().problems == []
     eventually(lambda: files() == [path])
     memory.restore_entities(["Ada"])
@@ -272,7 +273,11 @@ def test_archiving_under_kill_loses_nothing(memory: Memory) -> None:
     assert not here & away
     assert here | away == set(names)
     assert memory.verify().problems == []
-    assert not list(folder().glob("*" + cold_files.PARTIAL))
+    end_daemon(store)
+    for left in folder().glob("*" + cold_files.PARTIAL):
+        os.utime(left, (time.time() - 7200, time.time() - 7200))
+    assert memory.verify().problems == []
+    eventually(lambda: not list(folder().glob("*" + cold_files.PARTIAL)))
     memory.restore_entities(sorted(away))
     found = memory.list_entities(types=["thing"], limit=1000).entities
     assert sorted((one.name, *one.observations) for one in found) == sorted((name, f"{name} is kept") for name in names)
