@@ -17,6 +17,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from enhanced_memory.daemon.store.adding import K1, MOST_WORTH, STEPS, B, added_up
 from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Block, Floats, Ids, Log, Mark, Source, Wanted, Word
 
 __all__ = ["Postings"]
@@ -26,13 +27,6 @@ AT_ONCE = 4_000
 AT_ONCE_SMALL = 20_000
 """The same in a store of no more passages than this."""
 
-K1, B = 1.2, 0.75
-"""BM25's constants, as FTS5 has them: how soon more of a word says no more, and what length takes away."""
-LEAST_IDF = 1e-6
-
-STEPS = 255
-"""Into how many steps a word's worth in a passage is divided; the largest is that of a word said without end."""
-MOST_WORTH = K1 + 1
 
 DRIFT = 0.03
 """By how much the passages' average length may have changed since a word's worth was computed with it; and the share of
@@ -268,7 +262,10 @@ class Postings:
                 raise Wanted
             tail.update(found)
         last = newest if ceiling is None else min(ceiling, newest)
-        return self._added_up(words, beside, tail, mark, count, frozenset(spaces), messages, owner, last)
+        with self._lock:
+            known, living, upto = self._blocks, self._living, self._upto
+            late = np.array(sorted(set(self._gone.since(mark.gone))), np.int64)
+        return added_up(words, beside, tail, known, upto, living, late, count, frozenset(spaces), messages, owner, last)
 
     def _asked(self, source: Source, mark: Mark, asked: Sequence[str], at_once: int) -> tuple[list[Word], list[str]]:
         """The words that are asked for, up to date, and what is none of them."""
@@ -363,71 +360,3 @@ class Postings:
             fresh = Word(passages[last], word.worth[last], word.upto, word.renewed, word.average, ended)
             self._keep(term, fresh)
             return fresh
-
-    def _added_up(
-        self, words: list[Word], beside: dict[int, float], tail: dict[int, float], mark: Mark, count: int, spaces: frozenset[int],
-        messages: bool, owner: int, last: int,
-    ) -> tuple[list[int], list[float], bool]:  # fmt: skip
-        """`beside` adds to the words' scores, `tail` is whole scores of passages that came after the mark."""
-        with self._lock:
-            living, known, upto = self._living, self._blocks, self._upto
-            late = np.array(sorted(set(self._gone.since(mark.gone))), np.int64)  # these last for whoever has that mark
-        steps = np.arange(STEPS + 1, dtype=np.float32) * np.float32(MOST_WORTH / STEPS)
-        worth = [steps * np.float32(_idf(living, len(word.places))) for word in words]
-        others = np.array(sorted(beside), np.int64)
-        their = np.array([beside[one] for one in others.tolist()], np.float32)
-        newer = np.array(sorted(tail), np.int64)
-        theirs = np.array([tail[one] for one in newer.tolist()], np.float32)
-        where = np.array(sorted(spaces), np.int32)
-        scores = np.empty(BLOCK, np.float32)
-        best_ids, best = np.zeros(0, np.int64), np.zeros(0, np.float32)
-        floor, more = np.float32(0), False
-        blocks = max((last >> BITS) + 1, 0)
-        for number in range(blocks):
-            begin = number << BITS
-            scores.fill(0)
-            for word, each in zip(words, worth, strict=True):
-                part = word.within(number)
-                if part.stop > part.start:
-                    scores[word.places[part]] += each[word.worth[part]]
-            part = slice(*np.searchsorted(others, (begin, begin + BLOCK)))
-            if part.stop > part.start:
-                scores[others[part] - begin] += their[part]
-            part = slice(*np.searchsorted(newer, (begin, begin + BLOCK)))
-            if part.stop > part.start:
-                scores[newer[part] - begin] = theirs[
-                    part
-                ]  # a word that another reader brought up to date may have them too
-            if last - begin < BLOCK - 1:
-                scores[last - begin + 1 :] = 0
-            places = np.flatnonzero(scores > floor)
-            more = more or (bool(floor > 0) and bool(scores.any()))
-            if not len(places):
-                continue
-            if number < len(known):
-                block = known[number]
-                seen = block.lasts[places]
-                if len(late):
-                    seen |= np.isin(places + begin, late)
-                seen &= block.messages[places] == messages
-                seen &= np.isin(block.spaces[places], where) if len(where) != 1 else block.spaces[places] == where[0]
-                if owner:
-                    seen &= block.owners[places] == owner
-                if last > upto:
-                    seen |= places + begin > upto  # whose these are is looked up with their rows
-                places = places[seen]
-            found = scores[places]
-            best_ids, best = np.concatenate((best_ids, places + begin)), np.concatenate((best, found))
-            if len(best) > count:
-                more = True
-                kept = np.argpartition(-best, count - 1)[:count]
-                best_ids, best = best_ids[kept], best[kept]
-            if len(best) == count:
-                floor = best.min()
-        order = np.lexsort((best_ids, -best))
-        return best_ids[order].tolist(), best[order].tolist(), more
-
-
-def _idf(living: int, holding: int) -> float:
-    """How much a word tells: less, the more passages hold it."""
-    return max(LEAST_IDF, float(np.log((living - holding + 0.5) / (holding + 0.5)))) if living > holding else LEAST_IDF

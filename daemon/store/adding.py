@@ -1,0 +1,85 @@
+"""Adding up what words are worth: the scores of BM25 for any of them, block by block, and the best of these. Pure."""
+
+import numpy as np
+
+from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Block, Ids, Word
+
+__all__ = ["K1", "MOST_WORTH", "STEPS", "B", "added_up"]
+
+K1, B = 1.2, 0.75
+"""BM25's constants, as FTS5 has them: how soon more of a word says no more, and what length takes away."""
+LEAST_IDF = 1e-6
+
+STEPS = 255
+"""Into how many steps a word's worth in a passage is divided; the largest is that of a word said without end."""
+MOST_WORTH = K1 + 1
+
+
+def added_up(
+    words: list[Word], beside: dict[int, float], tail: dict[int, float], known: list[Block], upto: int, living: int, late: Ids, count: int,
+    spaces: frozenset[int], messages: bool, owner: int, last: int,
+) -> tuple[list[int], list[float], bool]:  # fmt: skip
+    """The `count` best passages up to `last`, their scores, and whether there are more.
+
+    `beside` adds to the words' scores, `tail` is whole scores of the newest passages. Of the spaces, kind and owner that `known`
+    tells of passages up to `upto`: of those that last, and of `late`, which last for whoever asks. `living` is how many last.
+    """
+    steps = np.arange(STEPS + 1, dtype=np.float32) * np.float32(MOST_WORTH / STEPS)
+    worth = [steps * np.float32(_idf(living, len(word.places))) for word in words]
+    others = np.array(sorted(beside), np.int64)
+    their = np.array([beside[one] for one in others.tolist()], np.float32)
+    newer = np.array(sorted(tail), np.int64)
+    theirs = np.array([tail[one] for one in newer.tolist()], np.float32)
+    where = np.array(sorted(spaces), np.int32)
+    scores = np.empty(BLOCK, np.float32)
+    best_ids, best = np.zeros(0, np.int64), np.zeros(0, np.float32)
+    floor, more = np.float32(0), False
+    blocks = max((last >> BITS) + 1, 0)
+    for number in range(blocks):
+        begin = number << BITS
+        scores.fill(0)
+        for word, each in zip(words, worth, strict=True):
+            part = word.within(number)
+            if part.stop > part.start:
+                scores[word.places[part]] += each[word.worth[part]]
+        part = slice(*np.searchsorted(others, (begin, begin + BLOCK)))
+        if part.stop > part.start:
+            scores[others[part] - begin] += their[part]
+        part = slice(*np.searchsorted(newer, (begin, begin + BLOCK)))
+        if part.stop > part.start:
+            scores[newer[part] - begin] = theirs[
+                part
+            ]  # a word that another reader brought up to date may have them too
+        if last - begin < BLOCK - 1:
+            scores[last - begin + 1 :] = 0
+        places = np.flatnonzero(scores > floor)
+        more = more or (bool(floor > 0) and bool(scores.any()))
+        if not len(places):
+            continue
+        if number < len(known):
+            block = known[number]
+            seen = block.lasts[places]
+            if len(late):
+                seen |= np.isin(places + begin, late)
+            seen &= block.messages[places] == messages
+            seen &= np.isin(block.spaces[places], where) if len(where) != 1 else block.spaces[places] == where[0]
+            if owner:
+                seen &= block.owners[places] == owner
+            if last > upto:
+                seen |= places + begin > upto  # whose these are is looked up with their rows
+            places = places[seen]
+        found = scores[places]
+        best_ids, best = np.concatenate((best_ids, places + begin)), np.concatenate((best, found))
+        if len(best) > count:
+            more = True
+            kept = np.argpartition(-best, count - 1)[:count]
+            best_ids, best = best_ids[kept], best[kept]
+        if len(best) == count:
+            floor = best.min()
+    order = np.lexsort((best_ids, -best))
+    return best_ids[order].tolist(), best[order].tolist(), more
+
+
+def _idf(living: int, holding: int) -> float:
+    """How much a word tells: less, the more passages hold it."""
+    return max(LEAST_IDF, float(np.log((living - holding + 0.5) / (holding + 0.5)))) if living > holding else LEAST_IDF
