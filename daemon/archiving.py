@@ -23,7 +23,9 @@ from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.handlers.filters import entity_conditions
 from enhanced_memory.daemon.handlers.removal import bury_relations
 from enhanced_memory.daemon.store import Engine, Tx, cold_files
+from enhanced_memory.daemon.store.cold import Cold
 from enhanced_memory.daemon.store.cold_files import Group, Written
+from enhanced_memory.daemon.store.cooling import Mark
 from enhanced_memory.daemon.store.known import Stored
 
 __all__ = ["ColdStorage"]
@@ -43,7 +45,7 @@ class _Moving(msgspec.Struct):
     """What is to go into one file."""
 
     groups: list[Group] = []
-    marks: dict[int, tuple[int, int, int]] = {}
+    marks: dict[int, Mark] = {}
     kept: dict[str, str] = {}
     taken: int = 0
     """How many of those asked for this has seen to."""
@@ -109,24 +111,28 @@ class ColdStorage:
 
     # Files
 
-    async def settle(self, made: list[str], gone: list[str]) -> list[str]:
-        """Name the files that a transaction began to need, then delete those that it needs no more.
+    async def settle(self, cold: Cold, undone: set[str]) -> list[str]:
+        """Name the files that a transaction began to need, then delete those that it needs no more; the files that still hold them.
 
-        Where one of the first cannot be named, none of the others is deleted: they hold what it was to hold. Those are told.
+        Where one of the first cannot be named, none of the others is deleted: they hold what it was to hold. `undone` are
+        files of an attempt that does not stand.
         """
-        loop, folder = asyncio.get_running_loop(), self._settings.cold_path
+        loop, folder, gone = asyncio.get_running_loop(), self._settings.cold_path, cold.gone
+        holding = [str(folder / name) for name in cold.holding]
         try:
-            for name in made:
+            for name in undone:
+                await loop.run_in_executor(None, cold_files.discard, folder, name)
+            for name in cold.made:
                 await loop.run_in_executor(None, cold_files.named, folder, name)
         except (StoreDamaged, OSError) as problem:
             self.problem = f"What replaces {len(gone)} files of cold storage has not got its name: {problem}"
             log.error("%s", self.problem)
-            return [str(folder / name) for name in gone]
+            return holding + [str(folder / name) for name in gone]
         for name in gone:
             await loop.run_in_executor(None, cold_files.delete, folder, name)
         if gone:
             await self._engine.write(lambda tx: tx.cold.drop(gone), self._call)
-        return []
+        return holding
 
     def strangers(self, known: set[str]) -> list[str]:
         """Files in the folder that the store does not know: another store's, or of a time before a backup was restored."""
