@@ -8,6 +8,7 @@ they may be another store's, or a backup may need them.
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from enhanced_memory.client.operations.cold import Archival, ArchiveEntities
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import Ref
+from enhanced_memory.client.wire import unpack_value
 from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.dispatch import keyed
 from enhanced_memory.daemon.handlers.filters import entity_conditions
 from enhanced_memory.daemon.handlers.removal import bury_relations
 from enhanced_memory.daemon.store import Engine, Tx, cold_files
@@ -64,12 +67,26 @@ class ColdStorage:
         self._call = Call(Peer(), Request())
         self.turn = asyncio.Lock()
         """Held while files are written and until they have their names, so that nobody sweeps them away meanwhile."""
+        self._asked = asyncio.Lock()
+        """One request to archive at a time: one that is sent again waits for the first one's answer."""
         self.problem = ""
 
     # Away
 
     async def archive(self, call: Call) -> Archival:
         """Answer `archive_entities`: file after file, until all that was asked for has gone."""
+        async with self._asked:
+            kept = None if call.key is None else await self._engine.read(partial(_kept, call), call)
+            if kept is not None:
+                return kept
+            answer = await self._archive(call)
+            if call.key is not None:
+                # What has gone has gone, however late it is: whoever asks again is told the same.
+                late = replace(call, deadline=None)
+                await self._engine.write(keyed(lambda tx, ask: answer, late), late)
+            return answer
+
+    async def _archive(self, call: Call) -> Archival:
         ask: Any = call.ask
         chosen, missing, more = await self._engine.read(partial(_chosen, ask), call)
         answer = Archival([], missing=missing, more=more, dry_run=ask.dry_run, space=call.peer.space)
@@ -218,6 +235,17 @@ class ColdStorage:
         checked = {"cold_files": len(needed), "cold_entities": entities} if needed else {}
         strangers = self.strangers({one.name for one in files})
         return problems, checked | ({"cold_files_of_others": len(strangers)} if strangers else {})
+
+
+def _kept(call: Call, tx: Tx) -> Archival | None:
+    """The answer that was given under the call's key."""
+    kept = tx.log.kept_answer(call.peer.uid, call.kept_as)
+    if kept is None:
+        return None
+    op, answer, _ = kept
+    if op != call.ask.op:
+        raise Conflict(f"The key was used for {op} before.", "give every change a key of its own")
+    return msgspec.convert(unpack_value(answer), Archival)
 
 
 def _chosen(ask: ArchiveEntities, tx: Tx) -> tuple[list[int], list[Ref], bool]:

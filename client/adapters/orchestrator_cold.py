@@ -10,7 +10,7 @@ from enhanced_memory.client.adapters.orchestrator_states import Profiles
 from enhanced_memory.client.errors import StoreDamaged
 from enhanced_memory.client.operations.cold import ArchiveEntities, ListArchived
 from enhanced_memory.client.operations.entities import ListEntities, RestoreEntities, UpdateEntity
-from enhanced_memory.client.values import Entity, Filter
+from enhanced_memory.client.values import Entity, Filter, Ref
 
 __all__ = ["ColdSessions"]
 
@@ -36,7 +36,7 @@ class ColdSessions(Profiles):
         self.accesses.flush()
         # Named, not by conditions: what cannot go would be met first again and again.
         asked = ListEntities(types=[ENTRY], where=[Filter("session", equal=session_id)])
-        ids = [one.id for one in self._pages(asked, None)]
+        ids: list[Ref] = [one.id for one in self._pages(asked, None)]
         return sum(
             len(self.memory.send(ArchiveEntities(ids[at : at + BATCH], message="cold storage")).ids)
             for at in range(0, len(ids), BATCH)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enhanced_memory.client.errors import Invalid
+from enhanced_memory.client.errors import Conflict, Invalid
 from enhanced_memory.client.operations.cold import ArchiveEntities, ListArchived
 from enhanced_memory.client.operations.entities import CreateEntities, PurgeEntities, Receipt, RestoreEntities
 from enhanced_memory.client.operations.journal import Undo
@@ -285,3 +285,13 @@ async def test_a_vector_that_is_given_while_the_file_is_written_goes_and_comes_b
     await keeper.ask(RestoreEntities(["Ada"]))
     found = await keeper.ask(SearchNodes("", vector=[1.0, 0.5], model="mine"))
     assert [one.entity.name for one in found.hits] == ["Ada"]
+
+
+async def test_an_archiving_that_is_sent_again_gets_the_first_ones_answer_and_moves_no_more(keeper: Keeper) -> None:
+    ask = ArchiveEntities(types=["person"], limit=1)
+    calls = [Call(Peer(greeted=True), ask, key="once") for _ in range(2)]
+    first, second = await asyncio.gather(*(keeper.cold.archive(call) for call in calls))
+    assert first == second
+    assert await keeper.archived() == ["Ada"]
+    with pytest.raises(Conflict, match="used for"):
+        await keeper.service.attended["purge_entities"](Call(Peer(), PurgeEntities(["Bob"], confirm=True), key="once"))
