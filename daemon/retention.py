@@ -7,7 +7,7 @@ what it keeps (`set_retention`, `start_session`); nothing is dropped.
 import asyncio
 import logging
 
-from enhanced_memory.client.errors import Conflict, Error, NotFound
+from enhanced_memory.client.errors import Busy, Conflict, Error, NotFound, StoreFull, Unavailable
 from enhanced_memory.client.operations.streams import ArchiveMessages
 from enhanced_memory.client.request import HANDLERS, Request
 from enhanced_memory.client.settings import Settings
@@ -66,7 +66,9 @@ class Retention:
         return count
 
     async def go_round(self) -> int:
-        """Archive what streams of every space do not keep, stream by stream; how many messages that were."""
+        """Archive what streams of every space do not keep, stream by stream; how many messages that were. A stream that cannot be
+        archived is logged and passed over.
+        """
         spaces = await self._engine.read(lambda tx: [one.name for one in tx.spaces.all(deleted=False)], self._call)
         total = streams = 0
         for space in spaces:
@@ -86,6 +88,11 @@ class Retention:
                 done = await self._engine.write(lambda tx: HANDLERS[ask.op](tx, ask), Call(peer, ask))
             except (NotFound, Conflict):
                 return total  # it was deleted meanwhile
+            except (Busy, StoreFull, Unavailable):
+                raise  # no other stream would fare better: the round comes again
+            except Exception:
+                log.exception("retention passes over stream %d of space %s until its next round", stream, peer.space)
+                return total
             total += done.messages
             if not done.messages:
                 return total

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import msgspec
 
 from enhanced_memory.client.adapters.outbox_file import OutboxFile, Waiting
-from enhanced_memory.client.errors import Error, Invalid, NotFound, TooLarge, Unavailable, WrongStore
+from enhanced_memory.client.errors import Broken, Busy, Error, Invalid, NotFound, TooLarge, Unavailable, WrongStore
 from enhanced_memory.client.operations import Operations
 from enhanced_memory.client.request import Change, Request
 from enhanced_memory.client.sync import Memory
@@ -30,6 +30,9 @@ P = ParamSpec("P")
 S = TypeVar("S")
 
 log = logging.getLogger(__name__)
+
+_PASSES = (Unavailable, Busy, Broken)
+"""What says nothing against the call: the daemon is away, has too much to do, or fails (a full disk, a database that is away)."""
 
 _WRITES: dict[str, tuple[Callable[..., Any], bool, Any]] = {}
 """What can wait, by name: how it is carried out, whether its answer is an id, and what it answers while it waits."""
@@ -69,8 +72,10 @@ class _Keyed(Operations):
 class Outbox:
     """Carries calls out in order; those that nobody takes wait, `limit` at the most, and go before the next one.
 
-    What the daemon refuses when its turn comes (its session was deleted meanwhile, say) is kept in `refused`. Answers are kept by
-    the daemon for seven days: a call that was cut off longer ago may be applied twice.
+    Each goes to the space in which its caller was, by a client that is there: calls of other spaces in the same file are left to
+    theirs, and have an order and a limit of their own. What the daemon refuses when its turn comes (its session was deleted
+    meanwhile, say) is kept in `refused`; where the daemon itself fails (its disk is full, say) it waits on. Answers are kept by the
+    daemon for seven days: a call that was cut off longer ago may be applied twice.
     """
 
     def __init__(self, memory: Memory, owner: Callable[[], Any], limit: int = 1000, path: Path | None = None) -> None:
@@ -86,7 +91,12 @@ class Outbox:
     def __len__(self) -> int:
         with self._turn:
             self._file.read()
-            return len(self._file.waiting)
+            return len(self._own())
+
+    def _own(self) -> list[Waiting]:
+        """The calls that wait for this client's space, and those of a version that did not note a space."""
+        space = self.memory.space
+        return [one for one in self._file.waiting if one.space in ("", space)]
 
     @property
     def refused(self) -> list[Waiting]:
@@ -102,18 +112,25 @@ class Outbox:
             return self._file.meant(number) or number
 
     def carry_out(self, verb: str, args: Mapping[str, Any]) -> Any:
-        """Carry a call out behind everything that waits, or let it wait, too. `TooLarge` where the queue is full: then it was not taken."""
+        """Carry a call out behind everything that waits, or let it wait, too: while no daemon answers, and while one that is busy
+        or broken does not take what came before. `TooLarge` where the queue is full: then it was not taken.
+        """
         with self._turn:
             key = os.urandom(12).hex()
             try:
                 self.flush()
-                return self._call(verb, args, key)
             except WrongStore:
                 raise  # no waiting helps
-            except Unavailable:
-                return self._wait(verb, args, key)
+            except _PASSES as problem:
+                return self._wait(verb, args, key, problem)
+            try:
+                return self._call(verb, args, key)
+            except WrongStore:
+                raise
+            except Unavailable as problem:
+                return self._wait(verb, args, key, problem)
 
-    def _wait(self, verb: str, args: Mapping[str, Any], key: str) -> Any:
+    def _wait(self, verb: str, args: Mapping[str, Any], key: str, why: Error) -> Any:
         _, told, empty = _WRITES[verb]
         number = (_named(args) or -1 - secrets.randbelow(1 << 50)) if told else 0
         try:
@@ -121,27 +138,29 @@ class Outbox:
         except (TypeError, msgspec.MsgspecError) as problem:
             raise Invalid(f"What is to be kept is not plain data: {problem}") from None
         with self._file.alone():
-            if len(self._file.waiting) >= self.limit:
+            if len(self._own()) >= self.limit:
                 raise TooLarge(
                     f"{self.limit} changes wait for the daemon; no more are taken.",
-                    "start the daemon (`memoryctl doctor` says why it does not answer), then repeat this one",
+                    "see to the daemon (`memoryctl doctor` says why it takes nothing), then repeat this one",
                 )
-            self._file.add(Waiting(key, verb, plain, number))
-            log.warning("the memory daemon is away: %d changes wait for it", len(self._file.waiting))
+            self._file.add(Waiting(key, verb, plain, number, space=self.memory.space))
+            log.warning("%d changes wait for the memory daemon: %s", len(self._own()), why)
         return number if told else empty
 
     def flush(self) -> int:
-        """Carry out what waits; how many calls that were. `Unavailable` where still nobody answers."""
+        """Carry out what waits for this space; how many calls that were. `Unavailable`, `Busy` or `Broken` where the daemon still
+        does not take it: then it waits on, and whatever is behind it.
+        """
         sent = 0
         with self._turn:
             self._file.read()
-            if not self._file.waiting:
+            if not self._own():
                 return 0
             with self._file.alone():
-                for one in self._file.waiting:
+                for one in self._own():
                     try:
                         answer = self._call(one.verb, one.args, one.key)
-                    except Unavailable:
+                    except _PASSES:
                         raise
                     except (Error, TypeError, ValueError) as problem:
                         log.error("a change that waited was refused: %s", problem)
@@ -150,7 +169,8 @@ class Outbox:
                         number = answer if _WRITES[one.verb][1] and isinstance(answer, int) else 0
                         self._file.add(Waiting(one.key, id=number, done=True))
                     sent += 1
-                self._file.clean()
+                if not self._file.waiting:
+                    self._file.clean()
         return sent
 
     def _call(self, verb: str, args: Mapping[str, Any], key: str) -> Any:

@@ -4,6 +4,7 @@ A line of JSON for each call, and one for each that was delivered. A call is on 
 program that was killed may be torn and is then passed over: nobody was told that it was taken.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Generator
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from enhanced_memory.client.errors import Broken, StoreFull
 
 __all__ = ["OutboxFile", "Waiting"]
 
@@ -30,6 +33,8 @@ class Waiting(msgspec.Struct, omit_defaults=True):
     done: bool = False
     refused: str = ""
     """Why the daemon did not take it."""
+    space: str = ""
+    """Where its caller was."""
 
 
 class OutboxFile:
@@ -93,24 +98,39 @@ class OutboxFile:
             os.close(handle)
 
     def add(self, one: Waiting) -> None:
-        """Write a line; a call is on disk when this returns."""
+        """Write a line; a call is on disk when this returns. `StoreFull` or `Broken` where it cannot be: nothing of it is kept then."""
         line = msgspec.json.encode(one) + b"\n"
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         try:
             size = os.fstat(handle).st_size
             if size and os.pread(handle, 1, size - 1) != b"\n":
                 line = b"\n" + line  # behind a torn one
-            os.write(handle, line)
-            if not one.done:
-                os.fsync(handle)
+            try:
+                self._append(handle, line, durably=not one.done, first=not size)
+            except OSError as problem:
+                # Nobody is told that it was taken, so nobody may find it here either.
+                os.ftruncate(handle, size)
+                full = problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+                raise (StoreFull if full else Broken)(
+                    f"{self.path} cannot be written: {problem.strerror}.", "see to its disk, then repeat this change"
+                ) from problem
         finally:
             os.close(handle)
         self._take(one)
         about = os.stat(self.path)
         self._seen = (about.st_mtime_ns, about.st_size)
 
+    def _append(self, handle: int, line: bytes, *, durably: bool, first: bool) -> None:
+        left = memoryview(line)
+        while left:
+            left = left[os.write(handle, left) :]
+        if durably:
+            os.fsync(handle)
+            if first:
+                _sync_folder(self.path.parent)
+
     def clean(self) -> None:
-        """Write the file anew once nothing waits: with what ids mean, and what was refused."""
+        """Write the file anew once nothing waits, if that makes it smaller: with what ids mean, and what was refused."""
         lines = [Waiting(f"id{told}", id=number, args={"told": told}, done=True) for told, number in self._ids.items()]
         kept = b"".join(msgspec.json.encode(one) + b"\n" for one in lines[-KNOWN_IDS:])
         for one in self.refused:
@@ -119,9 +139,20 @@ class OutboxFile:
         # In place: another program may be waiting for its turn at this very file.
         handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
+            if len(kept) >= os.fstat(handle).st_size:
+                return  # what needs more room could be cut off by a full disk
             os.pwrite(handle, kept, 0)
             os.ftruncate(handle, len(kept))
         finally:
             os.close(handle)
         about = os.stat(self.path)
         self._seen = (about.st_mtime_ns, about.st_size)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from enhanced_memory.client.errors import Broken, Error, StoreDamaged, StoreFull
 from enhanced_memory.client.operations.sessions import ListSessions, Session
 from enhanced_memory.client.operations.spaces import CreateSpace
-from enhanced_memory.client.operations.streams import AppendMessages, MessagesBy, SetRetention
+from enhanced_memory.client.operations.streams import AppendMessages, ArchiveMessages, MessagesBy, SetRetention
 from enhanced_memory.client.request import HANDLERS, Request
 from enhanced_memory.client.values import MessageInput
 from enhanced_memory.daemon import handlers
@@ -96,3 +99,52 @@ async def test_streams_that_keep_everything_are_left_alone(engine: SqliteEngine,
     clock.ms += 400 * DAY_MS
     assert await Retention(engine, engine.settings, steady(clock)).go_round_if_due() == 0
     assert (await session(engine)).archived_messages == 0
+
+
+@pytest.mark.parametrize("problem", [StoreDamaged(), Broken(), ValueError("odd")], ids=["damaged", "broken", "a bug"])
+async def test_a_stream_that_cannot_be_archived_holds_up_no_other_and_is_told(
+    engine: SqliteEngine,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    problem: Exception,
+) -> None:
+    await ask(engine, CreateSpace("other"))
+    await talk(engine, "default", 3)
+    await talk(engine, "other", 3)
+    harmed = (await session(engine)).id
+    archive = HANDLERS[ArchiveMessages.op]
+
+    def fail(tx: Any, given: Any) -> Any:
+        if given.stream == harmed:
+            raise problem
+        return archive(tx, given)
+
+    clock.ms += 4 * DAY_MS
+    round_ = Retention(engine, engine.settings, steady(clock))
+    with monkeypatch.context() as patch:
+        patch.setitem(HANDLERS, ArchiveMessages.op, fail)
+        assert await round_.go_round_if_due() == 200
+        assert (await session(engine, "other")).archived_messages == 200
+        assert f"stream {harmed} of space default" in caplog.text
+        assert await round_.go_round_if_due() == 0, "it is tried again with the next round, not before"
+    clock.ms += DAY_MS
+    assert await round_.go_round_if_due() == 200
+    assert (await session(engine)).archived_messages == 200
+
+
+async def test_a_round_that_a_full_disk_ended_comes_again(
+    engine: SqliteEngine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await talk(engine, "default", 3)
+    clock.ms += 4 * DAY_MS
+    round_ = Retention(engine, engine.settings, steady(clock))
+
+    def fail(*_: Any) -> Any:
+        raise StoreFull
+
+    with monkeypatch.context() as patch:
+        patch.setitem(HANDLERS, ArchiveMessages.op, fail)
+        with pytest.raises(Error):
+            await round_.go_round_if_due()
+    assert await round_.go_round_if_due() == 200

@@ -8,8 +8,7 @@ from enhanced_memory.client import Memory
 from enhanced_memory.client.values import EntityInput
 
 with Memory() as memory:
-    for number in range(int(sys.argv[1])):
+    for number in range(int(sys.argv[1]) * 10):
+        # Each its own: what is alike would shrink to nothing as the backup is packed.
         text = base64.b64encode(os.urandom(96_000)).decode()
-        memory.create_entities(
-            [EntityInput(f"filling {number} {part}", "filling", [], {"held": f"{part}{text}"}) for part in range(10)]
-        )
+        memory.create_entities([EntityInput(f"filling {number}", "filling", [], {"held": text})])

@@ -10,13 +10,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
-from enhanced_memory.client.errors import Error, StoreDamaged, StoreRefused
+from enhanced_memory.client.errors import StoreDamaged, StoreRefused
 from enhanced_memory.client.operations.entities import CreateEntities, ListEntities
 from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
@@ -24,8 +25,9 @@ from enhanced_memory.client.values import EntityInput
 from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.backups import describe
 from enhanced_memory.daemon.call import Call, Peer
-from enhanced_memory.daemon.store.sqlite import backup, sealing
+from enhanced_memory.daemon.store.sqlite import backup, restore, sealing
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.store.sqlite.salvage import salvage
 
 assert handlers.__all__  # importing the chapters registers them
 
@@ -105,6 +107,60 @@ def test_a_key_is_shown_by_its_mark_alone(vault: Vault) -> None:
     assert vault.key.digits not in repr(vault.key)
     assert vault.key.digits[:8] not in vault.key.mark
     assert vault.key.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_of_two_keys_that_may_fit_the_one_that_does_not_is_no_damage(vault: Vault) -> None:
+    new = sealing.made(vault.folder / "new")
+    sealing.note(vault.store, vault.key, new)
+    with pytest.raises(StoreRefused, match="was being changed") as refused, sealing.opened(vault.store, vault.key):
+        raise apsw.NotADBError
+    assert new.mark in refused.value.hint
+    sealing.note(vault.store, vault.key)
+    with pytest.raises(StoreDamaged), sealing.opened(vault.store, vault.key):
+        raise apsw.NotADBError
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_restore_notes_both_keys_until_the_new_file_lies_there(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    new, draft, replace = sealing.made(vault.folder / "new"), vault.folder / "draft", os.replace
+    vault.store.write_bytes(bytes(512))
+    draft.write_bytes(bytes(512))
+    sealing.note(vault.store, vault.key)
+    seen: list[list[str]] = []
+
+    def replaced(here: Path, there: Path) -> None:
+        if there == vault.store:
+            seen.append(sealing.marks(vault.store))
+            if killed:
+                raise KeyboardInterrupt
+        replace(here, there)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    with pytest.raises(KeyboardInterrupt) if killed else nullcontext():
+        restore._put(draft, vault.store, new)
+    assert seen == [[vault.key.mark, new.mark]]
+    assert sealing.marks(vault.store) == (seen[0] if killed else [new.mark])
+
+
+@pytest.mark.parametrize("given", ["none", "other"])
+def test_salvage_tells_a_wrong_key_from_damage(vault: Vault, given: str) -> None:
+    vault.store.write_bytes(bytes(range(256)) * 32)
+    sealing.note(vault.store, vault.key)
+    key = sealing.made(vault.folder / "other") if given == "other" else None
+    with pytest.raises(StoreRefused, match="is encrypted" if key is None else "not this store's"):
+        salvage(vault.store, vault.folder / "saved.db", key)
+    assert not (vault.folder / "saved.db").exists()
+
+
+async def test_what_a_killed_change_of_key_left_is_removed_by_the_next_owner(vault: Vault) -> None:
+    for end in ("", "-journal"):
+        vault.store.with_name("memory.db.rekeying" + end).write_text(SECRET)
+    engine = await SqliteEngine.open(Settings.load({"store": str(vault.store), "embedder": "none"}))
+    engine.leave()
+    await engine.close()
+    assert in_the_clear(vault.folder) == [str(vault.store)]
 
 
 @ciphers
@@ -267,8 +323,11 @@ async def test_a_key_that_is_being_changed_may_be_either_until_it_is(
     with pytest.raises(KeyboardInterrupt):
         rekey(vault.store, vault.key, new)
     monkeypatch.setattr(sealing, "note", noted)
-    with pytest.raises(Error):
+    with pytest.raises(StoreRefused, match="was being changed") as refused:
         await vault.engine()
+    assert new.mark in refused.value.hint
+    with pytest.raises(StoreRefused, match="was being changed"):
+        salvage(vault.store, vault.folder / "saved.db", vault.key)
     assert await vault.names(new) == ["Ada"]
 
 

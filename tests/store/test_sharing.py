@@ -6,10 +6,14 @@ These need a server (scripts/postgres_server.py); without one they are left out.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import resource
 import signal
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ import pytest
 psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 
 from enhanced_memory.client import AsyncMemory, Memory, Settings  # noqa: E402
+from enhanced_memory.client.errors import Error  # noqa: E402
 from enhanced_memory.client.values import EntityInput  # noqa: E402
 from enhanced_memory.daemon.store import HOUSE, MEANING, Touched  # noqa: E402
 from enhanced_memory.daemon.store.bodies import State  # noqa: E402
@@ -140,6 +145,131 @@ async def test_what_came_while_nobody_could_listen_is_told_afterwards(
     assert [(told.number, told.entities) for told in there[1:-1]] == [(1, [ada]), (2, [bob])]
     await one.default.add("Ada", "more")
     await until(lambda: there[-1].number == 4)
+
+
+async def test_what_came_before_the_server_could_be_listened_to_at_all_is_told(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await daemon()
+    reach, let = PostgresEngine._reach, threading.Event()
+
+    def reached(engine: PostgresEngine) -> Any:
+        if threading.current_thread().name == "hearing" and not let.is_set():
+            raise psycopg.OperationalError("the server is not there")
+        return reach(engine)
+
+    monkeypatch.setattr(PostgresEngine, "_reach", reached)
+    other = await daemon()
+    there = hears(other)
+    await one.default.create("Ada", "a")
+    let.set()
+    await until(lambda: there)
+    assert (there[0].number, there[0].everything) == (1, True)
+
+
+async def test_a_number_that_was_not_committed_is_told_when_another_daemon_used_it(
+    daemon: Daemon, stored: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await daemon(), await daemon()
+    there = hears(other)
+    engine: Any = other.engine
+    await other.default.create("Zoe")  # so that its writer has a connection
+    rows, said = engine._writer._rows, engine._writer._rows.say
+
+    def full(text: str) -> None:
+        if text == "COMMIT":
+            raise psycopg.errors.DiskFull("no space")
+        said(text)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "say", full)
+        with pytest.raises(Error):
+            await other.default.create("Eve")
+    reach, closed = engine._hearing._reach, asyncio.Event()
+
+    def cannot() -> Any:
+        closed.set()
+        raise psycopg.OperationalError("the server is not there")
+
+    engine._hearing._reach = cannot
+    end_listeners(stored.store)
+    await closed.wait()
+    ada = await one.default.create("Ada", "a")
+    engine._hearing._reach = reach
+    await until(lambda: any(told.everything for told in there))
+    assert [(told.number, told.entities) for told in there[1:-1]] == [(2, [ada])]
+
+
+NOISE = ["x", "", "a b c d", "a 1 one []", "a 1 1 {", 'a 1 1 [{"number": "x"}]']
+
+
+async def test_a_notification_that_no_daemon_sends_is_dropped(daemon: Daemon, stored: Settings) -> None:
+    one, other = await daemon(), await daemon()
+    there = hears(other)
+    with psycopg.connect(stored.store, autocommit=True) as connection:
+        for noise in NOISE:
+            connection.execute("SELECT pg_notify('enhanced_memory', %s)", (noise,))
+    await one.default.create("Ada")
+    await until(lambda: there)
+    assert [(told.number, told.everything) for told in there] == [(1, False)]
+    assert one.engine.leads(HOUSE)
+
+
+async def listened(listener: hearing.Hearing, condition: Callable[[], Any]) -> None:
+    """Run a listener until a condition holds."""
+    starting = asyncio.get_running_loop().run_in_executor(None, listener.start)
+    try:
+        await until(condition)
+        await asyncio.wait_for(starting, 20)
+    finally:
+        listener._tried.set()
+        await starting
+        listener.stop()
+
+
+async def test_who_listens_goes_on_whatever_happens_and_leads_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "AGAIN_S", 0.01)
+    led: list[frozenset[str]] = []
+
+    @contextmanager
+    def reached() -> Generator[None]:
+        try:
+            yield
+        finally:
+            led.append(listener.leading)  # as the connection is closed, and its locks with it
+
+    reach: Any = reached
+    listener = hearing.Hearing(reach, (HOUSE,), lambda changes: None, lambda: None)
+
+    def fails(connection: Any) -> None:
+        listener.leading = frozenset({HOUSE})
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(listener, "_listen", fails)
+    await listened(listener, lambda: len(led) > 2)
+    assert set(led) == {frozenset()}
+
+
+async def test_who_listens_does_so_with_a_thousand_files_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "AGAIN_S", 0.01)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1200:
+        pytest.skip("this machine allows no process so many files")
+    tried: list[int] = []
+
+    def cannot() -> Any:
+        tried.append(1)
+        raise psycopg.OperationalError("the server is not there")
+
+    listener = hearing.Hearing(cannot, (), lambda changes: None, lambda: None)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    try:
+        low = listener._woken
+        listener._woken = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 1100)
+        os.close(low)
+        await listened(listener, lambda: len(tried) > 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_one_of_them_does_the_work_of_one_and_another_when_it_is_gone(daemon: Daemon, stored: Settings) -> None:

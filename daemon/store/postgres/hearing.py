@@ -6,6 +6,7 @@ afterwards. Work for one is a lock in the server that lasts as long as the conne
 
 import json
 import logging
+import math
 import os
 import secrets
 import select
@@ -66,6 +67,8 @@ class Hearing:
         self._heard = -1
         self._own: set[int] = set()
         self._parts: dict[str, list[str]] = {}
+        self._missed = False
+        """Whether the server could not be listened to at first: what was changed meanwhile, nobody has told."""
         self._stopping = False
         self._tried = threading.Event()
         self._woken, self._wake = os.pipe()
@@ -88,18 +91,36 @@ class Hearing:
         """These are this daemon's own, and known here."""
         self._own.update(one.number for one in changes if one.number)
 
+    def withdrawn(self, changes: Iterable[Touched]) -> None:
+        """These were not committed after all: their numbers are free for another daemon's."""
+        self._own.difference_update(one.number for one in changes)
+
     def _run(self) -> None:
         while not self._stopping:
             try:
                 with self._reach() as connection:
-                    self._listen(connection)
+                    try:
+                        self._listen(connection)
+                    finally:
+                        # The locks go with the connection, and from then on another daemon may lead.
+                        self.leading = frozenset()
             except (PostgresError, Error) as problem:
                 if not self._stopping:
                     log.warning("other daemons cannot be heard: %s", problem)
-            self.leading = frozenset()
+            except Exception:
+                # A daemon without this thread would be deaf until its end.
+                log.exception("other daemons cannot be heard")
+            self._missed = self._missed or self._heard < 0
             self._tried.set()
             if not self._stopping:
-                select.select([self._woken], [], [], AGAIN_S)
+                self._wait(AGAIN_S)
+
+    def _wait(self, seconds: float, *also: int) -> None:
+        """Wait until this is to stop or there is something to read; `poll`, because `select` takes no descriptor above 1,023."""
+        waiting = select.poll()
+        for one in (self._woken, *also):
+            waiting.register(one, select.POLLIN)
+        waiting.poll(math.ceil(max(0.0, seconds) * 1000))
 
     def _listen(self, connection: "Connection[tuple[Any, ...]]") -> None:
         connection.add_notify_handler(self._piece)
@@ -110,7 +131,7 @@ class Hearing:
         self._tried.set()
         looked = time.monotonic()
         while not self._stopping:
-            select.select([connection.fileno(), self._woken], [], [], max(0.0, looked + LOOK_S - time.monotonic()))
+            self._wait(looked + LOOK_S - time.monotonic(), connection.fileno())
             connection.pgconn.consume_input()
             while (notice := connection.pgconn.notifies()) is not None:
                 self._piece(Notify(notice.relname.decode(), notice.extra.decode(), notice.be_pid))
@@ -133,14 +154,19 @@ class Hearing:
             self._chosen()
 
     def _piece(self, notice: Notify) -> None:
-        sender, place, count, text = notice.payload.split(" ", 3)
-        parts = self._parts.setdefault(sender, [])
-        if int(place) == 1:
-            parts.clear()
-        parts.append(text)
-        if len(parts) < int(count):
+        try:
+            sender, place, count, text = notice.payload.split(" ", 3)
+            if int(place) == 1:
+                self._parts[sender] = []
+            parts = self._parts.setdefault(sender, [])
+            parts.append(text)
+            if len(parts) < int(count):
+                return
+            changes = msgspec.json.decode("".join(self._parts.pop(sender)), type=list[Touched])
+        except (ValueError, msgspec.DecodeError) as problem:
+            # Whoever may connect may notify.
+            log.warning("a notification that no daemon sends was dropped: %s", problem)
             return
-        changes = msgspec.json.decode("".join(self._parts.pop(sender)), type=list[Touched])
         if sender == self.name:
             self._own.difference_update(one.number for one in changes)
         else:
@@ -168,5 +194,8 @@ class Hearing:
                 ]
             # Vectors are told of, too, and stand in no journal.
             self._tell([*changes, Touched(newest, "", "", [], passage, everything=True)])
+            self._own.clear()
+        elif self._missed:
+            self._tell([Touched(newest, "", "", [], passage, everything=True)])
             self._own.clear()
         self._heard = newest

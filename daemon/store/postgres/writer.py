@@ -65,6 +65,8 @@ class Writer:
     _rows: PostgresRows | None = None
     _xid: str = ""
     """The transaction that is under way, as the server knows it; empty before it has one."""
+    _announced: list[Touched] = field(default_factory=list[Touched])
+    """What was called this daemon's own, and is not known to be committed."""
 
     def __post_init__(self) -> None:
         self.intake = Intake(self, self.settings.group_max, self.loop, self.finished)
@@ -91,6 +93,7 @@ class Writer:
                 self._persist(batch)
             self.state, self.problem = "ready", ""
         except BaseException as problem:
+            self._withdraw()
             self.counters = before
             self.state, self.problem = "failing", str(problem)
             fail(batch, problem)
@@ -115,7 +118,7 @@ class Writer:
                     clashes += 1
                 elif lost(problem) or (isinstance(problem, Error) and self._rows is None):
                     if self._stands(until):
-                        self.intake.noted = []
+                        self.intake.noted, self._announced = [], []
                         return
                     if time.monotonic() > until:
                         raise
@@ -123,6 +126,7 @@ class Writer:
                     time.sleep(PAUSE_S)
                 else:
                     raise
+            self._withdraw()
             for job in batch:
                 job.call.used.clear()
 
@@ -174,13 +178,14 @@ class Writer:
             told = changes
             if rows.vectors is not None or rows.reshaped:
                 told = [*changes, Touched(0, "", "", [], 0, vectors=rows.vectors, everything=rows.reshaped)]
+            self._announced = changes
             self.hearing.committed(changes)
             rows.many("tell", [{"piece": piece} for piece in pieces(self.hearing.name, told) if told])
         else:
             self._xid = ""  # nothing to be unsure of
         rows.say("COMMIT")
         rows.settle()
-        self._xid = ""
+        self._xid, self._announced = "", []
         self.commits += 1
 
     def _trusting(self, job: Job) -> None:
@@ -243,6 +248,11 @@ class Writer:
             self._rows.connection.execute("ROLLBACK", prepare=False)
         except PostgresError:
             self._leave()
+
+    def _withdraw(self) -> None:
+        """Call own no more what did not come to stand: another daemon will use its numbers."""
+        self.hearing.withdrawn(self._announced)
+        self._announced = []
 
     def _leave(self) -> None:
         rows, self._rows = self._rows, None

@@ -17,7 +17,7 @@ from enhanced_memory.daemon.backups import sync
 from enhanced_memory.daemon.store.sqlite import sealing
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["SCHEMA", "Owned", "connect", "fold", "leaving", "migrations", "open_store"]
+__all__ = ["SCHEMA", "Owned", "connect", "drafts", "fold", "leaving", "migrations", "open_store"]
 
 SCHEMA = ROOT / "schema.sql"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -46,6 +46,15 @@ class Owned:
             held = StoreHeld(f"Another daemon{f' (process {holder})' if holder else ''} owns {store}.")
             held.pid = int(holder) if holder.isdigit() else 0
             raise held from None
+        for path in drafts(store):  # of a change of key that was killed; it may be in the clear
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as problem:
+                os.close(self._lock)
+                raise StoreRefused(
+                    f"{path} cannot be removed: {problem.strerror}.",
+                    "delete it: a change of key left it, maybe unencrypted",
+                ) from None
         before = os.pread(self._lock, 32, 0)
         self.unclean = bool(before) and _LEAVING.encode() not in before
         """Whether the one before ended without saying that it would."""
@@ -59,6 +68,11 @@ class Owned:
     def release(self) -> None:
         """Let others own the store."""
         os.close(self._lock)
+
+
+def drafts(store: Path) -> list[Path]:
+    """The file that a change of key writes before it takes the store's place, and what SQLite may put beside it."""
+    return [store.with_name(f"{store.name}.rekeying{end}") for end in ("", "-wal", "-shm", "-journal")]
 
 
 def leaving(store: Path) -> bool:

@@ -43,7 +43,7 @@ def rekey(
     began = time.monotonic()
     sealing.fits(store, old)
     held, ended = owned(store, stop, wait_s)
-    draft = store.with_name(store.name + ".rekeying")
+    draft = file.drafts(store)[0]
     try:
         with translated(), sealing.opened(store, old):
             source = file.connect(store, readonly=False, key=old)
@@ -69,8 +69,8 @@ def rekey(
         sync(store.parent)
         sealing.note(store, new)
     finally:
-        for end in ("", "-wal", "-shm", "-journal"):
-            draft.with_name(draft.name + end).unlink(missing_ok=True)
+        for path in file.drafts(store):
+            path.unlink(missing_ok=True)
         held.release()
     mark = new.mark if new is not None else ""
     return Rekeyed(str(store), new is not None, mark, health.checked, ended, time.monotonic() - began)

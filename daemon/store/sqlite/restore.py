@@ -146,7 +146,8 @@ def _put(draft: Path, store: Path, key: sealing.Key | None) -> Path | None:
             os.rename(store.with_name(store.name + end), aside.with_name(aside.name + end))
     # A second name and not another one: there is a store at its place at every moment.
     os.link(store, aside)
-    sealing.note(store, key)
+    sealing.note(store, key, besides=sealing.marks(store))  # for as long as either may be the one that lies there
     os.replace(draft, store)
     sync(store.parent)
+    sealing.note(store, key)
     return aside

@@ -71,9 +71,11 @@ def salvage(broken: Path, to: Path, key: sealing.Key | None = None) -> Salvaged:
     """Read all that can be read of `broken` into a new store at `to`, which is encrypted if there is a key. The broken file is not
     touched.
 
-    `Conflict` where `to` exists, `StoreDamaged` where nothing could be read.
+    `Conflict` where `to` exists, `StoreRefused` where `broken` needs another key, `StoreDamaged` where nothing could be read.
     """
     began = time.monotonic()
+    if sealing.sealed(broken):
+        sealing.fits(broken, key)
     if to.exists():
         raise Conflict(f"{to} exists.", "name a file that does not exist yet")
     to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,7 +85,8 @@ def salvage(broken: Path, to: Path, key: sealing.Key | None = None) -> Salvaged:
             shutil.copyfile(broken, copy)
             if (log := broken.with_name(broken.name + "-wal")).exists():
                 shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
-            source, grafted = _opened(copy, key if sealing.sealed(broken) else None)
+            with sealing.opened(broken, key):
+                source, grafted = _opened(copy, key if sealing.sealed(broken) else None)
             target = file.open_store(to, "FULL", key)
             try:
                 target.execute("DELETE FROM spaces")
@@ -126,8 +129,9 @@ def _opened(copy: Path, key: sealing.Key | None) -> tuple[apsw.Connection, bool]
             if {"entities", "changes"} <= names:
                 return source, grafted
             source.close()
-        except apsw.Error:
-            continue
+        except apsw.Error as problem:
+            if key is not None and isinstance(problem, apsw.NotADBError):
+                raise  # maybe the key is the wrong one
     raise StoreDamaged("Nothing of it can be read: it does not say where its tables are.", "restore a backup")
 
 

@@ -12,7 +12,7 @@ import hmac
 import os
 import secrets
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,10 +139,10 @@ def marks(store: Path) -> list[str]:
         return []
 
 
-def note(store: Path, *keys: Key | None) -> None:
-    """Note which keys may open the store; none: nothing is to be noted any more."""
+def note(store: Path, *keys: Key | None, besides: Iterable[str] = ()) -> None:
+    """Note which keys may open the store, and which marks stay noted; none: nothing is to be noted any more."""
     beside = _beside(store)
-    said = dict.fromkeys(key.mark for key in keys if key is not None)
+    said = dict.fromkeys([*besides, *(key.mark for key in keys if key is not None)])
     if not said:
         beside.unlink(missing_ok=True)
         return
@@ -197,7 +197,14 @@ def opened(store: Path, key: Key | None) -> Generator[None]:
     except apsw.NotADBError:
         if key is None:
             raise
-        if key.mark in marks(store):
+        noted = marks(store)
+        if key.mark in noted and len(noted) > 1:
+            others = " or ".join(mark for mark in noted if mark != key.mark)
+            raise StoreRefused(
+                f"{store} cannot be read with the key {key.path} (mark {key.mark}): its key was being changed, and is maybe the other.",
+                f"the file was left untouched; name the key with the mark {others}. If that does not fit either, restore a backup",
+            ) from None
+        if key.mark in noted:
             raise StoreDamaged(
                 f"The key is the right one, and the first page of {store} does not match it: the file is damaged.",
                 "restore a backup: `memoryctl backups restore latest`",
