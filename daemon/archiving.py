@@ -8,6 +8,7 @@ they may be another store's, or a backup may need them.
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,15 @@ from enhanced_memory.client.operations.cold import Archival, ArchiveEntities
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import Ref
+from enhanced_memory.client.wire import unpack_value
 from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.dispatch import keyed
 from enhanced_memory.daemon.handlers.filters import entity_conditions
 from enhanced_memory.daemon.handlers.removal import bury_relations
 from enhanced_memory.daemon.store import Engine, Tx, cold_files
+from enhanced_memory.daemon.store.cold import Cold
 from enhanced_memory.daemon.store.cold_files import Group, Written
+from enhanced_memory.daemon.store.cooling import Mark
 from enhanced_memory.daemon.store.known import Stored
 
 __all__ = ["ColdStorage"]
@@ -43,7 +48,7 @@ class _Moving(msgspec.Struct):
     """What is to go into one file."""
 
     groups: list[Group] = []
-    marks: dict[int, tuple[int, int, int]] = {}
+    marks: dict[int, Mark] = {}
     kept: dict[str, str] = {}
     taken: int = 0
     """How many of those asked for this has seen to."""
@@ -62,12 +67,26 @@ class ColdStorage:
         self._call = Call(Peer(), Request())
         self.turn = asyncio.Lock()
         """Held while files are written and until they have their names, so that nobody sweeps them away meanwhile."""
+        self._asked = asyncio.Lock()
+        """One request to archive at a time: one that is sent again waits for the first one's answer."""
         self.problem = ""
 
     # Away
 
     async def archive(self, call: Call) -> Archival:
         """Answer `archive_entities`: file after file, until all that was asked for has gone."""
+        async with self._asked:
+            kept = None if call.key is None else await self._engine.read(partial(_kept, call), call)
+            if kept is not None:
+                return kept
+            answer = await self._archive(call)
+            if call.key is not None:
+                # What has gone has gone, however late it is: whoever asks again is told the same.
+                late = replace(call, deadline=None)
+                await self._engine.write(keyed(lambda tx, ask: answer, late), late)
+            return answer
+
+    async def _archive(self, call: Call) -> Archival:
         ask: Any = call.ask
         chosen, missing, more = await self._engine.read(partial(_chosen, ask), call)
         answer = Archival([], missing=missing, more=more, dry_run=ask.dry_run, space=call.peer.space)
@@ -109,24 +128,28 @@ class ColdStorage:
 
     # Files
 
-    async def settle(self, made: list[str], gone: list[str]) -> list[str]:
-        """Name the files that a transaction began to need, then delete those that it needs no more.
+    async def settle(self, cold: Cold, undone: set[str]) -> list[str]:
+        """Name the files that a transaction began to need, then delete those that it needs no more; the files that still hold them.
 
-        Where one of the first cannot be named, none of the others is deleted: they hold what it was to hold. Those are told.
+        Where one of the first cannot be named, none of the others is deleted: they hold what it was to hold. `undone` are
+        files of an attempt that does not stand.
         """
-        loop, folder = asyncio.get_running_loop(), self._settings.cold_path
+        loop, folder, gone = asyncio.get_running_loop(), self._settings.cold_path, cold.gone
+        holding = [str(folder / name) for name in cold.holding]
         try:
-            for name in made:
+            for name in undone:
+                await loop.run_in_executor(None, cold_files.discard, folder, name)
+            for name in cold.made:
                 await loop.run_in_executor(None, cold_files.named, folder, name)
         except (StoreDamaged, OSError) as problem:
             self.problem = f"What replaces {len(gone)} files of cold storage has not got its name: {problem}"
             log.error("%s", self.problem)
-            return [str(folder / name) for name in gone]
+            return holding + [str(folder / name) for name in gone]
         for name in gone:
             await loop.run_in_executor(None, cold_files.delete, folder, name)
         if gone:
             await self._engine.write(lambda tx: tx.cold.drop(gone), self._call)
-        return []
+        return holding
 
     def strangers(self, known: set[str]) -> list[str]:
         """Files in the folder that the store does not know: another store's, or of a time before a backup was restored."""
@@ -212,6 +235,17 @@ class ColdStorage:
         checked = {"cold_files": len(needed), "cold_entities": entities} if needed else {}
         strangers = self.strangers({one.name for one in files})
         return problems, checked | ({"cold_files_of_others": len(strangers)} if strangers else {})
+
+
+def _kept(call: Call, tx: Tx) -> Archival | None:
+    """The answer that was given under the call's key."""
+    kept = tx.log.kept_answer(call.peer.uid, call.kept_as)
+    if kept is None:
+        return None
+    op, answer, _ = kept
+    if op != call.ask.op:
+        raise Conflict(f"The key was used for {op} before.", "give every change a key of its own")
+    return msgspec.convert(unpack_value(answer), Archival)
 
 
 def _chosen(ask: ArchiveEntities, tx: Tx) -> tuple[list[int], list[Ref], bool]:

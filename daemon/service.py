@@ -226,24 +226,20 @@ class Service:
 
     async def _purge(self, call: Call) -> Receipt:
         """Remove the rows in one transaction; then clear what is left of them in files, and say what could not be."""
-        texts: set[str] = set()
-        made: list[str] = []
-        gone: list[str] = []
+        tries: list[Tx] = []
         handler = HANDLERS[PurgeEntities.op]
 
         def work(tx: Tx) -> Any:
-            answer = keyed(handler, call)(tx) if call.key is not None else to_builtins(handler(tx, call.ask))
-            texts.update(tx.forgotten)
-            made.extend(tx.cold.made)
-            gone.extend(tx.cold.gone)
-            return answer
+            tries.append(tx)  # a group in which another change fails is carried out anew: only the last one stands
+            return keyed(handler, call)(tx) if call.key is not None else to_builtins(handler(tx, call.ask))
 
         async with self.cold.turn:
             receipt = msgspec.convert(await self._engine.write(work, call), Receipt)
-            if not receipt.ids:
-                return receipt
-            held = await self.cold.settle(made, gone)
-        done = await self._engine.scrub(texts)
+            *others, last = tries
+            held = await self.cold.settle(last.cold, {name for tx in others for name in tx.cold.made})
+        if not receipt.ids:
+            return receipt
+        done = await self._engine.scrub(last.forgotten)
         known = {one.name for one in await self._engine.read(lambda tx: tx.cold.files(), call)}
         written, kept = await self.mirrors.renew(frozenset((*receipt.spaces, call.peer.space)))
         listed = await self._engine.read(lambda tx: tx.spaces.all(deleted=True), call)

@@ -9,8 +9,8 @@ from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, memory_row
 from enhanced_memory.client.adapters.orchestrator_states import Profiles
 from enhanced_memory.client.errors import StoreDamaged
 from enhanced_memory.client.operations.cold import ArchiveEntities, ListArchived
-from enhanced_memory.client.operations.entities import RestoreEntities, UpdateEntity
-from enhanced_memory.client.values import Entity, Filter
+from enhanced_memory.client.operations.entities import ListEntities, RestoreEntities, UpdateEntity
+from enhanced_memory.client.values import Entity, Filter, Ref
 
 __all__ = ["ColdSessions"]
 
@@ -34,14 +34,13 @@ class ColdSessions(Profiles):
         if not cold:
             return 0
         self.accesses.flush()
-        moved = 0
-        while True:
-            done = self.memory.send(
-                ArchiveEntities(types=[ENTRY], where=[Filter("session", equal=session_id)], message="cold storage")
-            )
-            moved += len(done.ids)
-            if not done.more or not done.ids:
-                return moved
+        # Named, not by conditions: what cannot go would be met first again and again.
+        asked = ListEntities(types=[ENTRY], where=[Filter("session", equal=session_id)])
+        ids: list[Ref] = [one.id for one in self._pages(asked, None)]
+        return sum(
+            len(self.memory.send(ArchiveEntities(ids[at : at + BATCH], message="cold storage")).ids)
+            for at in range(0, len(ids), BATCH)
+        )
 
     def archived_memories(self, session_id: str | None = None, *, containing: str = "") -> list[dict[str, Any]]:
         """The rows of memories in cold storage, of one session or of all; `containing` reads the files for a text."""
@@ -66,10 +65,16 @@ class ColdSessions(Profiles):
         """Take an archived session up again, its memories out of cold storage included; how many those were."""
         found = self._session(session_id)
         back = 0
-        while page := self.memory.send(
-            ListArchived(types=[ENTRY], properties={"session": session_id}, limit=BATCH)
-        ).entities:
-            self.memory.send(RestoreEntities([one.id for one in page]))
-            back += len(page)
+        cursor: str | None = None
+        while True:
+            page = self.memory.send(
+                ListArchived(types=[ENTRY], properties={"session": session_id}, limit=BATCH, cursor=cursor)
+            )
+            if page.entities:
+                self.memory.send(RestoreEntities([one.id for one in page.entities]))
+            back += len(page.entities)
+            cursor = page.cursor
+            if cursor is None:
+                break
         self.memory.send(UpdateEntity(found.id, properties={"archived_at": None}))
         return back

@@ -147,14 +147,15 @@ class Receipt(Value, frozen=True):
     sha256: str
     missing: list[Ref] = []
     backups: list[str] = []
-    """Known backups that still hold what was purged."""
+    """Known backups that still hold what was purged. Files of cold storage that held it were replaced, and these name the old ones."""
     entities: list["PurgedEntity"] = []
     spaces: list[str] = []
     """The spaces that it was removed from: this one, and overlays and branches with copies of their own."""
     kept_in: list[str] = []
     """Spaces that still hold an entity of that id: those that this one reads through to, and copies of their own elsewhere."""
     files: list[str] = []
-    """Files beside the store that may hold it still, which are not the store's to change: imported ones, and what a mirror kept aside."""
+    """Files beside the store that may hold it still: imported ones, what a mirror kept aside, and files of cold storage that are damaged
+    or not this store's."""
     answers: int = 0
     """Kept answers that named it and were dropped."""
     dictionaries: int = 0

@@ -203,6 +203,9 @@ class Undoing:
         stream, ids = self._tx.streams.of_change(entry.id, entry.after, number, withdrawn=entry.act == "withdraw")
         if ids:
             self._lines.append(_Lines(number, stream, ids, again=entry.act == "withdraw"))
+        elif not self._tx.streams.there(entry.id):
+            reason = "they were purged, or their stream is in cold storage: `restore_entities` brings it back"
+            self._refuse(number, "messages", entry.id, "", reason)
 
     # What it comes to
 

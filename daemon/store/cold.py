@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.errors import Broken
+from enhanced_memory.client.errors import Broken, StoreDamaged
 from enhanced_memory.daemon.store import cold_files
 from enhanced_memory.daemon.store.cold_files import Group, Written
 from enhanced_memory.daemon.store.ground import Ground
@@ -52,6 +52,8 @@ class Cold:
         """Files that this transaction begins to need; they get their names once it stands."""
         self.gone: list[str] = []
         """Files that are to be deleted once this transaction stands."""
+        self.holding: list[str] = []
+        """Damaged files that may hold what was taken out, and that others lie in."""
         self._open: dict[int, dict[tuple[int, int], Group]] = {}
 
     @property
@@ -154,8 +156,8 @@ class Cold:
     def taken_out(self, entity: int, spaces: Iterable[int]) -> list[Group]:
         """Take an entity out of every file that has it, also what was brought back from there; what they said of it.
 
-        Each of the files is written anew without it, under another name, and is deleted once this transaction stands. A file
-        that is missing has nothing left to be taken out.
+        Each of the files is written anew without it, under another name, and is deleted once this transaction stands. One that is
+        missing or damaged cannot be written anew: it is deleted if nobody else lies in it, else left for `holding` to name.
         """
         rows = self._ground.rows
         found: list[Group] = []
@@ -163,23 +165,24 @@ class Cold:
         for number, _ in dict.fromkeys((row[0], 0) for row in rows.all("cold_files_of", entity=entity, spaces=within)):
             file = self.file(number)
             mine = {row[0] for row in rows.all("cold_spaces_of", file=number, entity=entity, spaces=within)}
-            if cold_files.wrong(self.folder, file.name, file.bytes, file.sha256, True) == "is not there":
-                rows.run("drop_cold_of", file=number, entity=entity, spaces=within)
-                if not rows.all("cold_of_file", file=number):
-                    rows.run("set_cold_due", id=number, due=self._ground.now)
-                continue
-            groups = cold_files.read(self.folder, file.name, file.sha256)
+            rows.run("drop_cold_of", file=number, entity=entity, spaces=within)
+            self._open.pop(number, None)
+            try:
+                groups = cold_files.read(self.folder, file.name, file.sha256)
+            except StoreDamaged:
+                if rows.all("cold_of_file", file=number):
+                    self.holding.append(file.name)
+                    continue
+                groups = []
             taken = [one for one in groups if one.entity == entity and one.space in mine]
             left = [one for one in groups if one.entity != entity or one.space not in mine]
             found += taken
-            rows.run("drop_cold_of", file=number, entity=entity, spaces=within)
             if left:
                 fresh = self.add(cold_files.write(self.folder, self._store_id, left))
                 rows.run("move_cold", file=number, to=fresh)
                 rows.run("set_cold_due", id=fresh, due=file.due)
             rows.run("set_cold_due", id=number, due=self._ground.now)
             self.gone.append(file.name)
-            self._open.pop(number, None)
         return found
 
 

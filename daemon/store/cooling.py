@@ -3,6 +3,7 @@
 The address is a tombstone: id, name, type, tags and short properties stay, as do relations that ended with it and the journal.
 """
 
+import zlib
 from typing import Any
 
 import msgspec
@@ -21,12 +22,13 @@ from enhanced_memory.daemon.store.restoring import Restoring
 from enhanced_memory.daemon.store.transfer import Transfer
 from enhanced_memory.daemon.store.vectors import Vectors
 
-__all__ = ["Cooling"]
+__all__ = ["Cooling", "Mark"]
 
 SHORT_CHARS = 200
 """Texts among the properties that an address keeps."""
 MOST_MESSAGES = 20_000
 """A stream with more is not moved in one transaction."""
+Mark = tuple[int, int, int, int, int]
 _GOING = ("passages", "properties", "tags", "versions", "messages", "blocks")
 
 
@@ -54,21 +56,30 @@ class Cooling:
         seen = rows.one("branch_seeing", space=space, first=known.first)
         if seen is not None:
             return f"the branch {seen[0]!r} still sees it: merge or discard that first"
-        here, all_of_it, _ = self._lines(known.id)
+        here, all_of_it, *_ = self._lines(known.id)
         if here != all_of_it:
             return "another space has messages in its stream"
         if here > MOST_MESSAGES:
             return f"its stream has {here:,} messages, and {MOST_MESSAGES:,} are moved at a time"
         return ""
 
-    def _lines(self, stream: int) -> tuple[int, int, int]:
+    def _lines(self, stream: int) -> tuple[int, int, int, int]:
+        """Of a stream: its messages here, all of them, the newest, and the change at which one last ended."""
         row = self._ground.rows.one("cold_lines", stream=stream, space=self._ground.space)
-        return (row[0] or 0, row[1] or 0, row[2] or 0) if row else (0, 0, 0)
+        return (row[0] or 0, row[1] or 0, row[2] or 0, row[3] or 0) if row else (0, 0, 0, 0)
 
-    def mark(self, known: Stored) -> tuple[int, int, int]:
-        """What tells whether anything of an entity or its stream has changed."""
-        here, _, last = self._lines(known.id)
-        return known.began, here, last
+    def _passages(self, entity: int) -> list[int]:
+        space = self._ground.space
+        which: dict[str, Any] = {"entity": entity, "space": space, "spaces": f"[{space}]", "everywhere": False}
+        return [row[0] for row in self._ground.rows.all("all_passages", **which)]
+
+    def mark(self, known: Stored) -> Mark:
+        """What tells whether anything of an entity or its stream has changed, or of the vectors that were given for it."""
+        here, _, last, ended = self._lines(known.id)
+        vectors = 0
+        for model, passage, vector, *_ in sorted(self._vectors.given(self._passages(known.id))):
+            vectors = zlib.crc32(vector, zlib.crc32(b"%d %d" % (model, passage), vectors))
+        return known.began, here, last, ended, vectors
 
     def gathered(self, known: Stored) -> Group:
         """All that the caller's space holds of an entity."""
@@ -94,7 +105,7 @@ class Cooling:
         which: dict[str, Any] = {
             "entity": known.id, "space": ground.space, "spaces": f"[{ground.space}]", "everywhere": False,
         }  # fmt: skip
-        passages = [row[0] for row in rows.all("all_passages", **which)]
+        passages = self._passages(known.id)
         found = [{"id": passage} for passage in passages]
         for name in ("purge_vectors", "drop_words", "drop_words_past"):
             rows.many(name, found)

@@ -123,6 +123,10 @@ class Streams:
         )
         return (rows[0][1] if rows else 0), [row[0] for row in rows]
 
+    def there(self, message: int) -> bool:
+        """Whether a message is in the store, be it withdrawn: neither purged nor in cold storage."""
+        return bool(self._ground.rows.all("lines_spoken", ids=_json([message])))
+
     def withdraw(self, stream: int, ids: list[int]) -> None:
         """Let messages be said no more from now on; the past still has them."""
         ground = self._ground

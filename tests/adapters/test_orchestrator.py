@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from enhanced_memory.client import Memory
 from enhanced_memory.client.adapters.orchestrator import MemoryOrchestrator
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound, Refused
+from enhanced_memory.client.operations.cold import ArchiveEntities, ListArchived
+from enhanced_memory.client.operations.entities import ListEntities, RestoreEntities
 from enhanced_memory.client.settings import Settings
 
 SOON = datetime.now(UTC) + timedelta(days=1)
@@ -420,3 +423,44 @@ def test_a_session_goes_to_cold_storage_and_comes_back(orchestrator: MemoryOrche
         key: before[key] for key in before if key != "updated_at"
     }
     assert len(orchestrator.search("fjord")) == 5
+
+
+class _Sent:
+    """A store of entries, the first thousand of which have to stay hot; its listings of what is cold look at a few addresses at a time."""
+
+    def __init__(self) -> None:
+        self.hot, self.cold = list(range(1, 1204)), list[int]()
+
+    def send(self, ask: Any) -> Any:
+        if isinstance(ask, ListEntities):
+            found = [one for one in self.hot if one > int(ask.cursor or 0)]
+            page = found[: ask.limit]
+            more = str(page[-1]) if len(found) > ask.limit else None
+            return SimpleNamespace(entities=[SimpleNamespace(id=one) for one in page], cursor=more)
+        if isinstance(ask, ArchiveEntities):
+            meant = ask.entities or self.hot
+            gone = [one for one in meant[: ask.limit] if isinstance(one, int) and one > 1000]
+            self.hot = [one for one in self.hot if one not in gone]
+            self.cold += gone
+            return SimpleNamespace(ids=gone, more=len(meant) > ask.limit)
+        if isinstance(ask, ListArchived):
+            begin = int(ask.cursor or 0)
+            page = [one for one in self.cold if begin < one <= begin + 400]
+            more = str(begin + 400) if begin < 1200 else None
+            return SimpleNamespace(entities=[SimpleNamespace(id=one) for one in page], cursor=more)
+        if isinstance(ask, RestoreEntities):
+            self.cold = [one for one in self.cold if one not in ask.entities]
+        return None
+
+
+def test_a_session_goes_and_comes_back_past_what_stays_and_past_empty_pages() -> None:
+    memory = _Sent()
+    session = SimpleNamespace(id=9999)
+    hand: Any = SimpleNamespace(
+        memory=memory, _session=lambda _: session, accesses=SimpleNamespace(flush=lambda: None),
+        _pages=lambda ask, limit: MemoryOrchestrator._pages(hand, ask, limit),
+    )  # fmt: skip
+    assert MemoryOrchestrator.archive_session(hand, "s", cold=True) == 203
+    assert memory.hot[-1] == 1000
+    assert MemoryOrchestrator.restore_session(hand, "s") == 203
+    assert memory.cold == []

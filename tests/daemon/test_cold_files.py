@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enhanced_memory.client.errors import Conflict, Invalid
 from enhanced_memory.client.operations.cold import ArchiveEntities, ListArchived
 from enhanced_memory.client.operations.entities import CreateEntities, PurgeEntities, Receipt, RestoreEntities
+from enhanced_memory.client.operations.journal import Undo
+from enhanced_memory.client.operations.search import SearchNodes
+from enhanced_memory.client.operations.streams import AppendMessages, MessagesBy
 from enhanced_memory.client.request import HANDLERS, Request
-from enhanced_memory.client.values import EntityInput
+from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon import archiving, handlers
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.service import Service
-from enhanced_memory.daemon.store import cold_files
+from enhanced_memory.daemon.store import Tx, cold_files
 from enhanced_memory.daemon.store.cold_files import Group
 
 if TYPE_CHECKING:
@@ -46,6 +51,16 @@ class Keeper:
         if attendant is not None:
             return await attendant(call)
         return await self.engine.write(lambda tx: HANDLERS[request.op](tx, request), call)
+
+    async def say(self, text: str, **vectors: list[float]) -> int:
+        """Append a message to the stream `talk`; the change that did it."""
+        ask = AppendMessages("talk", [MessageInput(text, vectors=vectors)])
+
+        def work(tx: Tx) -> int:
+            HANDLERS[ask.op](tx, ask)
+            return tx.number
+
+        return await self.engine.write(work, Call(Peer(greeted=True), ask))
 
     async def archive(self, *names: str) -> Path:
         """Archive entities; their file."""
@@ -170,3 +185,113 @@ async def test_a_file_whose_transaction_may_stand_is_kept(keeper: Keeper, monkey
     assert [path.suffix for path in keeper.left()] == [".zst"]
     await keeper.ask(RestoreEntities(["Ada"]))
     assert await keeper.archived() == []
+
+
+@pytest.mark.parametrize("harm", ["altered", "missing"])
+async def test_a_purge_passes_over_a_damaged_file_and_names_it_while_others_lie_there(
+    keeper: Keeper, harm: str
+) -> None:
+    first = await keeper.archive("Ada", "Bob")
+    if harm == "altered":
+        first.write_bytes(first.read_bytes()[:-1])
+    else:
+        first.unlink()
+    receipt = await keeper.purge("Ada")
+    assert (len(receipt.ids), receipt.files) == (1, [str(first)] if harm == "altered" else [])
+    assert len((await keeper.cold.verify(quick=False))[0]) == 1, "Bob is still in it"
+    assert (await keeper.purge("Bob")).files == []
+    assert keeper.left() == []
+    assert (await keeper.cold.verify(quick=False))[0] == []
+
+
+async def test_a_purge_that_was_carried_out_twice_leaves_the_second_ones_files_alone(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another change of its group fails half way, so that the group is carried out anew."""
+    await keeper.archive("Ada", "Bob")
+    written: list[str] = []
+    write, going_on = cold_files.write, threading.Event()
+
+    def noted(*given: Any) -> cold_files.Written:
+        one = write(*given)
+        written.append(one.name)
+        return one
+
+    def fails(tx: Tx) -> None:
+        HANDLERS[CreateEntities.op](tx, CreateEntities([EntityInput("Dan", "person", ["rows"])]))
+        raise Invalid("half way")
+
+    monkeypatch.setattr(cold_files, "write", noted)
+    held = asyncio.ensure_future(
+        keeper.engine.write(lambda tx: going_on.wait(20), Call(Peer(greeted=True), PurgeEntities([])))
+    )
+    purging = asyncio.ensure_future(keeper.purge("Ada"))
+    failing = asyncio.ensure_future(keeper.engine.write(fails, Call(Peer(greeted=True), CreateEntities([]))))
+    await asyncio.sleep(0)
+    going_on.set()
+    assert (await purging).files == []
+    with pytest.raises(Invalid, match="half way"):
+        await failing
+    await held
+    assert len(written) == 2
+    assert keeper.left() == [keeper.folder / written[1]]
+    assert await keeper.archived() == ["Bob"]
+    assert keeper.cold.problems() == []
+
+
+async def test_undoing_what_was_said_in_a_stream_that_is_cold_is_refused(keeper: Keeper) -> None:
+    said = await keeper.say("of fog")
+    second = await keeper.say("of rain")
+    await keeper.archive("talk")
+    for change in (said, second):
+        refused = (await keeper.ask(Undo(change))).conflicts
+        assert any("restore_entities" in one.reason for one in refused)
+    await keeper.ask(RestoreEntities(["talk"]))
+    assert (await keeper.ask(Undo(second, dry_run=True))).conflicts == []
+
+
+async def test_what_is_withdrawn_while_its_file_is_written_is_withdrawn_when_it_comes_back(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keeper.say("of fog")
+    second = await keeper.say("of rain")
+    loop, write = asyncio.get_running_loop(), cold_files.write
+
+    def slow(*given: Any) -> cold_files.Written:
+        monkeypatch.setattr(cold_files, "write", write)
+        asyncio.run_coroutine_threadsafe(keeper.ask(Undo(second, dry_run=False)), loop).result(20)
+        return write(*given)
+
+    monkeypatch.setattr(cold_files, "write", slow)
+    await keeper.archive("talk")
+    await keeper.ask(RestoreEntities(["talk"]))
+    said = (await keeper.ask(MessagesBy("talk"))).messages
+    assert [one.content for one in said] == ["of fog"]
+
+
+async def test_a_vector_that_is_given_while_the_file_is_written_goes_and_comes_back(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, loop = cold_files.write, asyncio.get_running_loop()
+    given = CreateEntities([EntityInput("Ada", "person", vectors={"mine": [1.0, 0.5]})])
+
+    def slow(*args: Any) -> cold_files.Written:
+        monkeypatch.setattr(cold_files, "write", write)
+        asyncio.run_coroutine_threadsafe(keeper.ask(given), loop).result(20)
+        return write(*args)
+
+    monkeypatch.setattr(cold_files, "write", slow)
+    await keeper.archive("Ada")
+    await keeper.ask(RestoreEntities(["Ada"]))
+    found = await keeper.ask(SearchNodes("", vector=[1.0, 0.5], model="mine"))
+    assert [one.entity.name for one in found.hits] == ["Ada"]
+
+
+async def test_an_archiving_that_is_sent_again_gets_the_first_ones_answer_and_moves_no_more(keeper: Keeper) -> None:
+    ask = ArchiveEntities(types=["person"], limit=1)
+    calls = [Call(Peer(greeted=True), ask, key="once") for _ in range(2)]
+    first, second = await asyncio.gather(*(keeper.cold.archive(call) for call in calls))
+    assert first == second
+    assert await keeper.archived() == ["Ada"]
+    with pytest.raises(Conflict, match="used for"):
+        await keeper.service.attended["purge_entities"](Call(Peer(), PurgeEntities(["Bob"], confirm=True), key="once"))

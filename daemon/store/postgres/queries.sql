@@ -815,7 +815,7 @@ SELECT space FROM cold_entities WHERE file = :file AND entity = :entity AND spac
 DELETE FROM cold_entities WHERE file = :file AND entity = :entity AND space = ANY (:spaces::bigint[])
 
 -- name: cold_lines
-SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END)::bigint, count(*), max(id) FROM messages WHERE stream = :stream
+SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END)::bigint, count(*), max(id), max(ended) FROM messages WHERE stream = :stream
 
 -- name: cold_messages
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END

@@ -779,7 +779,7 @@ SELECT space FROM cold_entities WHERE file = :file AND entity = :entity AND spac
 DELETE FROM cold_entities WHERE file = :file AND entity = :entity AND space IN (SELECT value FROM json_each(:spaces))
 
 -- name: cold_lines
-SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END), count(*), max(id) FROM messages WHERE stream = :stream
+SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END), count(*), max(id), max(ended) FROM messages WHERE stream = :stream
 
 -- name: cold_messages
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block THEN block ELSE body END
