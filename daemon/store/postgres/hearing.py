@@ -181,21 +181,18 @@ class Hearing:
         """Learn where the store stands; what came while nobody listened is told as far as the journal says it."""
         row = connection.execute("SELECT change, passage FROM numbers").fetchone()
         newest, passage = (row[0], row[1]) if row is not None else (0, 0)
-        if self._heard >= 0:
-            changes: list[Touched] = []
-            if newest > self._heard:
-                asked = statement("changes_missed")
-                given = asked.values({"heard": self._heard, "limit": MANY})
-                found = RawCursor(connection).execute(asked.text, given).fetchall()
-                changes = [
-                    Touched(number, op, space, msgspec.json.decode(entities, type=list[int]), passage)
-                    for number, op, space, entities in reversed(found)
-                    if number not in self._own
-                ]
+        changes: list[Touched] = []
+        if 0 <= self._heard < newest:
+            asked = statement("changes_missed")
+            given = asked.values({"heard": self._heard, "limit": MANY})
+            found = RawCursor(connection).execute(asked.text, given).fetchall()
+            changes = [
+                Touched(number, op, space, msgspec.json.decode(entities, type=list[int]), passage)
+                for number, op, space, entities in reversed(found)
+                if number not in self._own
+            ]
+        if self._heard >= 0 or self._missed:
             # Vectors are told of, too, and stand in no journal.
             self._tell([*changes, Touched(newest, "", "", [], passage, everything=True)])
-            self._own.clear()
-        elif self._missed:
-            self._tell([Touched(newest, "", "", [], passage, everything=True)])
             self._own.clear()
         self._heard = newest
