@@ -16,6 +16,7 @@ from psycopg.types.numeric import Int8Dumper
 from enhanced_memory.client.database_url import from_environment, meant_for
 from enhanced_memory.client.errors import StoreRefused
 from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.store.postgres import months
 from enhanced_memory.daemon.store.postgres.failures import said, translated
 
 __all__ = [
@@ -143,6 +144,7 @@ def prepare(connection: "Connection[Row]", found: Found, durable: bool) -> None:
     wanted = {
         "search_path": found.path,
         "jit": "off",
+        "enable_partitionwise_join": "on",
         "client_min_messages": "warning",
         "lock_timeout": f"{TURN_S + 5}s",
         "idle_in_transaction_session_timeout": f"{TURN_S}s",
@@ -242,6 +244,7 @@ def _made(connection: "Connection[Row]", path: str) -> None:
                 "INSERT INTO meta (key, value) VALUES ('store_id', %s), ('made_at', %s)",
                 (secrets.token_hex(8).encode(), str(int(time.time() * 1000)).encode()),
             )
+            months.ahead(connection, int(time.time() * 1000))
             return
         found = int(bytes(_one(connection, "SELECT value FROM meta WHERE key = 'schema'") or b"0"))
         if found > wanted:
@@ -252,6 +255,7 @@ def _made(connection: "Connection[Row]", path: str) -> None:
             if version > found:
                 connection.execute(step.read_bytes())
         if found < wanted:
+            months.ahead(connection, int(time.time() * 1000))
             connection.execute("UPDATE meta SET value = %s WHERE key = 'schema'", (str(wanted).encode(),))
 
 
