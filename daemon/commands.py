@@ -10,7 +10,7 @@ import msgspec
 
 from enhanced_memory.client.errors import Error, Invalid, StoreRefused
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon import backups
+from enhanced_memory.daemon import backups, months
 from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 
 if TYPE_CHECKING:
@@ -58,13 +58,14 @@ def declare(verbs: Any) -> None:
             verb.add_argument("which", nargs="?", default="latest", help="latest, a name, a path, or a time")
         if name in ("restore", "rekey"):
             verb.add_argument("--stop", action="store_true", help="end a daemon that has the store open")
+    months.declare(verbs)
 
 
 def run(given: argparse.Namespace) -> int:
     """Carry the verb out and print what came of it; the exit code: 0, or 1 where something is wrong."""
     settings = Settings.load({"store": getattr(given, "store", None)})
     try:
-        if settings.database and given.verb not in ("backups", "key"):
+        if settings.database and given.verb not in ("backups", "key", "months"):
             raise StoreRefused(
                 f"`memory-db {given.verb}` works on a file, and the store is {settings.store_name}.",
                 "use the server's own tools (pg_dump, pg_restore); `memoryctl verify` checks the store through the daemon",
@@ -190,6 +191,7 @@ _VERBS = {
     "salvage": _salvage,
     "key": _key,
     "rekey": _rekey,
+    "months": months.carry_out,
 }
 
 

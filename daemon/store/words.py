@@ -119,7 +119,9 @@ class Words:
         ids = [{"id": row[0], "ended": number} for row in found]
         ground.rows.many("drop_words", ids)
         ground.rows.many("end_passage", ids)
-        ground.rows.many("add_words_past", [word_row(row[0], entity, *texts[row[1]]) for row in found if row[2] < number])
+        ground.rows.many(
+            "add_words_past", [word_row(row[0], entity, *texts[row[1]]) for row in found if row[2] < number]
+        )
         ground.ended += [row[0] for row in found]
 
     def again(self, passage: int, stream: int, name: str, body: str, near: str, dates: str) -> None:

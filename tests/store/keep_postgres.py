@@ -59,7 +59,12 @@ def main() -> int:
         print(f"{path} is there already")
         return 0
     folder = Path(tempfile.mkdtemp(prefix="em-", dir="/tmp"))
-    given = {"store": sys.argv[1], "socket": folder / "db.sock", "log_file": folder / "log", "backup_folder": folder / "b"}
+    given = {
+        "store": sys.argv[1],
+        "socket": folder / "db.sock",
+        "log_file": folder / "log",
+        "backup_folder": folder / "b",
+    }
     pid = 0
     os.environ |= {f"ENHANCED_MEMORY_{name.upper()}": str(value) for name, value in given.items()}
     try:

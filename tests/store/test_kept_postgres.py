@@ -23,10 +23,13 @@ from .keep_postgres import KEPT, copied  # noqa: E402
 from .keep_store import asked, lasting  # noqa: E402
 from .test_kept_stores import lacking  # noqa: E402
 
-VERSIONS = sorted(int(path.name.removeprefix("postgres-").removesuffix(".json.zst")) for path in KEPT.glob("postgres-*"))
+VERSIONS = sorted(
+    int(path.name.removeprefix("postgres-").removesuffix(".json.zst")) for path in KEPT.glob("postgres-*")
+)
 
 SHAPE = """
-SELECT 'column', c.relname || '.' || a.attname, format_type(a.atttypid, a.atttypmod) || a.attnotnull || coalesce(pg_get_expr(d.adbin, d.adrelid), '') || a.attidentity::text
+SELECT 'column', c.relname || '.' || a.attname,
+    format_type(a.atttypid, a.atttypmod) || a.attnotnull || coalesce(pg_get_expr(d.adbin, d.adrelid), '') || a.attidentity::text
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE c.relnamespace = 'enhanced_memory'::regnamespace AND c.relkind IN ('r', 'p', 'S')
