@@ -17,24 +17,24 @@ import pytest
 
 pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 
-from enhanced_memory.client import Settings  # noqa: E402
-from enhanced_memory.client.operations.streams import SetRetention  # noqa: E402
-from enhanced_memory.daemon import detection as detecting  # noqa: E402
-from enhanced_memory.daemon.archiving import ColdStorage  # noqa: E402
-from enhanced_memory.daemon.backing_up import Backups  # noqa: E402
-from enhanced_memory.daemon.conflicts import scanning  # noqa: E402
-from enhanced_memory.daemon.conflicts.comparing import LEXICAL, Meaning  # noqa: E402
-from enhanced_memory.daemon.conflicts.entities import Found, Told, judge_alone  # noqa: E402
-from enhanced_memory.daemon.conflicts.scanning import Scanning  # noqa: E402
-from enhanced_memory.daemon.curation.steadiness import Steadiness  # noqa: E402
-from enhanced_memory.daemon.detection import Detection  # noqa: E402
-from enhanced_memory.daemon.embedding.service import Embedding  # noqa: E402
-from enhanced_memory.daemon.retention import Retention  # noqa: E402
-from enhanced_memory.daemon.store import HOUSE  # noqa: E402
-from enhanced_memory.daemon.store.postgres import hearing  # noqa: E402
-from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
+from enhanced_memory.client import Settings
+from enhanced_memory.client.operations.streams import SetRetention
+from enhanced_memory.daemon import detection as detecting
+from enhanced_memory.daemon.archiving import ColdStorage
+from enhanced_memory.daemon.backing_up import Backups
+from enhanced_memory.daemon.conflicts import scanning
+from enhanced_memory.daemon.conflicts.comparing import LEXICAL, Meaning
+from enhanced_memory.daemon.conflicts.entities import Found, Told, judge_alone
+from enhanced_memory.daemon.conflicts.scanning import Scanning
+from enhanced_memory.daemon.curation.steadiness import Steadiness
+from enhanced_memory.daemon.detection import Detection
+from enhanced_memory.daemon.embedding.service import Embedding
+from enhanced_memory.daemon.retention import Retention
+from enhanced_memory.daemon.store import HOUSE
+from enhanced_memory.daemon.store.postgres import hearing
+from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
 
-from .conftest import Databases, World  # noqa: E402
+from .conftest import Databases, World
 
 Daemon = Callable[[], Awaitable[World]]
 
@@ -84,9 +84,7 @@ async def test_retention_is_one_daemon_s_round(daemon: Daemon, stored: Settings,
     await one.default.say("talk", *(f"line {number}" for number in range(200)))
     await one.default.do(SetRetention("talk", days=1.0))
     clock.ms += 5 * 86_400_000
-    rounds = [
-        Retention(world.engine, stored, Steadiness(clock, lambda: clock() / 1000)) for world in (other, one)
-    ]
+    rounds = [Retention(world.engine, stored, Steadiness(clock, lambda: clock() / 1000)) for world in (other, one)]
     assert [await each.go_round_if_due() for each in rounds] == [0, 200]
 
 
