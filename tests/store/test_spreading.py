@@ -402,5 +402,7 @@ async def test_what_is_no_month_is_refused(server: Any) -> None:
     for says, error in (("2031-13", Invalid), ("messages", Invalid), ("1999-01", NotFound)):
         with pytest.raises(error):
             months.detach(server, says)
+    with server.transaction():
+        months.ahead(server, at(2031, 5))
     with pytest.raises(Conflict):
-        months.attach(server, months.months(server, ["messages"])[0].says)
+        months.attach(server, "2031-05")
