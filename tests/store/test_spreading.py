@@ -6,6 +6,7 @@ What Citus refuses is read off its sources (create_distributed_table.c, query_pu
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -21,7 +22,9 @@ from enhanced_memory.client import Settings  # noqa: E402
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound  # noqa: E402
 from enhanced_memory.client.operations.search import SearchMessages  # noqa: E402
 from enhanced_memory.client.operations.streams import AppendMessages, RecentMessages  # noqa: E402
+from enhanced_memory.client.settings import PREFIX  # noqa: E402
 from enhanced_memory.client.values import MessageInput  # noqa: E402
+from enhanced_memory.daemon.__main__ import main  # noqa: E402
 from enhanced_memory.daemon.store.postgres import months  # noqa: E402
 from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
 from enhanced_memory.daemon.store.postgres.statements import QUERIES, joined  # noqa: E402
@@ -29,7 +32,7 @@ from enhanced_memory.daemon.store.postgres.statements import QUERIES, joined  # 
 from .conftest import Databases, World  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = (ROOT / "scripts" / "citus.sql").read_text("utf-8")
+SCRIPT = (ROOT / "daemon" / "store" / "postgres" / "citus.sql").read_text("utf-8")
 SPREAD: dict[str, str] = dict(re.findall(r"^SELECT create_distributed_table\('(\w+)', '(\w+)'", SCRIPT, re.MULTILINE))
 """Each table that is spread, and the column by which."""
 EVERYWHERE: set[str] = set(re.findall(r"^SELECT create_reference_table\('(\w+)'\)", SCRIPT, re.MULTILINE))
@@ -406,3 +409,28 @@ async def test_what_is_no_month_is_refused(server: Any) -> None:
         months.ahead(server, at(2031, 5))
     with pytest.raises(Conflict):
         months.attach(server, "2031-05")
+
+
+@pytest.mark.postgres
+def test_the_command_line_lists_months_and_sets_one_aside(
+    databases: Databases, server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(PREFIX + "STORE", databases.url("spread"))
+    with server.transaction():
+        months.ahead(server, at(2031, 5))
+
+    def told(*given: str) -> dict[str, bool]:
+        with pytest.raises(SystemExit) as ended:
+            main(["months", "--json", *given])
+        assert not ended.value.code
+        return {
+            one["month"]: one["set_aside"] for one in json.loads(capsys.readouterr().out)["months"] if one["of"] == "messages"
+        }  # fmt: skip
+
+    assert told()["2031-05"] is False
+    assert told("--detach", "2031-05")["2031-05"] is True
+    assert told("--attach", "2031-05")["2031-05"] is False
+    with pytest.raises(SystemExit) as ended:
+        main(["spread"])
+    assert not ended.value.code
+    assert capsys.readouterr().out == SCRIPT

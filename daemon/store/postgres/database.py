@@ -27,6 +27,7 @@ __all__ = [
     "connected",
     "migrations",
     "opened",
+    "ours",
     "parameters",
     "prepare",
 ]
@@ -115,6 +116,14 @@ def connected(settings: Settings) -> "Connection[Row]":
         return Connection[Row].connect(**parameters(settings), autocommit=True)
     except OperationalError as problem:
         raise _unreached(problem) from None
+
+
+def ours(settings: Settings) -> "Connection[Row]":
+    """A connection to the store in the database, which is made or brought up to date if need be. Raises what `opened` raises."""
+    found = opened(settings)
+    connection = connected(settings)
+    prepare(connection, found, durable=True)
+    return connection
 
 
 def _unreached(problem: OperationalError) -> StoreRefused:

@@ -15,7 +15,7 @@ from psycopg import Connection, sql
 
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 
-__all__ = ["AHEAD", "TABLES", "Month", "ahead", "attach", "detach", "let_go", "months", "of"]
+__all__ = ["AHEAD", "TABLES", "Month", "ahead", "attach", "detach", "let_go", "months", "of", "told"]
 
 Row = tuple[Any, ...]
 
@@ -148,6 +148,14 @@ def attach(connection: "Connection[Row]", says: str) -> Month:
     with connection.transaction():
         _attach(connection, one)
     return one
+
+
+def told(connection: "Connection[Row]") -> list[dict[str, Any]]:
+    """The months as programs are told of them."""
+    return [
+        {"month": one.says, "of": one.table, "set_aside": not one.attached, "rows": one.rows, "bytes": one.bytes}
+        for one in months(connection)
+    ]
 
 
 def _named(connection: "Connection[Row]", says: str) -> Month:

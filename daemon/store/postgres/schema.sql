@@ -6,7 +6,7 @@
 -- * Writers take turns at the one row of `numbers`.
 -- * Words are a tsvector with a GIN index, vectors pgvector's halfvec.
 -- * Tables are made to be spread. What belongs to an entity or a stream has its number in a column, the owner, and every key of such
---   a table holds that column: so hash partitions here, or the shards of a distributed engine (scripts/citus.sql), keep together
+--   a table holds that column: so hash partitions here, or the shards of a distributed engine (citus.sql), keep together
 --   what is asked for together. Names alone are spread by themselves, since they are what makes them unique. Messages and the access
 --   log have a partition for each month (daemon/store/postgres/months.py makes them ahead). docs/scaling.md tells the rest.
 --

@@ -1,6 +1,6 @@
 -- Spread a store over the workers of a Citus cluster. Run once, on the coordinator, with no daemon on the store:
 --
---     psql "$URL" --set ON_ERROR_STOP=1 --single-transaction --file scripts/citus.sql
+--     memory-db spread | psql "$URL" --set ON_ERROR_STOP=1 --single-transaction
 --
 -- The database has the extensions `vector` (on every worker, too) and `citus`, and a store that a daemon of this version has made or
 -- opened. Larger stores are better spread empty and filled by `memoryctl import`: what is there is copied through the coordinator.
