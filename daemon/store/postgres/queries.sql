@@ -72,19 +72,19 @@ SELECT id, channel, client, agent, session, tool, run, "user", method, trust FRO
 SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
        (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
 FROM entities e LEFT JOIN uses u ON u.entity = e.id
-WHERE e.space = :space AND e.id = ANY (:ids::bigint[])
+WHERE e.space = :space AND e.id = ANY (:ids::bigint[]) ORDER BY e.id
 
 -- name: entities_meeting
-SELECT e.id FROM entities e WHERE e.space = :space AND e.id = ANY (:ids::bigint[]) /*also*/
+SELECT e.id FROM entities e WHERE e.space = :space AND e.id = ANY (:ids::bigint[]) /*also*/ ORDER BY e.id
 
 -- name: living_bodies
-SELECT id, crc, body FROM entities WHERE space = :space AND deleted = 0 AND id = ANY (:ids::bigint[])
+SELECT id, crc, body FROM entities WHERE space = :space AND deleted = 0 AND id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: known_heads
 SELECT coalesce(json_agg(json_build_array(id, deleted)), '[]') FROM entities WHERE space = :space AND id = ANY (:ids::bigint[])
 
 -- name: known_in
-SELECT id FROM entities WHERE space = :space AND first <= :at AND id = ANY (:ids::bigint[])
+SELECT id FROM entities WHERE space = :space AND first <= :at AND id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: list_ids
 SELECT e.id, /*key*/ FROM entities e
@@ -121,7 +121,7 @@ ORDER BY kind /*down*/, number /*down*/, word /*down*/, id /*down*/ LIMIT :limit
 
 -- name: tended
 -- A page of one space's own entities as curation looks at them; `declined` is told of what an undoing of curation made so.
-SELECT coalesce(json_agg(json_build_array(id, type, tier, began, made_at, changed_at, declined, used, used_at)), '[]') FROM (
+SELECT coalesce(json_agg(json_build_array(id, type, tier, began, made_at, changed_at, declined, used, used_at) ORDER BY id), '[]') FROM (
     SELECT e.id, e.type, e.tier, e.began, f.at AS made_at, c.at AS changed_at, u.count AS used, u.last AS used_at,
            CASE WHEN c.op <> 'undo' THEN 0 ELSE (EXISTS (
                SELECT 1 FROM journal j JOIN changes k ON k.number = j.id
@@ -403,10 +403,10 @@ ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT :limit
 
 -- name: messages_by_ids
 SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages m
-WHERE id = ANY (:ids::bigint[]) /*also*/
+WHERE id = ANY (:ids::bigint[]) /*also*/ ORDER BY id
 
 -- name: message_heads
-SELECT coalesce(json_agg(json_build_array(m.id, m.speaker, m.role, m.stream, m.at, m.importance, m.length)), '[]') FROM messages m
+SELECT coalesce(json_agg(json_build_array(m.id, m.speaker, m.role, m.stream, m.at, m.importance, m.length) ORDER BY m.id), '[]') FROM messages m
 WHERE m.id = ANY (:ids::bigint[]) /*also*/
 
 -- name: last_lines
@@ -555,7 +555,7 @@ UPDATE changes SET message = '' WHERE message <> '' AND number IN (
 SELECT id FROM passages WHERE entity = :entity AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND message = 0 AND ended = 0
 UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND ended > 0
 UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0 AND p.entity = m.stream
-WHERE m.stream = :entity AND (m.space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND p.ended = 0
+WHERE m.stream = :entity AND (m.space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND p.ended = 0 ORDER BY 1
 
 -- name: purge_merges
 DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity
@@ -633,7 +633,7 @@ SELECT number FROM changes WHERE number = ANY (:numbers::bigint[])
 SELECT DISTINCT e.id FROM entities e WHERE e.id = ANY (:ids::bigint[])
 
 -- name: transfer_heads
-SELECT id, scope, version, first, began, deleted, crc, body FROM entities WHERE space = :space AND id = ANY (:ids::bigint[])
+SELECT id, scope, version, first, began, deleted, crc, body FROM entities WHERE space = :space AND id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: transfer_known_names
 SELECT n.space, n.name, n.scope, n.ended FROM json_array_elements(:names::json) j
@@ -644,7 +644,7 @@ SELECT space, id, from_id, to_id, from_name, to_name, type, deleted, began, ende
 WHERE space = :space AND id = ANY (:ids::bigint[])
 
 -- name: transfer_known_messages
-SELECT id, space, stream, at, crc FROM messages WHERE id = ANY (:ids::bigint[])
+SELECT id, space, stream, at, crc FROM messages WHERE id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: transfer_known_journal
 SELECT number, seq, subject, id, act, before, after FROM journal WHERE number = ANY (:numbers::bigint[])
@@ -686,29 +686,29 @@ SELECT :to, v.model, v.entity, v.said, v.vector FROM vectors v JOIN models m ON 
 
 -- name: own_vectors
 SELECT v.model, p.id, v.vector, p.space, p.entity, p.message FROM passages p
-JOIN vectors v ON v.passage = p.id AND v.entity = p.entity JOIN models m ON m.id = v.model WHERE p.id = ANY (:ids::bigint[]) AND m.source = '' AND p.ended = 0
+JOIN vectors v ON v.passage = p.id AND v.entity = p.entity JOIN models m ON m.id = v.model WHERE p.id = ANY (:ids::bigint[]) AND m.source = '' AND p.ended = 0 ORDER BY p.id
 
 -- name: message_passages
-SELECT message, id FROM passages WHERE message = ANY (:ids::bigint[]) AND message > 0 AND ended = 0
+SELECT message, id FROM passages WHERE message = ANY (:ids::bigint[]) AND message > 0 AND ended = 0 ORDER BY message
 
 -- name: leads
 SELECT DISTINCT v.passage FROM vectors v JOIN models m ON m.id = v.model WHERE v.passage = ANY (:ids::bigint[]) AND m.source <> ''
 
 -- name: passages_ended
-SELECT id, ended FROM passages WHERE id = ANY (:ids::bigint[])
+SELECT id, ended FROM passages WHERE id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: heads
-SELECT id, crc, body FROM entities WHERE space = :space AND id = ANY (:ids::bigint[])
+SELECT id, crc, body FROM entities WHERE space = :space AND id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: lines
-SELECT id, speaker, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[])
+SELECT id, speaker, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: vectors_after
 SELECT v.passage, v.vector, p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.passage AND p.entity = v.entity
 WHERE v.passage > :after AND v.model = :model AND p.ended = 0 ORDER BY v.passage LIMIT :limit
 
 -- name: vectors_of
-SELECT passage, vector FROM vectors WHERE passage = ANY (:ids::bigint[]) AND model = :model
+SELECT passage, vector FROM vectors WHERE passage = ANY (:ids::bigint[]) AND model = :model ORDER BY passage
 
 -- The vector that speaks for a passage: its own, or that of the nearest one before it that began with it in the same entity.
 -- name: vectors_for
@@ -716,7 +716,7 @@ SELECT p.id, l.id, v.vector FROM passages p
 CROSS JOIN LATERAL (SELECT n.passage, n.vector FROM vectors n WHERE n.passage BETWEEN p.id - :reach AND p.id AND n.entity = p.entity AND n.model = :model
                     ORDER BY n.passage DESC LIMIT 1) v
 JOIN passages l ON l.id = v.passage AND l.entity = p.entity AND l.space = p.space AND l.message = p.message AND l.began = p.began
-WHERE p.id = ANY (:ids::bigint[])
+WHERE p.id = ANY (:ids::bigint[]) ORDER BY p.id
 
 -- name: lacking
 SELECT (SELECT count(*) FROM passages WHERE message > 0 AND ended = 0 AND id <= :upto),
@@ -754,20 +754,20 @@ DO $$ BEGIN
 END $$
 
 -- name: spoken
-SELECT id, speaker, at, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[])
+SELECT id, speaker, at, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: neighbours
 SELECT m.id,
        (SELECT max(b.id) FROM messages b WHERE b.stream = m.stream AND b.id < m.id AND b.space = m.space AND b.ended = 0),
        (SELECT min(a.id) FROM messages a WHERE a.stream = m.stream AND a.id > m.id AND a.space = m.space AND a.ended = 0)
-FROM messages m WHERE m.id = ANY (:ids::bigint[])
+FROM messages m WHERE m.id = ANY (:ids::bigint[]) ORDER BY m.id
 
 -- name: passages_of
-SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages WHERE id = ANY (:ids::bigint[])
+SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages WHERE id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: vectors_of_entities
 SELECT p.entity, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
-WHERE p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space = ANY (:spaces::bigint[])
+WHERE p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space = ANY (:spaces::bigint[]) ORDER BY p.id
 
 -- name: drop_embedded
 DELETE FROM vectors WHERE passage = :id AND model IN (SELECT id FROM models WHERE source <> '')
@@ -780,7 +780,7 @@ DELETE FROM vectors WHERE passage = :id
 
 -- name: past_vectors
 SELECT p.id, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
-WHERE p.ended > :at AND p.began <= :at AND :messages IN (-1, (p.message > 0)::int) AND p.space = :space AND (:stream = 0 OR p.entity = :stream)
+WHERE p.ended > :at AND p.began <= :at AND :messages IN (-1, (p.message > 0)::int) AND p.space = :space AND (:stream = 0 OR p.entity = :stream) ORDER BY p.id
 
 -- name: past_nearest
 SELECT p.id, 1.0 - (v.vector <=> :query::halfvec) AS near FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
@@ -797,7 +797,7 @@ SELECT entity FROM properties WHERE space = :space AND key = :property AND kind 
 
 -- name: passages_within
 SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages
-WHERE entity = ANY (:ids::bigint[]) AND space = :space AND message = 0 AND ended = 0
+WHERE entity = ANY (:ids::bigint[]) AND space = :space AND message = 0 AND ended = 0 ORDER BY id
 
 -- Cold storage
 
