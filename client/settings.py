@@ -87,6 +87,9 @@ class Settings:
     words_memory_mb: int = _setting(
         128, "MiB for the passages of words that were asked for; 0: every question goes to the index on disk."
     )
+    vectors_indexed_from: int = _setting(
+        200_000, "Vectors of a model from which a database's own index (HNSW) finds the nearest; 0: never."
+    )
     pool_overflow: int = _setting(
         2, "Connections to a database beside the readers' and the writer's own, for what is checked or cleared."
     )

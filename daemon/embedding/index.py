@@ -279,6 +279,9 @@ class Matrix:
 class Index:
     """One model's vectors of the present: those of entities and those of messages, apart."""
 
+    stored = False
+    """Whether the store finds the nearest itself."""
+
     def __init__(self, model: int, dimension: int, make: Callable[[int], Matrix] = Matrix) -> None:
         self.model = model
         self.dimension = dimension

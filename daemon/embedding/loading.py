@@ -42,6 +42,10 @@ class Loader:
 
     async def loaded(self, model: Model) -> "Index":
         """An index of all that the store has of a model."""
+        if (held := await self.engine.held(model.id, model.dimension)) is not None:
+            from enhanced_memory.daemon.embedding.stored import StoredIndex
+
+            return StoredIndex(model.id, model.dimension, held)
         index = self.empty(model)
         await self.load(index)
         return index
@@ -54,6 +58,8 @@ class Loader:
 
     async def load(self, index: "Index", after: int = 0, last: int | None = None) -> None:
         """Read into an index what the store has of its model, of all passages or of those beyond `after` and up to `last`."""
+        if index.stored:
+            return
         while True:
             page = await self.engine.read(partial(_page, index.model, after), self.call)
             rows = page if last is None else [row for row in page if row[0] <= last]

@@ -55,5 +55,7 @@ def arm(embedding: Embedding) -> str:
     """How the nearest vectors are found."""
     if embedding.index is None:
         return ""
+    if embedding.index.stored:
+        return embedding.index.arm
     again = "NumPy" if embedding.engine.comparing else "sqlite-vec"
     return embedding.index.arm.replace("looked at again", f"looked at again ({again})")

@@ -16,7 +16,7 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store.ground import Rows
 from enhanced_memory.daemon.store.tx import Tx
 
-__all__ = ["HOUSE", "MEANING", "Copy", "Engine", "Health", "Rows", "Scrubbed", "Touched", "Tx", "Usage"]
+__all__ = ["HOUSE", "MEANING", "Copy", "Engine", "Health", "Held", "Rows", "Scrubbed", "Touched", "Tx", "Usage"]
 
 A = TypeVar("A")
 
@@ -59,6 +59,17 @@ class Touched(msgspec.Struct):
     """Of another daemon: it stored vectors of passages from the one to the other."""
     everything: bool = False
     """Of another daemon: what is derived from the store and held in memory is to be read anew."""
+
+
+class Held(msgspec.Struct):
+    """Vectors of one model, in a store that finds the nearest of them itself."""
+
+    of_entities: int
+    entities: int
+    """Entities that have one, once for each space."""
+    of_messages: int
+    arm: str
+    """How they are found, in words."""
 
 
 class Scrubbed(msgspec.Struct):
@@ -180,6 +191,10 @@ class Engine(Protocol):
 
     def reindexed(self) -> None:
         """The words index was made anew: keep nothing that was read of the one before."""
+        ...
+
+    async def held(self, model: int, dimension: int) -> Held | None:
+        """What the store has of a model's vectors, if it finds the nearest of them itself; None where that is left to whoever asks."""
         ...
 
     def tend(self, now: int, access_before: int) -> None:

@@ -63,6 +63,12 @@ class Rows(Protocol):
         """Carry it out once for each of `rows`."""
         ...
 
+    def near(
+        self, model: int, dimension: int, query: bytes, count: int, spaces: str, messages: bool, stream: int
+    ) -> list[tuple[int, float]]:
+        """The nearest vectors, by an index of the engine's own: where `Engine.held` tells of one."""
+        ...
+
 
 class Posted(Protocol):
     """Words kept in memory with the passages that hold them."""

@@ -290,6 +290,13 @@ class Vectors:
         rows = self._ground.rows.all("nearest_among", model=model, query=query, ids=_json(passages), limit=limit)
         return [(row[0], row[1] or 0.0) for row in rows]
 
+    def near(
+        self, model: int, dimension: int, query: bytes, count: int, view: View, messages: bool, stream: int
+    ) -> list[tuple[int, float]]:
+        """The passages that last and whose vectors are nearest, found by the store itself: where `Engine.counts_of` says it does."""
+        spaces = _json(layer.space for layer in view.layers)
+        return self._ground.rows.near(model, dimension, query, count, spaces, messages, stream)
+
     def past(self, model: int, view: View, messages: bool | None, stream: int) -> dict[int, bytes]:
         """The vectors of passages that have ended since, and that `view` sees."""
         found: dict[int, bytes] = {}

@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import Connection, RawCursor
 
+from enhanced_memory.daemon.store.postgres.nearest import nearest
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.statements import Statement, filled, statement
 from enhanced_memory.daemon.store.views import View
@@ -134,6 +135,12 @@ class PostgresRows:
             self.vectors = min(passages), max(passages)
         elif name == "serve_model":
             self.reshaped = True
+
+    def near(
+        self, model: int, dimension: int, query: bytes, count: int, spaces: str, messages: bool, stream: int
+    ) -> list[tuple[int, float]]:
+        """The nearest vectors, by pgvector's index."""
+        return nearest(self, model, dimension, query, count, spaces, messages, stream)
 
     def plain(self, text: str, **values: Any) -> list[Row]:
         """The rows of a statement of the engine's own that is no named query."""

@@ -287,6 +287,7 @@ CREATE TABLE passages (
 CREATE INDEX passages_entity ON passages (entity, space) WHERE message = 0 AND ended = 0;
 CREATE INDEX passages_message ON passages (message) WHERE message > 0;
 CREATE INDEX passages_ended ON passages (entity, space) WHERE ended > 0;
+CREATE INDEX passages_space ON passages (space) WHERE ended = 0 AND space > 1;  -- all of a small space; `default` is none
 
 -- Words of the passages that last, and of those that have ended, so that searching the present never meets the past. The lexemes
 -- are made by the daemon, as the SQLite engine makes them: cut at what is neither letter nor digit, without accents, stemmed. Their
@@ -324,6 +325,7 @@ CREATE TABLE vectors (
     vector      halfvec NOT NULL,
     PRIMARY KEY (passage, model, entity)
 ) PARTITION BY HASH (entity);
+CREATE INDEX vectors_entity ON vectors (entity, model);             -- those of one stream
 
 -- Eight partitions of each table that is split by owner: each with indexes an eighth as large, to be built and cleaned side by side.
 DO $$

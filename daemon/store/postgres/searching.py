@@ -18,6 +18,9 @@ __all__ = ["Searching"]
 EXACT = 8_000
 """Passages up to which the index is measured for each search anew; beyond, again once it has grown by a hundredth."""
 
+COMMON, GROWN, REMEMBERED = 500, 1.05, 50_000
+"""Passages with a word from which on their number is remembered, by how much the index may grow meanwhile, and for how many words."""
+
 _LEAST = 1e-6
 """What a phrase weighs that is in every second passage, or in more."""
 
@@ -43,6 +46,8 @@ class Searching:
 
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
+        self._common: dict[tuple[str, str], tuple[int, int]] = {}
+        """For words that many passages hold: how many, when passages were numbered up to where."""
 
     def values(self, rows: Asked, name: str, given: dict[str, Any]) -> dict[str, Any] | None:
         """The values of a search statement; None where it can find nothing."""
@@ -75,14 +80,35 @@ class Searching:
         found: list[Any] = []
         for term in json.loads(terms):
             matching = parsed(term)
-            count = rows.all("words_often", queries=json.dumps([matching.query]))[0][1] if matching.query else 0
+            count = self._counted(rows, "words", [matching.query])[matching.query] if matching.query else 0
             found.append([term, [count, last], first])
         return [(json.dumps(found),)]
 
     def _often(self, rows: Asked, index: str, phrases: tuple[Phrase, ...]) -> list[tuple[Phrase, int]]:
         queries = [phrase.query() for phrase in phrases]
-        counts = dict(rows.all(f"{index}_often", queries=json.dumps(queries)))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        counts = self._counted(rows, index, queries)
         return [(phrase, counts.get(query, 0)) for phrase, query in zip(phrases, queries, strict=True)]
+
+    def _counted(self, rows: Asked, index: str, queries: list[str]) -> dict[str, int]:
+        """In how many passages each expression is. What many passages hold takes long to count, and is counted again only once the
+        index has grown by a twentieth."""
+        last: int = rows.all("last_passage")[0][0]
+        known = {
+            query: count
+            for query in queries
+            if (found := self._common.get((index, query))) is not None
+            for upto, count in (found,)
+            if upto <= last <= upto * GROWN
+        }
+        unknown = [query for query in queries if query not in known]
+        if unknown:
+            counts: dict[str, int] = dict(rows.all(f"{index}_often", queries=json.dumps(unknown)))  # pyright: ignore[reportArgumentType, reportCallIssue]
+            if len(self._common) > REMEMBERED:
+                self._common.clear()
+            if last > EXACT:
+                self._common |= {(index, query): (last, count) for query, count in counts.items() if count > COMMON}
+            known |= counts
+        return known
 
     def _measured(self, rows: Asked, index: str) -> Held:
         last: int = rows.all("last_passage")[0][0]

@@ -317,6 +317,9 @@ class SqliteEngine:
         """The words index was made anew: what is kept of it is of another one."""
         self.kept.forget()
 
+    async def held(self, model: int, dimension: int) -> None:
+        """Whoever asks keeps the vectors in memory."""
+
     def tend(self, now: int, access_before: int) -> None:
         """Nothing: the file has no parts."""
 

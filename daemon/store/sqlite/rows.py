@@ -128,6 +128,12 @@ class SqliteRows:
             self.spaces_changed = True
         return self.connection.changes()
 
+    def near(
+        self, model: int, dimension: int, query: bytes, count: int, spaces: str, messages: bool, stream: int
+    ) -> list[tuple[int, float]]:
+        """Never asked: `SqliteEngine.held` tells of no index."""
+        raise NotImplementedError
+
     def many(self, name: str, rows: Iterable[Mapping[str, Any]], /) -> None:
         """Carry it out once for each of `rows`."""
         if name in _PUT_OFF:

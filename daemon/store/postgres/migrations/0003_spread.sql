@@ -101,6 +101,7 @@ CREATE TABLE passages (
 CREATE INDEX passages_entity ON passages (entity, space) WHERE message = 0 AND ended = 0;
 CREATE INDEX passages_message ON passages (message) WHERE message > 0;
 CREATE INDEX passages_ended ON passages (entity, space) WHERE ended > 0;
+CREATE INDEX passages_space ON passages (space) WHERE ended = 0 AND space > 1;
 DO $$ BEGIN
     FOR part IN 0..7 LOOP
         EXECUTE format('CREATE TABLE passages_%s PARTITION OF passages FOR VALUES WITH (MODULUS 8, REMAINDER %s)', part, part);
@@ -143,6 +144,7 @@ CREATE TABLE vectors (
     vector      halfvec NOT NULL,
     PRIMARY KEY (passage, model, entity)
 ) PARTITION BY HASH (entity);
+CREATE INDEX vectors_entity ON vectors (entity, model);
 DO $$ BEGIN
     FOR part IN 0..7 LOOP
         EXECUTE format('CREATE TABLE vectors_%s PARTITION OF vectors FOR VALUES WITH (MODULUS 8, REMAINDER %s)', part, part);
