@@ -22,6 +22,8 @@ from enhanced_memory.client.settings import PREFIX, Settings
 from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon.embedding.child import DOOR
 
+from ..conftest import rows_of
+
 FAKES = Path(__file__).parent / "fakes"
 
 
@@ -369,10 +371,4 @@ def reindexed(memory: Memory) -> None:
 
 def vectors_by_size(home: Path) -> dict[int, int]:
     """How many stored vectors have how many bytes."""
-    import apsw
-
-    connection = apsw.Connection(str(home / "memory.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        return dict(connection.execute("SELECT length(vector), count(*) FROM vectors GROUP BY 1"))  # type: ignore[arg-type]
-    finally:
-        connection.close()
+    return dict(rows_of(home / "memory.db", "SELECT length(vector), count(*) FROM vectors GROUP BY 1"))  # type: ignore[arg-type]

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import apsw
 import psutil
 import pytest
 
@@ -18,7 +17,7 @@ from enhanced_memory.client.settings import PREFIX
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput, ObservationInput
 from enhanced_memory.daemon.store.sqlite.comparing import PREVENT
 
-from ..conftest import end_daemon
+from ..conftest import end_daemon, rows_of
 
 PEOPLE = {
     "Alice": "repairs bicycles in a small workshop",
@@ -52,18 +51,11 @@ def names(memory: Memory, query: str, **more: Any) -> list[str]:
 
 def change(home: Path, sql: str) -> None:
     """Do something to the store behind the daemon's back."""
-    connection = apsw.Connection(str(home / "memory.db"))
-    connection.set_busy_timeout(5000)
-    connection.execute(sql)
-    connection.close()
+    rows_of(home / "memory.db", sql)
 
 
 def rows(home: Path, sql: str) -> list[Any]:
-    connection = apsw.Connection(str(home / "memory.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        return list(connection.execute(sql))
-    finally:
-        connection.close()
+    return rows_of(home / "memory.db", sql)
 
 
 def test_what_is_near_in_meaning_is_found_without_a_common_word(memory: Memory) -> None:
