@@ -16,6 +16,7 @@ from typing import BinaryIO
 import msgspec
 import zstandard
 
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, Invalid, NotFound, StoreDamaged, StoreFull
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
     "packed",
     "proven",
     "read_manifest",
-    "sync",
     "unpacked",
 ]
 
@@ -291,15 +291,6 @@ def copied(path: Path, folder: Path) -> Path:
             partial.unlink(missing_ok=True)
     sync(folder)
     return target
-
-
-def sync(path: Path) -> None:
-    """Have the disk keep what was written to a file, or the names in a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

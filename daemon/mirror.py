@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Error
 from enhanced_memory.client.operations.branches import DiscardBranch, MemoryBranch
 from enhanced_memory.client.operations.service import ExportData, Exported
@@ -315,11 +316,7 @@ def _replace(file: int, temporary: Path, path: Path, known: Written, sha256: str
         return True
     written = os.fstat(file)
     os.rename(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
     known.size, known.mtime_ns, known.sha256 = written.st_size, written.st_mtime_ns, sha256
     return False
 

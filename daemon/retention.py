@@ -13,9 +13,9 @@ from enhanced_memory.client.request import HANDLERS, Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import Filter
 from enhanced_memory.daemon.call import Call, Peer
-from enhanced_memory.daemon.curation.steadiness import JUMP_S, Steadiness
+from enhanced_memory.daemon.curation.steadiness import Steadiness, due
 from enhanced_memory.daemon.handlers.filters import property_filters
-from enhanced_memory.daemon.store import Engine, Tx
+from enhanced_memory.daemon.store import HOUSE, Engine, Tx
 
 __all__ = ["ROUND", "Retention"]
 
@@ -51,15 +51,15 @@ class Retention:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def go_round_if_due(self) -> int:
-        """Archive what is due in every space, where the last round is long enough ago; how many messages that were."""
-        every_ms = self._settings.retention_every_h * 3_600_000
-        if not every_ms or self._steadiness.look():
+        """Archive what is due in every space, where the last round is long enough ago and no other daemon does it; how many
+        messages that were.
+        """
+        every_h = self._settings.retention_every_h
+        if not every_h or not self._engine.leads(HOUSE) or self._steadiness.look():
             return 0
         now = self._engine.clock()
         last = await self._engine.read(lambda tx: tx.log.kept(ROUND), self._call)
-        last = int(last) if last is not None else 0
-        # One of the future was made by a wrong clock.
-        if now - last < every_ms and last - now <= JUMP_S * 1000:
+        if not due(int(last) if last is not None else 0, now, every_h):
             return 0
         count = await self.go_round()
         await self._engine.write(lambda tx: tx.log.keep(ROUND, now), self._call)

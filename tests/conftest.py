@@ -26,6 +26,10 @@ from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 
 from .databases import Cloned, connected, daemons_of, drop, url_of
 
+# Hundreds of daemons are started. Where Python may keep nothing that it compiled, each would compile the whole tree anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
 Stores = Callable[[Path], str]

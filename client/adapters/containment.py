@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import msgspec
 
+from enhanced_memory.client.texts import strings
+
 __all__ = ["contains", "facets", "text_of"]
 
 FACET_CHARS = 200
@@ -54,16 +56,5 @@ def text_of(document: Any) -> str:
     """What a document says in words: its `text`, then every other text in it, a line each."""
     first: Any = cast("dict[str, Any]", document).get("text") if isinstance(document, dict) else None
     said = [first] if isinstance(first, str) else []
-    said += [text for text in _texts(document) if text not in said]
+    said += [text for text in strings(document) if text not in said]
     return "\n".join(dict.fromkeys(said))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in cast("dict[str, Any]", value).values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            yield from _texts(item)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, StoreFull
 
 __all__ = ["OutboxFile", "Waiting"]
@@ -127,7 +128,7 @@ class OutboxFile:
         if durably:
             os.fsync(handle)
             if first:
-                _sync_folder(self.path.parent)
+                sync(self.path.parent)
 
     def clean(self) -> None:
         """Write the file anew once nothing waits, if that makes it smaller: with what ids mean, and what was refused."""
@@ -147,12 +148,3 @@ class OutboxFile:
             os.close(handle)
         about = os.stat(self.path)
         self._seen = (about.st_mtime_ns, about.st_size)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,10 +8,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from enhanced_memory.client.adapters.tinyworld import SCOPE, MemoryRepository, get_db
+from enhanced_memory.client.closing import Closing
 from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.operations.entities import DeleteEntities, ListEntities
 from enhanced_memory.client.sync import Memory
@@ -118,7 +118,7 @@ class Base:
     metadata: ClassVar[_Metadata] = _Metadata()
 
 
-class Session:
+class Session(Closing):
     """Rows that are saved together at `commit`, messages in their order. Not a transaction: each row is one of its own."""
 
     def __init__(self, bind: Engine) -> None:
@@ -171,14 +171,6 @@ class Session:
     def close(self) -> None:
         """Forget what was not committed."""
         self.rollback()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 engine = Engine()

@@ -19,6 +19,7 @@ from enhanced_memory.client.cli.exits import Usage
 from enhanced_memory.client.cli.output import Paper, size
 from enhanced_memory.client.cli.progress import progress
 from enhanced_memory.client.cli.records import END, HEADER, VERSION, Format
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Invalid, TooLarge
 from enhanced_memory.client.operations.service import ExportData, Exported
 from enhanced_memory.client.sync import Memory
@@ -95,11 +96,7 @@ def _replacing(path: Path) -> Generator[BinaryIO]:
     except BaseException:
         os.unlink(temporary)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def _write(call: Call, file: BinaryIO, name: str, format: Format) -> ExportReport:

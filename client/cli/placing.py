@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Conflict, Invalid
 
 __all__ = ["Edit", "backed_up", "digest", "read", "text_of", "write"]
@@ -111,11 +112,7 @@ def write(edit: Edit) -> list[Path]:
     finally:
         draft.unlink(missing_ok=True)
     with suppress(OSError):  # a file system that cannot is no worse off
-        folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(real.parent)
     return made
 
 

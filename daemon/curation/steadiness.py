@@ -6,7 +6,7 @@ The time of day is compared with the time that has passed since the machine was 
 import time
 from collections.abc import Callable
 
-__all__ = ["Steadiness", "elapsed_s"]
+__all__ = ["JUMP_S", "Steadiness", "due", "elapsed_s"]
 
 JUMP_S = 3600.0
 """What the clock may be moved by without a doubt: time servers correct by less, summer time does not touch UTC."""
@@ -18,6 +18,11 @@ BELIEVED_AFTER_S = 86_400.0
 def elapsed_s() -> float:
     """Seconds since the machine was started, sleep included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def due(last: int, now: int, every_h: float) -> bool:
+    """Whether what is done every so many hours is due, the last time having begun at `last`; one of the future was begun by a wrong clock."""
+    return now - last >= every_h * 3_600_000 or last - now > JUMP_S * 1000
 
 
 class Steadiness:

@@ -18,11 +18,11 @@ from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.conflicts.comparing import LEXICAL, Meaning
 from enhanced_memory.daemon.curation.curating import Curating
 from enhanced_memory.daemon.curation.expiring import expire
-from enhanced_memory.daemon.curation.steadiness import JUMP_S, Steadiness
+from enhanced_memory.daemon.curation.steadiness import Steadiness, due
 from enhanced_memory.daemon.store import HOUSE, Engine
 from enhanced_memory.daemon.store.tended import Mark
 
-__all__ = ["MODES", "Tending", "due"]
+__all__ = ["MODES", "Tending"]
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,6 @@ AFTER_START_S = 5.0
 EVERY_S = 3600.0
 
 MODES = ("apply", "propose", "off")
-
-
-def due(last: int, now: int, every_h: float) -> bool:
-    """Whether a curation is due, the last one having begun at `last`; one of the future was begun by a wrong clock."""
-    return now - last >= every_h * 3_600_000 or last - now > JUMP_S * 1000
 
 
 class Tending:

@@ -1,12 +1,13 @@
 """What lies in cold storage: its addresses, and what is said there."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import cast
 
 import msgspec
 
 from enhanced_memory.client.errors import StoreDamaged
 from enhanced_memory.client.operations.cold import ArchivedEntity, ArchivedPage, ListArchived
+from enhanced_memory.client.texts import strings
 from enhanced_memory.client.values import Entity, Ref
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.told import entity_of
@@ -17,8 +18,6 @@ from enhanced_memory.daemon.store.cold_files import Group
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.records import EntityRecord, read, states
 from enhanced_memory.daemon.times import moment
-
-__all__ = ["strings"]
 
 PAGE = 500
 LOOKED_AT = 5_000
@@ -105,18 +104,6 @@ def says(group: Group, text: str) -> bool:
     """Whether a text is in what any version or message of it says."""
     wanted = text.casefold()
     return any(wanted in one.casefold() for record in group.records for one in strings(record))
-
-
-def strings(value: Any) -> Iterable[str]:
-    """Every text in plain data, keys left out."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in cast("dict[Any, Any]", value).values():
-            yield from strings(item)
-    elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            yield from strings(item)
 
 
 def _told(

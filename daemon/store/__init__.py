@@ -99,6 +99,8 @@ class Engine(Protocol):
     """Called on the loop when work for one has become this daemon's."""
     clock: Callable[[], int]
     """Milliseconds since 1970."""
+    name: str
+    """What this daemon is called among those that share the store; another one at each start."""
     near: bool
     """Whether a point read takes so little that the loop carries it out itself: not where it crosses to another process."""
 
@@ -116,6 +118,10 @@ class Engine(Protocol):
 
     def leads(self, work: str) -> bool:
         """Whether this daemon is the one that does `work` (`HOUSE`, `MEANING`) for all that share the store."""
+        ...
+
+    async def present(self) -> set[str]:
+        """The names of the daemons that have the store open, this one among them."""
         ...
 
     @property

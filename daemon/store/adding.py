@@ -47,9 +47,8 @@ def added_up(
             scores[others[part] - begin] += their[part]
         part = slice(*np.searchsorted(newer, (begin, begin + BLOCK)))
         if part.stop > part.start:
-            scores[newer[part] - begin] = theirs[
-                part
-            ]  # a word that another reader brought up to date may have them too
+            # Instead of what was added up: a word that another reader brought up to date may have them too.
+            scores[newer[part] - begin] = theirs[part]
         if last - begin < BLOCK - 1:
             scores[last - begin + 1 :] = 0
         places = np.flatnonzero(scores > floor)

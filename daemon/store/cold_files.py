@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import zstandard
 
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, StoreDamaged, StoreFull
 
 __all__ = [
@@ -108,7 +109,7 @@ def write(folder: Path, store_id: str, groups: list[Group]) -> Written:
             out.write(packed)
             out.flush()
             os.fsync(out.fileno())
-        _sync(folder)
+        sync(folder)
         again = path.read_bytes()
     except OSError as problem:
         path.unlink(missing_ok=True)
@@ -126,7 +127,7 @@ def named(folder: Path, name: str) -> None:
     partial = folder / (name + PARTIAL)
     if partial.exists():
         os.rename(partial, folder / name)
-        _sync(folder)
+        sync(folder)
     elif not (folder / name).exists():
         raise StoreDamaged(f"The file {folder / name} of cold storage was removed while it was written.")
 
@@ -141,7 +142,7 @@ def delete(folder: Path, name: str) -> None:
     for path in (folder / name, folder / (name + PARTIAL)):
         path.unlink(missing_ok=True)
     if folder.is_dir():
-        _sync(folder)
+        sync(folder)
 
 
 def read(folder: Path, name: str, sha256: str) -> list[Group]:
@@ -212,11 +213,3 @@ def _path(folder: Path, name: str) -> Path:
     path = folder / name
     # Between the commit and the renaming a file has not got its name yet.
     return path if path.exists() or not (folder / (name + PARTIAL)).exists() else folder / (name + PARTIAL)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -27,7 +27,6 @@ AT_ONCE = 4_000
 AT_ONCE_SMALL = 20_000
 """The same in a store of no more passages than this."""
 
-
 DRIFT = 0.03
 """By how much the passages' average length may have changed since a word's worth was computed with it; and the share of
 passages that may have ended before those of a word are counted again."""
@@ -54,6 +53,7 @@ class Postings:
         self._gone = Log()
         self._terms: dict[str, str] = {}
         self._empty()
+        self._mark = Mark(last, 0, 0, 0)
 
     def _empty(self) -> None:
         self._words: OrderedDict[str, Word] = OrderedDict()
@@ -67,10 +67,14 @@ class Postings:
     # What changes in the store
 
     def mark(self) -> Mark:
-        """To be taken before a reader begins to look."""
-        with self._lock:
-            self._take_in()
-            return Mark(self._last, self._renewed.count, self._gone.count, self._generation)
+        """To be taken before a reader begins to look. Never waits: an older one says less, and is as true."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take_in()
+                self._mark = Mark(self._last, self._renewed.count, self._gone.count, self._generation)
+            finally:
+                self._lock.release()
+        return self._mark
 
     def changed(self, last: int, ended: Sequence[int], renewed: Sequence[int]) -> None:
         """A change is on disk: the newest passage, those that it ended, and those that it indexed anew. Never waits."""
@@ -124,10 +128,6 @@ class Postings:
     def words(self) -> int:
         """How many words are kept."""
         return len(self._words)
-
-    def full(self) -> bool:
-        """Whether more words would take more room than is allowed."""
-        return self._bytes >= self._most_bytes
 
     def holds(self, term: str) -> bool:
         """Whether a word is kept."""

@@ -5,10 +5,11 @@ which the engine knows the dictionaries that were trained on it.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
+from enhanced_memory.client.texts import strings
 from enhanced_memory.client.wire import unpack_value
 from enhanced_memory.daemon.store.bodies import State, crc
 from enhanced_memory.daemon.store.cold import Cold
@@ -142,13 +143,13 @@ class Purging:
         for group in self._cold.taken_out(entity, spaces):
             for version in group.versions:
                 count += 1
-                self._texts |= set(_strings(version))
+                self._texts |= set(strings(version))
                 if (group.space, version["version"]) not in known:
                     gone.crcs.append((group.space, version["version"], crc(msgspec.msgpack.encode(version))))
                 gone.first = min(gone.first, version["began"])
             for message in group.messages:
                 count += 1
-                self._texts |= {message["content"], message["speaker"], *_strings(message["metadata"])}
+                self._texts |= {message["content"], message["speaker"], *strings(message["metadata"])}
         return count
 
     def _gather(self, state: State) -> None:
@@ -158,19 +159,19 @@ class Purging:
             *(noted.text for noted in state.observations),
             *(said for noted in state.observations if noted.extra and (said := noted.extra.get("said"))),
         }
-        self._texts |= set(_strings(state.properties))
+        self._texts |= set(strings(state.properties))
 
     def _gather_rows(self, which: dict[str, Any]) -> None:
         ground = self._ground
         self._texts |= {row[0] for row in ground.rows.all("names_had", **which)}
         for _, _, _, metadata in ground.rows.all("relations_said", **which):
             if metadata:
-                self._texts |= set(_strings(msgspec.msgpack.decode(metadata)))
+                self._texts |= set(strings(msgspec.msgpack.decode(metadata)))
         after = 0
         while rows := ground.rows.all("messages_said", after=after, limit=PAGE, **which):
             for number, speaker, checksum, body in rows:
                 line = ground.line(body, checksum)
-                self._texts |= {line.content, speaker, *_strings(line.metadata)}
+                self._texts |= {line.content, speaker, *strings(line.metadata)}
                 after = number
         self._texts.discard("")
 
@@ -185,7 +186,7 @@ class Purging:
         while rows := ground.rows.all("answers_page", uid=uid, last=key, limit=PAGE):
             for uid, key, _, answer in rows:
                 raw = ground.codec.unsqueeze(answer)
-                if any(part in raw for part in parts) or not self._texts.isdisjoint(_strings(unpack_value(raw))):
+                if any(part in raw for part in parts) or not self._texts.isdisjoint(strings(unpack_value(raw))):
                     dropped.append({"uid": uid, "key": key})
         ground.rows.many("drop_answer", dropped)
         return len(dropped)
@@ -204,18 +205,6 @@ class Purging:
     def _parts(self) -> list[bytes]:
         long = sorted((text for text in self._texts if len(text) >= PART_CHARS), key=len, reverse=True)
         return [text.encode() for text in long[:PARTS]]
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Every text in plain data, keys left out."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in cast("dict[Any, Any]", value).values():
-            yield from _strings(item)
-    elif isinstance(value, list | tuple):
-        for item in cast("list[Any]", value):
-            yield from _strings(item)
 
 
 def _json(ids: Iterable[int]) -> str:

@@ -10,11 +10,12 @@ from enhanced_memory.daemon.store.plan import PLAIN, Step, steps
 from enhanced_memory.daemon.store.terms import expressions, indexable, match_all
 from enhanced_memory.daemon.store.views import View
 
-__all__ = ["MAX_CANDIDATES", "Candidate", "Words", "word_row"]
+__all__ = ["MAX_CANDIDATES", "OF_ENTITIES", "OF_MESSAGES", "Candidate", "Words", "weights_of", "word_row"]
 
 OF_ENTITIES = "bm25(2.0, 1.0, 0.0, 0.0)"
 OF_MESSAGES = "bm25(1.0, 1.0, 0.4, 0.5)"
 """What a word weighs in the columns name, body, near and dates (measured on conversations: docs/decisions/0021-ranking.md)."""
+
 MAX_CANDIDATES = 200_000
 """Passages that are looked at for one search at the most, however many it leaves out."""
 
@@ -328,6 +329,11 @@ class Words:
                 shadows = {row[0] for row in self._ground.rows.all("known_in", space=layer.space, ids=ids, at=layer.at)}
                 hidden |= {(depth, one.entity) for depth, one in inside if depth > upper and one.entity in shadows}
         return [one for depth, one in inside if one.message or (depth, one.entity) not in hidden]
+
+
+def weights_of(bm25: str) -> list[float]:
+    """The weights of the four columns, of what the index is told."""
+    return [float(one) for one in bm25.removeprefix("bm25(").removesuffix(")").split(",")]
 
 
 def word_row(passage: int, name: str, body: str, near: str = "", dates: str = "") -> dict[str, Any]:

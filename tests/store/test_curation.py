@@ -25,8 +25,8 @@ from enhanced_memory.client.operations.service import GetMemoryStatus
 from enhanced_memory.client.operations.spaces import CreateSpace, UpdateSpace
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput, ObservationInput, OriginInput
-from enhanced_memory.daemon.curation.steadiness import Steadiness
-from enhanced_memory.daemon.curation.tending import Tending, due
+from enhanced_memory.daemon.curation.steadiness import Steadiness, due
+from enhanced_memory.daemon.curation.tending import Tending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

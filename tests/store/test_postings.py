@@ -357,8 +357,8 @@ async def test_phrases_beginnings_and_names_of_programs_are_found_as_on_disk(def
 
 
 def test_the_weights_are_those_that_the_index_is_asked_with() -> None:
-    assert keeping._weights(words.OF_ENTITIES) == [2.0, 1.0, 0.0, 0.0]
-    assert len(keeping._weights(words.OF_MESSAGES)) == 4
+    assert words.weights_of(words.OF_ENTITIES) == [2.0, 1.0, 0.0, 0.0]
+    assert len(words.weights_of(words.OF_MESSAGES)) == 4
     assert occurrences.Mark(1, 2, 3, 4).generation == 4
 
 

@@ -19,7 +19,7 @@ from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.postgres import database
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
-from enhanced_memory.daemon.store.postgres.hearing import Hearing
+from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing
 from enhanced_memory.daemon.store.postgres.replicas import PLACE, REPLAYED, Replicas
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
@@ -36,6 +36,8 @@ Row = tuple[Any, ...]
 log = logging.getLogger(__name__)
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+PRESENT_NOW = """SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid::bigint = :mark
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 TRIES = 3
 """How often a question is put when its connection breaks."""
 
@@ -77,6 +79,7 @@ class PostgresEngine:
         works = (HOUSE,) if settings.embedder.strip() == "none" else (HOUSE, MEANING)
         self._hearing = Hearing(self._reach, works, self._heard, self._were_chosen)
         self._replicas = Replicas(settings, self._prepare) if settings.replicas.strip() else None
+        self.name = self._hearing.name
         self._writer = Writer(
             self._reach,
             Codec(self.dictionaries),
@@ -215,6 +218,15 @@ class PostgresEngine:
     def leads(self, work: str) -> bool:
         """Whether this daemon is the one that does `work` for all."""
         return work in self._hearing.leading
+
+    async def present(self) -> set[str]:
+        """The daemons whose connections the server knows."""
+
+        def named() -> set[str]:
+            with translated(), self._lent() as rows:
+                return {f"{number & 0xFFFFFFFF:08x}" for (number,) in rows.plain(PRESENT_NOW, mark=PRESENT)}
+
+        return {self.name} | await self._loop.run_in_executor(None, named)
 
     def _heard(self, changes: list[Touched]) -> None:
         def tell() -> None:

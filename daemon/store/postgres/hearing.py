@@ -28,6 +28,8 @@ __all__ = ["Hearing", "pieces"]
 log = logging.getLogger(__name__)
 
 LOCKS = {HOUSE: 0x454D686B, MEANING: 0x454D6D6B}
+PRESENT = 0x454D6464
+"""With a daemon's name behind it, a lock that says that this daemon is there."""
 LOOK_S = 5.0
 """How often it is looked whether work for one has become free, and whether the connection still stands."""
 AGAIN_S = 1.0
@@ -126,6 +128,9 @@ class Hearing:
         connection.add_notify_handler(self._piece)
         connection.execute("LISTEN enhanced_memory", prepare=False)
         self._parts.clear()
+        # A lock of two numbers takes them with their signs.
+        number = int.from_bytes(bytes.fromhex(self.name), signed=True)
+        connection.execute("SELECT pg_try_advisory_lock(%s::bigint::int, %s::bigint::int)", (PRESENT, number))
         self._catch_up(connection)
         self._stand(connection)
         self._tried.set()
@@ -181,21 +186,18 @@ class Hearing:
         """Learn where the store stands; what came while nobody listened is told as far as the journal says it."""
         row = connection.execute("SELECT change, passage FROM numbers").fetchone()
         newest, passage = (row[0], row[1]) if row is not None else (0, 0)
-        if self._heard >= 0:
-            changes: list[Touched] = []
-            if newest > self._heard:
-                asked = statement("changes_missed")
-                given = asked.values({"heard": self._heard, "limit": MANY})
-                found = RawCursor(connection).execute(asked.text, given).fetchall()
-                changes = [
-                    Touched(number, op, space, msgspec.json.decode(entities, type=list[int]), passage)
-                    for number, op, space, entities in reversed(found)
-                    if number not in self._own
-                ]
+        changes: list[Touched] = []
+        if 0 <= self._heard < newest:
+            asked = statement("changes_missed")
+            given = asked.values({"heard": self._heard, "limit": MANY})
+            found = RawCursor(connection).execute(asked.text, given).fetchall()
+            changes = [
+                Touched(number, op, space, msgspec.json.decode(entities, type=list[int]), passage)
+                for number, op, space, entities in reversed(found)
+                if number not in self._own
+            ]
+        if self._heard >= 0 or self._missed:
             # Vectors are told of, too, and stand in no journal.
             self._tell([*changes, Touched(newest, "", "", [], passage, everything=True)])
-            self._own.clear()
-        elif self._missed:
-            self._tell([Touched(newest, "", "", [], passage, everything=True)])
             self._own.clear()
         self._heard = newest

@@ -6,12 +6,12 @@ frequencies: in how many passages a phrase stands, and how long passages are.
 
 import json
 import math
-import re
 from typing import Any, Protocol
 
 import msgspec
 
 from enhanced_memory.daemon.store.postgres.matching import Phrase, parsed
+from enhanced_memory.daemon.store.words import weights_of
 
 __all__ = ["Searching"]
 
@@ -20,8 +20,6 @@ EXACT = 8_000
 
 _LEAST = 1e-6
 """What a phrase weighs that is in every second passage, or in more."""
-
-_WEIGHT = re.compile(r"\d+\.\d+")
 
 
 class Asked(Protocol):
@@ -62,7 +60,7 @@ class Searching:
             for phrase, count in often
             for place, lexeme in enumerate(phrase.lexemes)
         ]  # fmt: skip
-        of_name, _, of_near, of_dates = map(float, _WEIGHT.findall(given["weights"]))
+        of_name, _, of_near, of_dates = weights_of(given["weights"])
         return values | {
             "asked": json.dumps(asked),
             "average_length": held.average,

@@ -4,6 +4,7 @@
 
 import asyncio
 import os
+import secrets
 import subprocess
 import threading
 import time
@@ -59,6 +60,7 @@ class SqliteEngine:
         self.clock = clock
         self.path = str(settings.store_path)
         self.place = settings.store_path
+        self.name = secrets.token_hex(4)
         self.listeners: list[Callable[[Touched], None]] = []
         self.chosen: list[Callable[[], None]] = []
         self.give_up: Callable[[str], None] = lambda why: None
@@ -288,6 +290,10 @@ class SqliteEngine:
     def leads(self, work: str) -> bool:
         """Always: nobody else has the file."""
         return True
+
+    async def present(self) -> set[str]:
+        """This one alone."""
+        return {self.name}
 
     def _harmed(self, why: str) -> None:
         self.give_up(why)

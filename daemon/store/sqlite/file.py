@@ -11,9 +11,9 @@ from pathlib import Path
 
 import apsw
 
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import StoreDamaged, StoreHeld, StoreRefused
 from enhanced_memory.daemon import ROOT
-from enhanced_memory.daemon.backups import sync
 from enhanced_memory.daemon.store.sqlite import sealing
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 

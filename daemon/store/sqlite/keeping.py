@@ -14,7 +14,7 @@ from enhanced_memory.client.errors import Error
 from enhanced_memory.daemon.store.sqlite.posted import Posted
 from enhanced_memory.daemon.store.sqlite.rows import translated
 from enhanced_memory.daemon.store.terms import STOP_WORDS
-from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
+from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES, weights_of
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.store import Touched
@@ -65,7 +65,9 @@ class KeptWords:
             if self.postings is None:
                 from enhanced_memory.daemon.store.postings import Postings
 
-                self.postings = Postings(self._last, self._most_bytes, (_weights(OF_ENTITIES), _weights(OF_MESSAGES)))
+                self.postings = Postings(
+                    self._last, self._most_bytes, (weights_of(OF_ENTITIES), weights_of(OF_MESSAGES))
+                )
             return self.postings
 
     def changed(self, touched: "Touched") -> None:
@@ -201,8 +203,3 @@ class Beside:
         except Wanted as wanted:
             kept.want(wanted.terms)
             return None
-
-
-def _weights(bm25: str) -> list[float]:
-    """Those of the four columns, as FTS5 is told them."""
-    return [float(one) for one in bm25.removeprefix("bm25(").removesuffix(")").split(",")]

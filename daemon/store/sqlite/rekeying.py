@@ -9,8 +9,8 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, StoreDamaged
-from enhanced_memory.daemon.backups import sync
 from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.restore import owned

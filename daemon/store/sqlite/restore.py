@@ -14,8 +14,9 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, StoreDamaged, StoreHeld, StoreRefused
-from enhanced_memory.daemon.backups import Kept, sync, unpacked
+from enhanced_memory.daemon.backups import Kept, unpacked
 from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import apsw
 
+from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Conflict, StoreDamaged, StoreRefused
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon.backups import sync
 
 __all__ = [
     "CHANGE_BUILD",
