@@ -79,7 +79,9 @@ def home(monkeypatch: pytest.MonkeyPatch, stores: Stores) -> Iterator[Path]:
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv(PREFIX + "STORE", store := stores(folder / "memory.db"))
     if store.startswith("postgresql:"):
-        monkeypatch.setenv(PREFIX + "CONNECT_TIMEOUT_S", "60")  # a busy machine starts a daemon slowly, and no law is about that
+        # A busy machine starts a daemon slowly, and a change of thousands takes its time: no law is about that.
+        monkeypatch.setenv(PREFIX + "CONNECT_TIMEOUT_S", "60")
+        monkeypatch.setenv(PREFIX + "TIMEOUT_S", "120")
     monkeypatch.setenv(PREFIX + "SOCKET", str(folder / "run" / "db.sock"))
     monkeypatch.setenv(PREFIX + "LOG_FILE", str(folder / "memory-db.log"))
     monkeypatch.setenv(PREFIX + "BACKUP_FOLDER", str(folder / "backups"))

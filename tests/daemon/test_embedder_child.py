@@ -23,6 +23,7 @@ from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon.embedding.child import DOOR
 
 from ..conftest import rows_of
+from ..databases import url_of
 
 FAKES = Path(__file__).parent / "fakes"
 
@@ -371,4 +372,5 @@ def reindexed(memory: Memory) -> None:
 
 def vectors_by_size(home: Path) -> dict[int, int]:
     """How many stored vectors have how many bytes."""
-    return dict(rows_of(home / "memory.db", "SELECT length(vector), count(*) FROM vectors GROUP BY 1"))  # type: ignore[arg-type]
+    size = "length" if url_of(home / "memory.db") is None else "vector_dims"  # one byte each, or two
+    return dict(rows_of(home / "memory.db", f"SELECT {size}(vector), count(*) FROM vectors GROUP BY 1"))  # type: ignore[arg-type]

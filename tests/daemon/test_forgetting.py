@@ -67,6 +67,9 @@ def remember(memory: Memory) -> int:
     return number
 
 
+@pytest.mark.engines(
+    "sqlite", why="the files of a database are its server's; tests/store/test_postgres.py looks into its tables"
+)
 def test_no_file_holds_what_was_purged(memory: Memory, home: Path) -> None:
     mirror = home / "mirror.jsonl"
     memory.update_space("default", {"mirror": str(mirror)})
