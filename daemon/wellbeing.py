@@ -147,7 +147,9 @@ class Wellbeing:
     def _machine(self) -> Iterator[Ailment]:
         folder = self._engine.place.parent
         if not self._engine.near and not folder.exists():
-            folder = Path.home()  # of a database nothing need lie here; what a daemon writes beside it goes there, once it does
+            folder = (
+                Path.home()
+            )  # of a database nothing need lie here; what a daemon writes beside it goes there, once it does
         try:
             free, inodes = shutil.disk_usage(folder).free, os.statvfs(folder)
         except OSError as problem:

@@ -23,7 +23,8 @@ _SCRIPT = Path(__file__).parents[1] / "scripts" / "postgres_server.py"
 
 def _script() -> Any:
     spec = importlib.util.spec_from_file_location("postgres_server", _SCRIPT)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

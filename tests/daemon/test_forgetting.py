@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import apsw
+import pytest
 
 from enhanced_memory.client import Memory
 from enhanced_memory.client.operations.entities import (
