@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from time import monotonic
 from typing import Literal
 
@@ -147,9 +148,8 @@ class Wellbeing:
     def _machine(self) -> Iterator[Ailment]:
         folder = self._engine.place.parent
         if not self._engine.near and not folder.exists():
-            folder = (
-                Path.home()
-            )  # of a database nothing need lie here; what a daemon writes beside it goes there, once it does
+            # Of a database nothing need lie here; what a daemon writes beside it would.
+            folder = Path.home()
         try:
             free, inodes = shutil.disk_usage(folder).free, os.statvfs(folder)
         except OSError as problem:
