@@ -25,7 +25,7 @@ from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.dispatch import keyed
 from enhanced_memory.daemon.handlers.filters import entity_conditions
 from enhanced_memory.daemon.handlers.removal import bury_relations
-from enhanced_memory.daemon.store import Engine, Tx, cold_files
+from enhanced_memory.daemon.store import HOUSE, Engine, Tx, cold_files
 from enhanced_memory.daemon.store.cold import Cold
 from enhanced_memory.daemon.store.cold_files import Group, Written
 from enhanced_memory.daemon.store.cooling import Mark
@@ -166,7 +166,11 @@ class ColdStorage:
             await self.look_after()
 
     async def look_after(self) -> None:
-        """Put right what a daemon that was killed has left, delete what is due, and look whether a file is missing."""
+        """Put right what a daemon that was killed has left, delete what is due, and look whether a file is missing; unless another
+        daemon does it.
+        """
+        if not self._engine.leads(HOUSE):
+            return
         try:
             await self._look_after()
         except (Error, OSError) as problem:

@@ -15,7 +15,7 @@ from enhanced_memory.client.values import BackupMade
 from enhanced_memory.daemon.backups import NAME, copied, let_go
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.curation.steadiness import Steadiness
-from enhanced_memory.daemon.store import Engine
+from enhanced_memory.daemon.store import HOUSE, Engine
 from enhanced_memory.daemon.times import moment
 
 __all__ = ["FAILED", "Backups"]
@@ -92,9 +92,11 @@ class Backups:
             await self.make_if_due()
 
     async def make_if_due(self) -> None:
-        """Make one where the settings want it and the last is old enough. What goes wrong is logged and noted."""
+        """Make one where the settings want it, the last is old enough, and no other daemon does it. What goes wrong is logged
+        and noted.
+        """
         every_s = self._settings.backup_every_h * 3600
-        if not every_s:
+        if not every_s or not self._engine.leads(HOUSE):
             return
         now = self._engine.clock()
         # One of tomorrow was made by a clock that was wrong: it says nothing of today.

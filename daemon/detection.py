@@ -24,7 +24,7 @@ from enhanced_memory.daemon.conflicts.comparing import LEXICAL, Meaning
 from enhanced_memory.daemon.conflicts.entities import THRESHOLD, Found, Told, judge, judge_alone
 from enhanced_memory.daemon.conflicts.scanning import Scanning
 from enhanced_memory.daemon.embedding.service import Embedding
-from enhanced_memory.daemon.store import Engine, Tx
+from enhanced_memory.daemon.store import HOUSE, Engine, Tx
 from enhanced_memory.daemon.store.conflicts import ScanMark
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.text import check_name, check_text
@@ -32,6 +32,9 @@ from enhanced_memory.daemon.text import check_name, check_text
 __all__ = ["Detection"]
 
 log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 30.0
+"""How often it is looked whether a daemon has left a scan behind."""
 
 _ENTITY_TEXT = 16_000_000
 """Characters of one entity's observations: what a message may hold."""
@@ -47,6 +50,7 @@ class Detection:
         self._pool = ThreadPoolExecutor(1, "conflicts")
         self._scans: dict[str, Scanning] = {}
         self._taking_up: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def working(self) -> bool:
@@ -54,14 +58,17 @@ class Detection:
         return any(not one.task.done() for one in self._scans.values())
 
     def start(self) -> None:
-        """Go on with the scans that an earlier daemon left, where no other one can be at them."""
-        if self._engine.near:
-            self._taking_up = asyncio.get_running_loop().create_task(self._take_up())
+        """Go on with the scans that a daemon left that is there no more: now, and where several share the store, whenever one leaves."""
+        loop = asyncio.get_running_loop()
+        self._taking_up = loop.create_task(self._take_up())
+        if not self._engine.near:
+            self._looking = loop.create_task(self._keep_looking())
 
     async def stop(self) -> None:
         """End the scans; what they recorded stays, and the next daemon goes on with them."""
-        if self._taking_up is not None:
-            self._taking_up.cancel()
+        for task in (self._taking_up, self._looking):
+            if task is not None:
+                task.cancel()
         for one in self._scans.values():
             one.leave()
         for one in list(self._scans.values()):
@@ -69,12 +76,22 @@ class Detection:
                 await one.task
         self._pool.shutdown(wait=True)
 
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self._take_up()
+
     async def _take_up(self) -> None:
+        if not self._engine.leads(HOUSE):
+            return
         try:
-            for space in await self._engine.read(lambda tx: tx.conflicts.scans_left(), Call(Peer(), Request())):
+            spaces = await self._engine.read(lambda tx: tx.conflicts.scans_left(), Call(Peer(), Request()))
+            present = await self._engine.present() if spaces else set[str]()
+            for space in spaces:
                 peer = Peer(client="memory-db", space=space, greeted=True)
                 mark = await self._left(Call(peer, Request()))
-                if mark is not None and space not in self._scans:
+                at_it = self._scans.get(space)
+                if mark is not None and mark.daemon not in present and (at_it is None or at_it.task.done()):
                     log.info("a scan for conflicts is taken up again space=%s", space)
                     peer = replace(peer, client=mark.client, agent=mark.agent)
                     self._begin(Call(peer, ScanConflicts(threshold=mark.threshold)), mark)

@@ -15,7 +15,7 @@ from enhanced_memory.client.values import Filter
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.curation.steadiness import Steadiness, due
 from enhanced_memory.daemon.handlers.filters import property_filters
-from enhanced_memory.daemon.store import Engine, Tx
+from enhanced_memory.daemon.store import HOUSE, Engine, Tx
 
 __all__ = ["ROUND", "Retention"]
 
@@ -51,9 +51,11 @@ class Retention:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def go_round_if_due(self) -> int:
-        """Archive what is due in every space, where the last round is long enough ago; how many messages that were."""
+        """Archive what is due in every space, where the last round is long enough ago and no other daemon does it; how many
+        messages that were.
+        """
         every_h = self._settings.retention_every_h
-        if not every_h or self._steadiness.look():
+        if not every_h or not self._engine.leads(HOUSE) or self._steadiness.look():
             return 0
         now = self._engine.clock()
         last = await self._engine.read(lambda tx: tx.log.kept(ROUND), self._call)

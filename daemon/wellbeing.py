@@ -10,7 +10,6 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from time import monotonic
 from typing import Literal
 
@@ -146,7 +145,7 @@ class Wellbeing:
         self._proven, self._proof_ms = now, (monotonic() - began) * 1000
 
     def _machine(self) -> Iterator[Ailment]:
-        folder = Path(self._engine.path).parent
+        folder = self._engine.place.parent
         try:
             free, inodes = shutil.disk_usage(folder).free, os.statvfs(folder)
         except OSError as problem:
@@ -208,7 +207,7 @@ class Wellbeing:
                 )
             )
         # A store that has never held anything, or is young, has nothing to lose yet.
-        reference = last[0] if last else made_at if isinstance(made_at, int) and newest else None
+        reference = last[0] if last else int(made_at) if made_at and newest else None
         if reference is not None and now - reference > BACKUP_AFTER / timedelta(milliseconds=1):
             name, says = (
                 ("backup_old", "The last backup was made")

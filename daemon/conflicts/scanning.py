@@ -111,6 +111,7 @@ class Scanning:
     async def _scan(self) -> None:
         total, last = await self._engine.read(_size, self._call)
         mark = self._mark = self._mark or ScanMark(last, self._threshold, self._call.peer.agent, self._call.peer.client)
+        mark.daemon = self._engine.name
         self._note(total=total)
         await self._write(mark)
         self.marked.set()

@@ -97,6 +97,8 @@ class Engine(Protocol):
     """Called on the loop when work for one has become this daemon's."""
     clock: Callable[[], int]
     """Milliseconds since 1970."""
+    name: str
+    """What this daemon is called among those that share the store; another one at each start."""
     near: bool
     """Whether a point read takes so little that the loop carries it out itself: not where it crosses to another process."""
 
@@ -114,6 +116,10 @@ class Engine(Protocol):
 
     def leads(self, work: str) -> bool:
         """Whether this daemon is the one that does `work` (`HOUSE`, `MEANING`) for all that share the store."""
+        ...
+
+    async def present(self) -> set[str]:
+        """The names of the daemons that have the store open, this one among them."""
         ...
 
     @property
@@ -172,6 +178,11 @@ class Engine(Protocol):
 
     def reindexed(self) -> None:
         """The words index was made anew: keep nothing that was read of the one before."""
+        ...
+
+    def tend(self, now: int, access_before: int) -> None:
+        """Begin to see to the store's own parts: what is to come is made ready, and parts of the access log that ended before a
+        time are let go as a whole. Done now and then, by the daemon that keeps house."""
         ...
 
     async def fold(self) -> None:

@@ -63,6 +63,8 @@ class ScanMark(msgspec.Struct):
     """Every pair up to this one has been compared."""
     found: int = 0
     recorded: int = 0
+    daemon: str = ""
+    """The daemon that is at it, by the name that it has among those that share the store."""
 
 
 _SCAN = "conflict_scan/"

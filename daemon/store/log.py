@@ -157,10 +157,12 @@ class Log:
         """Keep a fact about the store itself."""
         self._ground.rows.run("set_meta", key=key, value=value)
 
-    def kept(self, key: str) -> Any:
-        """A fact about the store itself, or None."""
+    def kept(self, key: str) -> str | None:
+        """A fact about the store itself as text, or None. Engines differ in what they make of a number."""
         row = self._ground.rows.one("get_meta", key=key)
-        return None if row is None else row[0]
+        if row is None:
+            return None
+        return row[0].decode() if isinstance(row[0], bytes) else str(row[0])
 
     def last_backup(self, until: int = 1 << 62) -> tuple[int, str] | None:
         """When and where the last verified backup was written, of those that are not of later than `until`."""

@@ -102,7 +102,7 @@ class Streams:
         ground.rows.many(
             "add_words_past",
             [
-                word_row(row[6], row[1], self._said(row).content, day(row[2]))
+                word_row(row[6], stream, row[1], self._said(row).content, day(row[2]))
                 for row in rows
                 if row[6] and row[5] < number
             ],

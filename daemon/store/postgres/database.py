@@ -16,6 +16,7 @@ from psycopg.types.numeric import Int8Dumper
 from enhanced_memory.client.database_url import from_environment, meant_for
 from enhanced_memory.client.errors import StoreRefused
 from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.store.postgres import months
 from enhanced_memory.daemon.store.postgres.failures import said, translated
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "connected",
     "migrations",
     "opened",
+    "ours",
     "parameters",
     "prepare",
 ]
@@ -116,6 +118,14 @@ def connected(settings: Settings) -> "Connection[Row]":
         raise _unreached(problem) from None
 
 
+def ours(settings: Settings) -> "Connection[Row]":
+    """A connection to the store in the database, which is made or brought up to date if need be. Raises what `opened` raises."""
+    found = opened(settings)
+    connection = connected(settings)
+    prepare(connection, found, durable=True)
+    return connection
+
+
 def _unreached(problem: OperationalError) -> StoreRefused:
     told = said(problem)
     for sign, hint in (
@@ -143,6 +153,7 @@ def prepare(connection: "Connection[Row]", found: Found, durable: bool) -> None:
     wanted = {
         "search_path": found.path,
         "jit": "off",
+        "enable_partitionwise_join": "on",
         "client_min_messages": "warning",
         "lock_timeout": f"{TURN_S + 5}s",
         "idle_in_transaction_session_timeout": f"{TURN_S}s",
@@ -242,6 +253,7 @@ def _made(connection: "Connection[Row]", path: str) -> None:
                 "INSERT INTO meta (key, value) VALUES ('store_id', %s), ('made_at', %s)",
                 (secrets.token_hex(8).encode(), str(int(time.time() * 1000)).encode()),
             )
+            months.ahead(connection, int(time.time() * 1000))
             return
         found = int(bytes(_one(connection, "SELECT value FROM meta WHERE key = 'schema'") or b"0"))
         if found > wanted:
@@ -252,6 +264,7 @@ def _made(connection: "Connection[Row]", path: str) -> None:
             if version > found:
                 connection.execute(step.read_bytes())
         if found < wanted:
+            months.ahead(connection, int(time.time() * 1000))
             connection.execute("UPDATE meta SET value = %s WHERE key = 'schema'", (str(wanted).encode(),))
 
 

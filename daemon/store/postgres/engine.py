@@ -17,9 +17,9 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import HOUSE, MEANING, Copy, Health, Scrubbed, Touched, Usage, checking
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
-from enhanced_memory.daemon.store.postgres import database
+from enhanced_memory.daemon.store.postgres import database, months
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
-from enhanced_memory.daemon.store.postgres.hearing import Hearing
+from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.writer import Writer
@@ -35,6 +35,8 @@ Row = tuple[Any, ...]
 log = logging.getLogger(__name__)
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+PRESENT_NOW = """SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid::bigint = :mark
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 TRIES = 3
 """How often a question is put when its connection breaks."""
 
@@ -75,6 +77,7 @@ class PostgresEngine:
             self.scrub_due = rows.one("get_meta", key=SCRUB_DUE) is not None
         works = (HOUSE,) if settings.embedder.strip() == "none" else (HOUSE, MEANING)
         self._hearing = Hearing(self._reach, works, self._heard, self._were_chosen)
+        self.name = self._hearing.name
         self._writer = Writer(
             self._reach,
             Codec(self.dictionaries),
@@ -183,6 +186,15 @@ class PostgresEngine:
         """Whether this daemon is the one that does `work` for all."""
         return work in self._hearing.leading
 
+    async def present(self) -> set[str]:
+        """The daemons whose connections the server knows."""
+
+        def named() -> set[str]:
+            with translated(), self._lent() as rows:
+                return {f"{number & 0xFFFFFFFF:08x}" for (number,) in rows.plain(PRESENT_NOW, mark=PRESENT)}
+
+        return {self.name} | await self._loop.run_in_executor(None, named)
+
     def _heard(self, changes: list[Touched]) -> None:
         def tell() -> None:
             for one in changes:
@@ -257,6 +269,26 @@ class PostgresEngine:
 
     def reindexed(self) -> None:
         """Nothing of it is kept here."""
+
+    def tend(self, now: int, access_before: int) -> None:
+        """Make the partitions of the months to come, and let go of those that nothing is kept in. What fails is tried the next time."""
+        self._loop.run_in_executor(None, self._tend, now, access_before)
+
+    def _tend(self, now: int, access_before: int) -> None:
+        try:
+            with translated(), self._lent() as rows, rows.connection.transaction():
+                # Whoever writes is not made to wait for long: there are months of time.
+                rows.connection.execute("SET LOCAL lock_timeout = '3s'")
+                made = months.ahead(rows.connection, now)
+                gone = months.let_go(rows.connection, now, access_before)
+                aside = [one.says for one in months.months(rows.connection, ["messages"]) if not one.attached]
+        except Error as problem:
+            log.warning("the months' partitions were not seen to: %s", problem)
+            return
+        if made or gone:
+            log.info("partitions: made=%s let_go=%s", [one.name for one in made], [one.name for one in gone])
+        if aside:
+            log.warning("months of messages that are set aside, and not searched: %s", ", ".join(aside))
 
     async def fold(self) -> None:
         """Nothing: the server's own checkpointer does it."""

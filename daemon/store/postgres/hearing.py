@@ -28,6 +28,8 @@ __all__ = ["Hearing", "pieces"]
 log = logging.getLogger(__name__)
 
 LOCKS = {HOUSE: 0x454D686B, MEANING: 0x454D6D6B}
+PRESENT = 0x454D6464
+"""With a daemon's name behind it, a lock that says that this daemon is there."""
 LOOK_S = 5.0
 """How often it is looked whether work for one has become free, and whether the connection still stands."""
 AGAIN_S = 1.0
@@ -126,6 +128,9 @@ class Hearing:
         connection.add_notify_handler(self._piece)
         connection.execute("LISTEN enhanced_memory", prepare=False)
         self._parts.clear()
+        # A lock of two numbers takes them with their signs.
+        number = int.from_bytes(bytes.fromhex(self.name), signed=True)
+        connection.execute("SELECT pg_try_advisory_lock(%s::bigint::int, %s::bigint::int)", (PRESENT, number))
         self._catch_up(connection)
         self._stand(connection)
         self._tried.set()

@@ -4,6 +4,7 @@
 
 import asyncio
 import os
+import secrets
 import subprocess
 import threading
 import time
@@ -59,6 +60,7 @@ class SqliteEngine:
         self.clock = clock
         self.path = str(settings.store_path)
         self.place = settings.store_path
+        self.name = secrets.token_hex(4)
         self.listeners: list[Callable[[Touched], None]] = []
         self.chosen: list[Callable[[], None]] = []
         self.give_up: Callable[[str], None] = lambda why: None
@@ -289,6 +291,10 @@ class SqliteEngine:
         """Always: nobody else has the file."""
         return True
 
+    async def present(self) -> set[str]:
+        """This one alone."""
+        return {self.name}
+
     def _harmed(self, why: str) -> None:
         self.give_up(why)
 
@@ -310,6 +316,9 @@ class SqliteEngine:
     def reindexed(self) -> None:
         """The words index was made anew: what is kept of it is of another one."""
         self.kept.forget()
+
+    def tend(self, now: int, access_before: int) -> None:
+        """Nothing: the file has no parts."""
 
     async def fold(self) -> None:
         """Copy the log into the file on a connection that does nothing else. Left to the writer, every 40 MB of log would hold
