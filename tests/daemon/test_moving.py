@@ -50,13 +50,9 @@ from enhanced_memory.daemon.store import Engine, transfer
 from enhanced_memory.daemon.store.conflicts import Proposal
 from enhanced_memory.daemon.store.records import Attributes, Extra, NotedRecord, VersionRecord
 from enhanced_memory.daemon.store.records import Record as Record_
-<<<<<<< HEAD
+from enhanced_memory.daemon.store.sqlite.keeping import KeptWords
 
 from ..conftest import Stores, opened
-=======
-from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
-from enhanced_memory.daemon.store.sqlite.keeping import KeptWords
->>>>>>> main
 
 assert handlers.__all__  # importing the chapters registers them
 
