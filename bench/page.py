@@ -47,7 +47,7 @@ Measured {date} at {commit} in {seconds:.0f} s{size}, load average {load}{busy}.
 
 ORDER = (
     "latency", "load", "footprint", "branches", "mcp", "sandbox", "conflicts", "curation", "extraction", "scale", "recall",
-    "versions", "vectors", "streams", "kills", "crowd", "backup", "frames", "idle", "soak",
+    "versions", "vectors", "streams", "postgres", "kills", "crowd", "backup", "frames", "idle", "soak",
 )  # fmt: skip
 """Chapters as the page has them; what is not named here comes last. Those from `kills` on are runs of their own."""
 

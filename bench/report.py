@@ -22,6 +22,7 @@ import latency
 import load
 import mcp_chapter
 import page
+import postgres_chapter
 import recall
 import sandbox
 import scale
@@ -45,6 +46,7 @@ CHAPTERS: dict[str, Callable[[Size], list[Figure]]] = {
     "versions": versions.measure,
     "vectors": vectors.measure,
     "streams": streams.measure,
+    "postgres": postgres_chapter.measure,
 }
 
 

