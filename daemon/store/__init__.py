@@ -53,8 +53,6 @@ class Touched(msgspec.Struct):
     """The passages that it ended."""
     given: list[int] = []
     """The passages that it gave vectors of a caller's own."""
-    renewed: list[int] = []
-    """The passages that it indexed anew, since what is said beside them is another now."""
     vectors: tuple[int, int] | None = None
     """Of another daemon: it stored vectors of passages from the one to the other."""
     everything: bool = False
@@ -180,6 +178,11 @@ class Engine(Protocol):
 
     def reindexed(self) -> None:
         """The words index was made anew: keep nothing that was read of the one before."""
+        ...
+
+    def tend(self, now: int, access_before: int) -> None:
+        """Begin to see to the store's own parts: what is to come is made ready, and parts of the access log that ended before a
+        time are let go as a whole. Done now and then, by the daemon that keeps house."""
         ...
 
     async def fold(self) -> None:

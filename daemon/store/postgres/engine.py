@@ -17,9 +17,10 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import HOUSE, MEANING, Copy, Health, Scrubbed, Touched, Usage, checking
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
-from enhanced_memory.daemon.store.postgres import database
+from enhanced_memory.daemon.store.postgres import database, months
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
 from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing
+from enhanced_memory.daemon.store.postgres.replicas import PLACE, REPLAYED, Replicas
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.writer import Writer
@@ -77,6 +78,7 @@ class PostgresEngine:
             self.scrub_due = rows.one("get_meta", key=SCRUB_DUE) is not None
         works = (HOUSE,) if settings.embedder.strip() == "none" else (HOUSE, MEANING)
         self._hearing = Hearing(self._reach, works, self._heard, self._were_chosen)
+        self._replicas = Replicas(settings, self._prepare) if settings.replicas.strip() else None
         self.name = self._hearing.name
         self._writer = Writer(
             self._reach,
@@ -87,6 +89,7 @@ class PostgresEngine:
             self._finished,
             self._searching,
             self._hearing,
+            self._replicas,
         )
         self._writer.start()
         self._hearing.start()
@@ -101,7 +104,9 @@ class PostgresEngine:
     # Connections
 
     def _prepare(self, connection: "Connection[Row]") -> None:
-        database.prepare(connection, self._found, self.settings.synchronous.upper() != "NORMAL")
+        database.prepare(
+            connection, self._found, self.settings.synchronous.upper() != "NORMAL", self.settings.connect_timeout_s
+        )
 
     def _reach(self) -> "Connection[Row]":
         connection = database.connected(self.settings)
@@ -116,6 +121,36 @@ class PostgresEngine:
                 yield PostgresRows(connection, self._searching)
         except PoolTimeout:
             raise Broken("PostgreSQL cannot be reached.", "see that the server runs") from None
+
+    @contextmanager
+    def _lent_for(self, call: Call, tried: int) -> Generator[PostgresRows]:
+        """A connection to where a question may be put: a replica that knows enough, or the primary."""
+        replicas = self._replicas
+        if replicas is None or not call.may_lag:
+            with self._lent() as rows:
+                yield rows
+            return
+        # What a replica broke off, or lost to what it replays, the primary answers.
+        lent = replicas.lend(replicas.least(call.peer, self._place)) if tried == 1 else None
+        if lent is None:
+            with self._lent() as rows:
+                yield rows
+                replicas.reached(call.peer, rows.plain(PLACE)[0][0])
+            return
+        one, connection = lent
+        try:
+            rows = PostgresRows(connection, self._searching)
+            yield rows
+            # Not before: what was shown lies before this place, and the next answer is to show no less.
+            replicas.reached(call.peer, rows.plain(REPLAYED)[0][0] or 0)
+            one.asked += 1
+        finally:
+            one.pool.putconn(connection)
+
+    def _place(self) -> int:
+        """Where the primary's log is."""
+        with self._lent() as rows:
+            return rows.plain(PLACE)[0][0]
 
     # Reading
 
@@ -143,7 +178,7 @@ class PostgresEngine:
         while True:
             tried += 1
             try:
-                with self._lent() as rows:
+                with self._lent_for(call, tried) as rows:
                     rows.begin(BEGIN)
                     try:
                         answer = work(Tx(rows, codec, call, self.clock(), self.settings))
@@ -270,6 +305,26 @@ class PostgresEngine:
     def reindexed(self) -> None:
         """Nothing of it is kept here."""
 
+    def tend(self, now: int, access_before: int) -> None:
+        """Make the partitions of the months to come, and let go of those that nothing is kept in. What fails is tried the next time."""
+        self._loop.run_in_executor(None, self._tend, now, access_before)
+
+    def _tend(self, now: int, access_before: int) -> None:
+        try:
+            with translated(), self._lent() as rows, rows.connection.transaction():
+                # Whoever writes is not made to wait for long: there are months of time.
+                rows.connection.execute("SET LOCAL lock_timeout = '3s'")
+                made = months.ahead(rows.connection, now)
+                gone = months.let_go(rows.connection, now, access_before)
+                aside = [one.says for one in months.months(rows.connection, ["messages"]) if not one.attached]
+        except Error as problem:
+            log.warning("the months' partitions were not seen to: %s", problem)
+            return
+        if made or gone:
+            log.info("partitions: made=%s let_go=%s", [one.name for one in made], [one.name for one in gone])
+        if aside:
+            log.warning("months of messages that are set aside, and not searched: %s", ", ".join(aside))
+
     async def fold(self) -> None:
         """Nothing: the server's own checkpointer does it."""
 
@@ -314,3 +369,5 @@ class PostgresEngine:
         self._writer.stop()
         self._hearing.stop()
         self._pool.close()
+        if self._replicas is not None:
+            self._replicas.close()
