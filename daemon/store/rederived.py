@@ -1,5 +1,6 @@
 """What is derived, made anew: how far that is, and the words index filled a second time beside the one that serves."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -53,7 +54,7 @@ class Rederived:
         rows = ground.rows.all("passages_after", after=mark.words, limit=count)
         if not rows:
             return False
-        words = [word_row(row[0], *texts) for row, texts in self._texts(rows)]
+        words = [word_row(row[0], *texts) for row, texts in self.texts(rows)]
         ground.rows.many("add_words_next", words)
         mark.words = rows[-1][0]
         self.note(mark)
@@ -66,14 +67,14 @@ class Rederived:
         mark.words_done = True
         self.note(mark)
 
-    def _texts(self, rows: list[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], tuple[str, ...]]]:
+    def texts(self, rows: list[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], tuple[str, ...]]]:
         """Name, body, near and dates of passages, each `(id, space, entity, part, message, began)`."""
         ground = self._ground
         found: list[tuple[tuple[Any, ...], tuple[str, ...]]] = []
         messages = {row[4]: row for row in rows if row[4]}
-        said = self._spoken(messages)
+        said = self.spoken(messages)
         beside = self._neighbours(messages)
-        others = self._spoken({one for pair in beside.values() for one in pair if one} - said.keys()) | said
+        others = self.spoken({one for pair in beside.values() for one in pair if one} - said.keys()) | said
         for message, row in messages.items():
             if message in said:
                 one = said[message]
@@ -89,7 +90,8 @@ class Rederived:
             found += [(row, texts[row[2]][row[3]]) for row in here if row[3] in texts.get(row[2], {})]
         return found
 
-    def _spoken(self, ids: Any) -> dict[int, Spoken]:
+    def spoken(self, ids: Iterable[int]) -> dict[int, Spoken]:
+        """What messages say, by their ids."""
         rows = self._ground.rows.all("spoken", ids=msgspec.json.encode(sorted(ids)).decode())
         ground = self._ground
         return {
