@@ -3,6 +3,7 @@ all, and how long expiring holds up a write.
 """
 
 import asyncio
+import gc
 import hashlib
 import random
 import time
@@ -35,6 +36,8 @@ SECTION = "Curation"
 DAY_MS = 86_400_000
 REPEATED = 200
 """Statements that come back in four episodes each, for every 10,000 entities."""
+AGE_DAYS, LIFE_DAYS = 60, 61
+"""How long ago the entities were made, and how long they live: the same store is curated today, and expires in two days."""
 
 
 def measure(size: Size) -> list[Figure]:
@@ -43,7 +46,6 @@ def measure(size: Size) -> list[Figure]:
     with Home(synchronous="NORMAL", curation="off") as home:
         asyncio.run(_filled(home, entities))
         figures = _curated(home, entities)
-    with Home(synchronous="NORMAL", curation="off") as home:
         figures += asyncio.run(_expired(home, entities))
     return figures
 
@@ -53,7 +55,7 @@ def measure(size: Size) -> list[Figure]:
 
 async def _filled(home: Home, entities: int) -> None:
     """A store whose entities were made sixty days ago: three fifths working, the rest episodes, some of which say the same."""
-    engine = await SqliteEngine.open(home.settings, lambda: now_ms() - 60 * DAY_MS)
+    engine = await SqliteEngine.open(home.settings, lambda: now_ms() - AGE_DAYS * DAY_MS)
     texts = invented(1, entities)
     again = [one.observations[0] for one in invented(2, REPEATED * entities // 10_000)]
     numbers = count()
@@ -65,7 +67,8 @@ async def _filled(home: Home, entities: int) -> None:
                 episode = number % 5 > 2
                 if episode and (place := next(numbers)) < 4 * len(again):
                     said[0] = again[place % len(again)]
-                some.append(EntityInput(f"entity {number}", "note", said, tier="episodic" if episode else None))
+                tier = "episodic" if episode else None
+                some.append(EntityInput(f"entity {number}", "note", said, tier=tier, ttl_s=LIFE_DAYS * DAY_MS / 1000))
             ask = CreateEntities(some)
             await engine.write(lambda tx, ask=ask: HANDLERS[ask.op](tx, ask), Call(Peer(greeted=True), ask))
     finally:
@@ -92,6 +95,7 @@ def _curated(home: Home, entities: int) -> list[Figure]:
         restored = _digest(memory)
         memory.autonomous_curation(dry_run=False, cap=1.0, wait_s=0.0)
         whole = _awaited(memory)
+    home.stop(daemon)
     if run.state != "done" or whole.state != "done":
         raise RuntimeError(f"curation ended as {run.state}, {whole.state}: {run.problem}{whole.problem}")
     p99s = percentile(alone, 0.99), percentile(beside, 0.99)
@@ -181,8 +185,7 @@ def _digest(memory: Memory) -> str:
 
 async def _expired(home: Home, entities: int) -> list[Figure]:
     """Writes beside the sweep, in one process: how long the writer was at a time with a group of changes."""
-    engine = await SqliteEngine.open(home.settings)
-    texts = invented(3, entities)
+    engine = await SqliteEngine.open(home.settings, lambda: now_ms() + 2 * DAY_MS)
     groups: list[tuple[float, float]] = []
     carry_out = Writer.group
 
@@ -192,13 +195,9 @@ async def _expired(home: Home, entities: int) -> list[Figure]:
         groups.append((time.perf_counter() - wall, time.thread_time() - own))
 
     try:
-        for begin in range(0, entities, 500):
-            some = [
-                EntityInput(f"short {number}", "note", [texts[number].observations[0]], ttl_s=0.001)
-                for number in range(begin, begin + 500)
-            ]
-            ask = CreateEntities(some)
-            await engine.write(lambda tx, ask=ask: HANDLERS[ask.op](tx, ask), Call(Peer(greeted=True), ask))
+        gc.collect()  # as the daemon does once it serves
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         Writer.group = timed  # type: ignore[method-assign]
         alone = await _writes(engine, "alone", 300, None)
         groups.clear()
@@ -210,6 +209,7 @@ async def _expired(home: Home, entities: int) -> list[Figure]:
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     finally:
         Writer.group = carry_out  # type: ignore[method-assign]
+        gc.unfreeze()
         await engine.close()
     own = [each for _, each in groups]
     return [

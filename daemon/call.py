@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from enhanced_memory.client.conflict_values import ConflictFound
 from enhanced_memory.client.operations.facts import Extracted
+from enhanced_memory.client.operations.streams import Summary
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.values import Origin, Trust
 
@@ -77,6 +78,8 @@ class Call:
     """What the data to be stored conflicts with, where that was looked for."""
     facts: "Extracted | None" = None
     """What was found in the conversation that it brings, where that was looked for."""
+    written: "Summary | None" = None
+    """What a model wrote of the stream that it sums up, where one was asked; without text, why it wrote nothing."""
     used: list[int] = field(default_factory=list[int])
     """The entities that it read."""
 

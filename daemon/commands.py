@@ -58,13 +58,25 @@ def declare(verbs: Any) -> None:
             verb.add_argument("which", nargs="?", default="latest", help="latest, a name, a path, or a time")
         if name in ("restore", "rekey"):
             verb.add_argument("--stop", action="store_true", help="end a daemon that has the store open")
+    says = "list the months of a store in PostgreSQL, or set one of messages aside"
+    verb = verbs.add_parser("months", help=says, description=says)
+    verb.add_argument("--json", action="store_true", help="print one JSON document")
+    verb.add_argument("--store", help="postgresql://…; default: the setting")
+    which = verb.add_mutually_exclusive_group()
+    which.add_argument("--detach", metavar="YYYY-MM", help="messages of this month are kept, and asked by nothing")
+    which.add_argument("--attach", metavar="YYYY-MM", help="a month that was set aside is as it was")
+    says = "print the statements that spread a store in PostgreSQL over a Citus cluster, for psql"
+    verbs.add_parser("spread", help=says, description=says)
 
 
 def run(given: argparse.Namespace) -> int:
     """Carry the verb out and print what came of it; the exit code: 0, or 1 where something is wrong."""
+    if given.verb == "spread":
+        print((Path(__file__).parent / "store" / "postgres" / "citus.sql").read_text("utf-8"), end="")
+        return 0
     settings = Settings.load({"store": getattr(given, "store", None)})
     try:
-        if settings.database and given.verb not in ("backups", "key"):
+        if settings.database and given.verb not in ("backups", "key", "months"):
             raise StoreRefused(
                 f"`memory-db {given.verb}` works on a file, and the store is {settings.store_name}.",
                 "use the server's own tools (pg_dump, pg_restore); `memoryctl verify` checks the store through the daemon",
@@ -182,6 +194,22 @@ def _rekey(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
     return rekey(store, _theirs(given, settings) if sealing.sealed(store) else None, new, given.stop), 0
 
 
+def _months(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
+    if not settings.database:
+        raise StoreRefused(
+            "A file has no months: they are partitions in PostgreSQL.", "name a store: --store postgresql://…"
+        )
+    from enhanced_memory.daemon.store.postgres import database, months
+    from enhanced_memory.daemon.store.postgres.failures import translated
+
+    with translated(), database.ours(settings) as connection:
+        if given.detach:
+            months.detach(connection, given.detach)
+        if given.attach:
+            months.attach(connection, given.attach)
+        return {"months": months.told(connection)}, 0
+
+
 _VERBS = {
     "check": _check,
     "backups": _backups,
@@ -190,6 +218,7 @@ _VERBS = {
     "salvage": _salvage,
     "key": _key,
     "rekey": _rekey,
+    "months": _months,
 }
 
 

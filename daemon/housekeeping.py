@@ -18,6 +18,7 @@ def keep_house(engine: Engine, settings: Settings) -> None:
     if not engine.leads(HOUSE):
         return
     now = engine.clock()
+    engine.tend(now, now - int(settings.access_keep_days * _DAY_MS))
     for name, days in (("expire_access", settings.access_keep_days), ("expire_answers", settings.answers_keep_days)):
         for _ in range(_STEPS):
             engine.note(name, [{"before": now - int(days * _DAY_MS)}])

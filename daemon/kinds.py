@@ -52,7 +52,7 @@ OFF = Property("boolean", False)
 STREAM = {
     "summary": TEXT,
     "summary_upto": Property("whole", at_least=0),
-    "summary_by": Property("text", choices=("caller", "extract")),
+    "summary_by": Property("text", choices=("caller", "extract", "model")),
     "running_summary": TEXT,
     "archived_upto": Property("whole", at_least=0),
     "keep_messages": Property("whole", at_least=1),

@@ -64,7 +64,11 @@ def migrate(settings: Settings, to: str, told: Told, stop: bool = False, anew: b
             "A store is moved from a file into a database, or from a database into a file.",
             "copy a file with `memoryctl backup`; to move between databases go by way of a file",
         )
-    return _out_of_a_file(settings, target, told, stop, anew) if target.database else _out_of_a_database(settings, target, told, stop, anew)
+    return (
+        _out_of_a_file(settings, target, told, stop, anew)
+        if target.database
+        else _out_of_a_database(settings, target, told, stop, anew)
+    )
 
 
 def _out_of_a_file(settings: Settings, target: Settings, told: Told, stop: bool, anew: bool) -> Migrated:

@@ -35,6 +35,8 @@ from enhanced_memory.client.operations.service import (
     Wellness,
 )
 from enhanced_memory.client.operations.service import Metrics as AskMetrics
+from enhanced_memory.client.operations.sessions import ArchiveSession, EndSession
+from enhanced_memory.client.operations.streams import KeepSummary
 from enhanced_memory.client.operations.summaries import SummarizeEntity
 from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
@@ -83,6 +85,7 @@ class Service:
         self.detection = Detection(engine, self.embedding, settings)
         self.extraction = Extracting(engine, settings)
         self.tending = Tending(engine, settings)
+        self.summing_up = SummingUp(engine, settings)
         self.connections = 0
         self.mirrors = Mirrors(engine)
         self.wellbeing = Wellbeing(engine, settings, self._unwell, lambda: self._metrics.uptime_s)
@@ -107,11 +110,14 @@ class Service:
             ArchiveEntities.op: self.cold.archive,
             Vacuum.op: self._vacuum,
             AutonomousCuration.op: self.tending.curate,
-            SummarizeEntity.op: SummingUp(engine, settings).summarize,
+            SummarizeEntity.op: self.summing_up.summarize,
         }
         self.before: dict[str, Attendant] = {
             AutoExtractFacts.op: self.extraction.extract,
             StoreFacts.op: self.extraction.look,
+            KeepSummary.op: self.summing_up.write,
+            EndSession.op: self.summing_up.write,
+            ArchiveSession.op: self.summing_up.write,
         }
         """What is done before a change is carried out; its answer says what it found."""
         if settings.check_conflicts:

@@ -22,6 +22,10 @@ from enhanced_memory.client.settings import PREFIX
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 
+# Hundreds of daemons are started. Where Python may keep nothing that it compiled, each would compile the whole tree anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

@@ -168,6 +168,10 @@ class Summary(Value, frozen=True):
     """By speaker or character: what became of them."""
     plot_points: list[str] = []
     """Decisions, plans, discoveries."""
+    method: str = "extractive"
+    """Who made the text: `extractive`, `caller`, or the model that wrote it. The lists are sentences of the messages in any case."""
+    note: str = ""
+    """Why a model that was to write it did not."""
     space: str = "default"
 
 
@@ -175,6 +179,7 @@ class KeepSummary(Change[Summary]):
     """Keep a summary as a stream's own: the `text` that a caller wrote, or, without one, what its messages come to.
 
     Windows begin with it, and go on with a running summary of what was archived since. Where nothing was said, nothing is kept.
+    Without `text` the setting `summarizer` says who writes it: the sentences that say most, or a model.
     """
 
     stream: Ref

@@ -21,9 +21,9 @@ class Static:
     """The shipped embedder's view. The thresholds of `comparing` were set with it, so it judges whichever embedder serves searches."""
 
     def __init__(self) -> None:
-        from enhanced_memory.daemon.embedding.static import StaticEmbedder
+        from enhanced_memory.daemon.embedding.static import shipped
 
-        self._embedder = StaticEmbedder()
+        self._embedder = shipped()
         self._kept: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     def words(self, some: Sequence[str], others: Sequence[str]) -> list[list[float]]:

@@ -295,6 +295,8 @@ class Curating:
         session = f"curation-{last + 1}"
         self._note(session=session)
         peer = replace(self._call.peer, session=session)
+        counts: Counter[str] = Counter()
+        changes: list[int] = []
         by_rule: dict[RuleName, list[Plan]] = defaultdict(list)
         for plan in plans:
             by_rule[plan.told.rule].append(plan)
@@ -303,11 +305,10 @@ class Curating:
             call = replace(self._call, peer=peer, ask=ask)
             async for slice_ in in_slices(self._engine, call, some, carry_out):
                 self._acts += slice_.done
-                self._note(
-                    counts=_counted(self._acts),
-                    skipped=self._told.skipped + slice_.looked_at - len(slice_.done),
-                    changes=[*self._told.changes, *([slice_.change] if slice_.change else [])],
-                )
+                counts.update(act.rule for act in slice_.done)
+                changes += [slice_.change] if slice_.change else []
+                skipped = self._told.skipped + slice_.looked_at - len(slice_.done)
+                self._note(counts=dict(counts), skipped=skipped, changes=changes)
                 if self._stopping:
                     return
 

@@ -50,6 +50,9 @@ MOST_PAIRS = 20_000
 BATCH = 256
 """Statements whose vectors are made at one time."""
 
+REST_AFTER_S = 0.002
+"""Of the thinking thread's processor time."""
+
 NAMED = 50
 """Episodes that are named as sources, the newest."""
 
@@ -112,8 +115,9 @@ def _of_one_type(
     said: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
     """By what makes statements equal: the places of episodes, the observations' ids, and the words themselves."""
     sizes: list[int] = []
+    rest = _Rest()
     for place, episode in enumerate(episodes):
-        time.sleep(0)  # others may have Python's lock
+        rest()
         if over():
             break
         mine: set[str] = set()
@@ -148,6 +152,7 @@ def _united(
             key = leader[key]
         return key
 
+    rest = _Rest()
     for one, other in _near(keys, meaning, over):
         if pairs <= 0 or over():
             break
@@ -155,7 +160,7 @@ def _united(
         if of(a) == of(b) or _NUMBERS.findall(a) != _NUMBERS.findall(b) or not _worth(a, b):
             continue
         pairs -= 1
-        time.sleep(0)
+        rest()
         # As they were written: case tells names from words.
         verdict = compare(read(said[a][0][2]), read(said[b][0][2]), meaning)
         if verdict is not None and verdict.kind == "duplicate" and verdict.confidence >= SURE:
@@ -175,6 +180,7 @@ def _near(keys: list[str], meaning: Meaning, over: Callable[[], bool]) -> Iterab
 
     from enhanced_memory.daemon.conflicts.neighbours import near_pairs
 
+    rest = _Rest()
     vectors = np.zeros((len(keys), 0), np.float32)
     for begin in range(0, len(keys), BATCH):
         part = meaning.vectors(keys[begin : begin + BATCH])
@@ -182,10 +188,25 @@ def _near(keys: list[str], meaning: Meaning, over: Callable[[], bool]) -> Iterab
         if not begin:
             vectors = np.zeros((len(keys), part.shape[1]), np.float32)
         vectors[begin : begin + BATCH] = part
-        time.sleep(0)
+        rest()
         if over():
             return ()
     return near_pairs(vectors, NEAR)
+
+
+class _Rest:
+    """Lets others have Python's lock after every `REST_AFTER_S` of work. Each time the processor is given up as well: to whoever
+    waits for it on the whole machine, for milliseconds where that is busy.
+    """
+
+    def __init__(self) -> None:
+        self._since = time.thread_time()
+
+    def __call__(self) -> None:
+        """Rest, where it is time."""
+        if time.thread_time() - self._since >= REST_AFTER_S:
+            time.sleep(0)
+            self._since = time.thread_time()
 
 
 def _worth(one: str, other: str) -> bool:

@@ -72,7 +72,7 @@ load that never ends some 600 passages a second are embedded all the same."""
 
 
 def _loaded() -> "tuple[StaticEmbedder, str]":
-    from enhanced_memory.daemon.embedding.static import StaticEmbedder
+    from enhanced_memory.daemon.embedding.static import shipped
 
-    embedder = StaticEmbedder()
+    embedder = shipped()
     return embedder, embedder.fingerprint

@@ -8,6 +8,7 @@ it, lower case and without accents, with one difference: symbols and emoji stand
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from re import compile as pattern
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from enhanced_memory.client.errors import Broken
 
-__all__ = ["MODEL", "StaticEmbedder"]
+__all__ = ["MODEL", "StaticEmbedder", "shipped"]
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -122,6 +123,12 @@ class StaticEmbedder:
             vectors = self._pieces[part] * self._scales[part][:, None]
             # Not reduce() for one text: it adds in another order, and the last bit would tell who stood beside it.
             found[places] += np.add.reduceat(vectors, starts, axis=0)
+
+
+@cache
+def shipped() -> StaticEmbedder:
+    """The model that ships, read once for all who use it in this process. `Broken` as above; who asks next tries anew."""
+    return StaticEmbedder()
 
 
 def opened(path: Path, kind: type[Kind], axes: int) -> NDArray[Kind]:

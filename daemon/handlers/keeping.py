@@ -7,6 +7,8 @@ exported and undone as everything else is.
 
 from typing import Any, Literal
 
+from msgspec import structs
+
 from enhanced_memory.client.operations.streams import Summary
 from enhanced_memory.daemon.handlers.editing import copy
 from enhanced_memory.daemon.handlers.summing import gist_of
@@ -14,7 +16,7 @@ from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.text import check_text
 
-__all__ = ["STEP", "archive_upto", "keep", "keep_as_own", "kept", "renew", "summed_up"]
+__all__ = ["STEP", "archive_upto", "by_whom", "keep", "keep_as_own", "kept", "renew", "summed_up"]
 
 STEP = 128
 """Messages are archived so many at a time: a block of few is hardly smaller than they were."""
@@ -29,6 +31,11 @@ READ = 20_000
 """Messages that one summary reads, the newest."""
 
 DAY_MS = 86_400_000
+
+CALLER = "caller"
+"""The method of a summary that came with the request."""
+
+By = Literal["caller", "extract", "model"]
 
 
 def kept(tx: Tx, known: Stored) -> tuple[list[str], dict[str, Any]]:
@@ -108,17 +115,21 @@ def _sum_up(tx: Tx, stream: int, said: dict[str, Any], after: int) -> None:
 
 
 def summed_up(tx: Tx, known: Stored, text: str | None, chars: int) -> Summary:
-    """What all messages of a stream come to, or the caller's `text` as that. The text is empty where nothing was said."""
+    """What all messages of a stream come to, or the caller's `text` as that, or a model's where it was asked before the change.
+
+    The text is empty where nothing was said.
+    """
     if text is not None:
         check_text(text, "The summary", tx.settings.max_text_chars)
         newest = tx.streams.read(known.id, down=True, limit=1)
         last = newest[0].id if newest else 0
-        return Summary(text, known.id, 0, last, tx.streams.count(known.id), space=tx.space_name)
+        count = tx.streams.count(known.id)
+        return Summary(text, known.id, 0, last, count, method=CALLER, space=tx.space_name)
     messages = tx.streams.read(known.id, down=True, limit=READ)[::-1]
     if not messages:
         return Summary("", known.id, space=tx.space_name)
     gist = gist_of(messages, chars=chars)
-    return Summary(
+    told = Summary(
         gist.text,
         known.id,
         messages[0].id,
@@ -129,9 +140,27 @@ def summed_up(tx: Tx, known: Stored, text: str | None, chars: int) -> Summary:
         [one.text for one in gist.plot_points],
         space=tx.space_name,
     )
+    written = tx.call.written
+    if written is None or written.stream != known.id:
+        return told
+    if not written.text:
+        return structs.replace(told, note=written.note)
+    return structs.replace(
+        told,
+        text=written.text,
+        first=written.first,
+        last=written.last,
+        messages=written.messages,
+        method=written.method,
+    )
 
 
-def keep_as_own(tx: Tx, known: Stored, told: Summary, by: Literal["caller", "extract"]) -> Stored:
+def by_whom(told: Summary) -> By:
+    """Who made a summary, as the stream's entity notes it."""
+    return "caller" if told.method == CALLER else "extract" if told.method == "extractive" else "model"
+
+
+def keep_as_own(tx: Tx, known: Stored, told: Summary, by: By) -> Stored:
     """Keep a summary as the stream's own; the running one goes on behind it. The stream as it is then."""
     state = copy(known.state)
     state.properties |= {"summary": told.text, "summary_upto": told.last, "summary_by": by}

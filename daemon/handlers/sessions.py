@@ -19,7 +19,7 @@ from enhanced_memory.client.values import Filter, Ref
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.editing import copy
 from enhanced_memory.daemon.handlers.filters import as_json, property_filters
-from enhanced_memory.daemon.handlers.keeping import keep_as_own, kept, summed_up
+from enhanced_memory.daemon.handlers.keeping import by_whom, keep_as_own, kept, summed_up
 from enhanced_memory.daemon.handlers.removal import delete_entities
 from enhanced_memory.daemon.kinds import accept, kind_of
 from enhanced_memory.daemon.store import Tx
@@ -78,7 +78,7 @@ def _given(tx: Tx, ask: StartSession) -> dict[str, Any]:
 @EndSession.handler
 def end_session(tx: Tx, ask: EndSession) -> Session:
     """Ending what has ended changes its summary alone, where one is given."""
-    known = _get(tx, ask.session)
+    known = session_of(tx, ask.session)
     if ask.summary is not None:
         known = keep_as_own(tx, known, summed_up(tx, known, ask.summary, SUMMARY_CHARS), "caller")
     elif ask.summarize:
@@ -91,7 +91,7 @@ def end_session(tx: Tx, ask: EndSession) -> Session:
 @ArchiveSession.handler
 def archive_session(tx: Tx, ask: ArchiveSession) -> Session:
     """Every message is packed; what was said stays readable, listed where archived sessions are, and found."""
-    known = _get(tx, ask.session)
+    known = session_of(tx, ask.session)
     state = copy(known.state)
     if not ask.archived:
         state.properties.pop("archived_at", None)
@@ -111,14 +111,14 @@ def archive_session(tx: Tx, ask: ArchiveSession) -> Session:
 @DeleteSession.handler
 def delete_session(tx: Tx, ask: DeleteSession) -> Removed:
     """As `delete_entities` does, of a session alone."""
-    return delete_entities(tx, DeleteEntities([_get(tx, ask.session).id]))
+    return delete_entities(tx, DeleteEntities([session_of(tx, ask.session).id]))
 
 
 @ListSessions.handler
 def list_sessions(tx: Tx, ask: ListSessions) -> Sessions:
     """A page in the order asked for; single ones in the order given."""
     if ask.sessions:
-        return Sessions([_session(tx, _get(tx, ref)) for ref in ask.sessions], None, tx.space_name)
+        return Sessions([_session(tx, session_of(tx, ref)) for ref in ask.sessions], None, tx.space_name)
     where = [Filter(mark, exists=False) for mark in ABSENT.get(ask.status, ())]
     where += [Filter(PRESENT[ask.status], exists=True)] if ask.status in PRESENT else []
     where += [Filter("session_type", any_of=list(ask.session_types))] if ask.session_types else []
@@ -138,7 +138,7 @@ def list_sessions(tx: Tx, ask: ListSessions) -> Sessions:
     return Sessions([_session(tx, one) for one in page], following, tx.space_name)
 
 
-def _get(tx: Tx, ref: Ref) -> Stored:
+def session_of(tx: Tx, ref: Ref) -> Stored:
     """The session that `ref` means. `Invalid` for what is none."""
     known = tx.entities.find(ref, TYPE) if isinstance(ref, str) else None
     if known is None:
@@ -150,14 +150,19 @@ def _get(tx: Tx, ref: Ref) -> Stored:
 
 def _summed(tx: Tx, known: Stored) -> Stored:
     """The session with a summary of all that was said, unless somebody wrote one, or nothing was said since."""
-    said = known.state.properties
-    newest = tx.streams.read(known.id, down=True, limit=1)
-    if said.get("summary") and (
-        said.get("summary_by") == "caller" or not newest or newest[0].id <= said.get("summary_upto", 0)
-    ):
+    if not lacks_summary(tx, known):
         return known
     told = summed_up(tx, known, None, SUMMARY_CHARS)
-    return keep_as_own(tx, known, told, "extract") if told.text else known
+    return keep_as_own(tx, known, told, by_whom(told)) if told.text else known
+
+
+def lacks_summary(tx: Tx, known: Stored) -> bool:
+    """Whether a session is still to be summed up: nobody wrote a summary of it, and something was said since it was made."""
+    said = known.state.properties
+    newest = tx.streams.read(known.id, down=True, limit=1)
+    return not said.get("summary") or (
+        said.get("summary_by") != "caller" and bool(newest) and newest[0].id > said.get("summary_upto", 0)
+    )
 
 
 def _changed(tx: Tx, known: Stored, state: State) -> Stored:

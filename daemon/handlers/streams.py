@@ -23,7 +23,7 @@ from enhanced_memory.client.values import Filter, Message, MessageInput
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.editing import copy
 from enhanced_memory.daemon.handlers.filters import message_conditions, property_filters
-from enhanced_memory.daemon.handlers.keeping import archive_upto, keep, keep_as_own, kept, summed_up
+from enhanced_memory.daemon.handlers.keeping import archive_upto, by_whom, keep, keep_as_own, kept, summed_up
 from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
@@ -253,7 +253,7 @@ def keep_summary(tx: Tx, ask: KeepSummary) -> Summary:
     known = tx.entities.get(ask.stream)
     told = summed_up(tx, known, ask.text, ask.chars)
     if told.text:
-        keep_as_own(tx, known, told, "extract" if ask.text is None else "caller")
+        keep_as_own(tx, known, told, by_whom(told))
     return told
 
 

@@ -182,6 +182,11 @@ class Engine(Protocol):
         """The words index was made anew: keep nothing that was read of the one before."""
         ...
 
+    def tend(self, now: int, access_before: int) -> None:
+        """Begin to see to the store's own parts: what is to come is made ready, and parts of the access log that ended before a
+        time are let go as a whole. Done now and then, by the daemon that keeps house."""
+        ...
+
     async def fold(self) -> None:
         """Bring what was written lately to where it stays, beside whoever writes, so that no change has to wait for it."""
         ...

@@ -190,10 +190,10 @@ FROM names n JOIN entities e ON e.space = n.space AND e.id = n.entity LEFT JOIN 
 WHERE n.space = :space AND n.name = :name AND n.ended = 0
 
 -- name: expired
--- What has expired in one space, the first to expire first; what an undoing brought back stays.
+-- What has expired in one space, the first to expire first; what an undoing brought back after that stays.
 SELECT e.expires_at, e.id FROM entities e
 WHERE e.space = :space AND e.deleted = 0 AND e.expires_at <= :now AND (e.expires_at, e.id) > (:beyond, :beyond_id)
-  AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = e.began AND c.op IN ('undo', 'redo'))
+  AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.number = e.began AND c.op IN ('undo', 'redo') AND c.at >= e.expires_at)
 ORDER BY e.expires_at, e.id LIMIT :limit
 
 -- name: spaces_expiring

@@ -54,7 +54,7 @@ class Rederived:
         rows = ground.rows.all("passages_after", after=mark.words, limit=count)
         if not rows:
             return False
-        words = [word_row(row[0], *texts) for row, texts in self.texts(rows)]
+        words = [word_row(row[0], row[2], *texts) for row, texts in self.texts(rows)]
         ground.rows.many("add_words_next", words)
         mark.words = rows[-1][0]
         self.note(mark)

@@ -99,4 +99,4 @@ class RestoredLines:
         )
         if last is not None:
             one, beside = last
-            self._words.again(one.passage, one.speaker, one.content, beside, day(one.at))
+            self._words.again(one.passage, first.stream, one.speaker, one.content, beside, day(one.at))

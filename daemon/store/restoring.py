@@ -309,7 +309,7 @@ class Restoring:
                 ended, name, body = one.ended_parts[part]
                 rows.many("drop_words", [{"id": number}])
                 rows.run("end_passage", id=number, ended=ended)
-                rows.many("add_words_past", [word_row(number, name, body)])
+                rows.many("add_words_past", [word_row(number, one.record.id, name, body)])
 
     def _snapshots(self, run: Run) -> None:
         spaces = self._taken.known_spaces()

@@ -114,7 +114,7 @@ class Streams:
             self._words.add(stream, texts, message=one.message, near=beside, dates=day(one.at))
         if last is not None:
             one, beside = last
-            self._words.again(one.passage, one.speaker, one.content, beside, day(one.at))
+            self._words.again(one.passage, stream, one.speaker, one.content, beside, day(one.at))
 
     def of_change(self, first: int, last: int, number: int, withdrawn: bool) -> tuple[int, list[int]]:
         """The stream and the ids of the messages between two that change `number` appended and that stand, or that it withdrew."""
@@ -138,7 +138,7 @@ class Streams:
         ground.rows.many(
             "add_words_past",
             [
-                word_row(row[6], row[1], self._said(row).content, "", day(row[2]))
+                word_row(row[6], stream, row[1], self._said(row).content, "", day(row[2]))
                 for row in rows
                 if row[6] and row[5] < number
             ],
@@ -175,7 +175,7 @@ class Streams:
                 near = nearby(
                     one, line[place - 1] if place else None, line[place + 1] if place + 1 < len(line) else None
                 )
-                self._words.again(one.passage, one.speaker, one.content, near, day(one.at))
+                self._words.again(one.passage, stream, one.speaker, one.content, near, day(one.at))
 
     def _said(self, row: tuple[Any, ...]) -> Line:
         return self._ground.line(row[4], row[3])

@@ -1,6 +1,6 @@
 """Every table that a store keeps, as it is carried from one engine into another: its columns, and the key that orders its rows.
 
-A row is told here as it means, not as an engine lays it out: a property has one value, a vector a passage and a model. How the
+A row is told here as it means, not as an engine lays it out: a property has one value, a vector a passage and a model, and whose it is. How the
 rows lie on disk (partitions, row numbers of SQLite's own, the index of words) is each engine's affair and is not carried.
 tests/unit/test_engines_agree.py compares this with both schemas.
 """
@@ -67,7 +67,7 @@ CARRIED = (
     _table("cold_entities", "space entity file at versions messages living", "space entity file"),
     _table("passages", "id space entity part message began ended", "id"),
     _table("models", "id name fingerprint dimension source serves embedded", "id"),
-    _table("vectors", "passage model vector", "passage model"),
+    _table("vectors", "passage model entity said vector", "passage model"),
     _table(
         "conflicts",
         "row space id entity other part other_part type confidence reason action status notes found began ended",

@@ -29,7 +29,7 @@ class Taken:
         for row, name, body, near, dates in passages:
             counters.passage += 1
             row["id"] = counters.passage
-            words[bool(row["ended"])].append(word_row(counters.passage, name, body, near, dates))
+            words[bool(row["ended"])].append(word_row(counters.passage, row["entity"], name, body, near, dates))
         self.ground.rows.many("transfer_passage", [row for row, *_ in passages])
         self.ground.rows.many("add_words", words[False])
         self.ground.rows.many("add_words_past", words[True])

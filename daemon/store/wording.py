@@ -35,7 +35,7 @@ class Wording:
         place: int = after[0] if after else 0
         while rows := self._ground.rows.all("passages_after", after=place, limit=count):
             place = rows[-1][0]
-            yield [word_row(row[0], *texts) for row, texts in self._rederived.texts(rows)], [place]
+            yield [word_row(row[0], row[2], *texts) for row, texts in self._rederived.texts(rows)], [place]
 
     def past(self, after: list[Any] | None, count: int) -> Iterator[Page]:
         """The words of passages that have ended: first of messages, then of entities, by entity."""
@@ -57,7 +57,7 @@ class Wording:
     def _said(self, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
         spoken = self._rederived.spoken(row[4] for row in rows)
         return [
-            word_row(row[0], one.speaker, one.content, "", day(one.at))
+            word_row(row[0], row[2], one.speaker, one.content, "", day(one.at))
             for row in rows
             if (one := spoken.get(row[4])) is not None and row[5] < row[6]
         ]
@@ -70,7 +70,7 @@ class Wording:
                 # Any version that it lasted through says it: its text never changed.
                 here = [row for row in left if row[5] < ended and row[6] > began]
                 texts = derived.texts(state) if here else {}
-                found += [word_row(row[0], *texts[row[3]]) for row in here if row[3] in texts]
+                found += [word_row(row[0], entity, *texts[row[3]]) for row in here if row[3] in texts]
                 left = [row for row in left if row not in here or row[3] not in texts]
                 if not left:
                     break

@@ -62,7 +62,7 @@ class Words:
                     "began": number,
                 }
             )
-            words.append(word_row(counters.passage, name, body, near, dates))
+            words.append(word_row(counters.passage, entity, name, body, near, dates))
         ground.rows.many("add_passage", passages)
         ground.rows.many("add_words", words)
 
@@ -78,7 +78,7 @@ class Words:
             rows = ground.rows.all("entity_passages", space=ground.space, entity=entity)
             renewed = self._beside(rows, gone) & after.keys()
             old = {part: passage for passage, part, _ in rows}
-            self._end([row for row in rows if row[1] in gone | renewed], before)
+            self._end(entity, [row for row in rows if row[1] in gone | renewed], before)
             fresh |= renewed
         else:
             old = {}
@@ -112,20 +112,22 @@ class Words:
                 sharing.setdefault(lead, set()).add(part)
         return set[int]().union(*(parts for parts in sharing.values() if parts & gone)) - gone
 
-    def _end(self, found: list[tuple[Any, ...]], texts: dict[int, tuple[str, str]]) -> None:
-        """End passages, each `(passage, part, began)`; they go on in the index of the past."""
+    def _end(self, entity: int, found: list[tuple[Any, ...]], texts: dict[int, tuple[str, str]]) -> None:
+        """End passages of an entity, each `(passage, part, began)`; they go on in the index of the past."""
         ground = self._ground
         number = ground.number
         ids = [{"id": row[0], "ended": number} for row in found]
         ground.rows.many("drop_words", ids)
         ground.rows.many("end_passage", ids)
-        ground.rows.many("add_words_past", [word_row(row[0], *texts[row[1]]) for row in found if row[2] < number])
+        ground.rows.many(
+            "add_words_past", [word_row(row[0], entity, *texts[row[1]]) for row in found if row[2] < number]
+        )
         ground.ended += [row[0] for row in found]
 
-    def again(self, passage: int, name: str, body: str, near: str, dates: str) -> None:
-        """Index a living passage anew, now that something follows it."""
+    def again(self, passage: int, stream: int, name: str, body: str, near: str, dates: str) -> None:
+        """Index a living passage of a stream anew, now that something follows it."""
         self._ground.rows.many("drop_words", [{"id": passage}])
-        self._ground.rows.many("add_words", [word_row(passage, name, body, near, dates)])
+        self._ground.rows.many("add_words", [word_row(passage, stream, name, body, near, dates)])
         self._ground.renewed.append(passage)
 
     def scour(self) -> None:
@@ -336,9 +338,16 @@ def weights_of(bm25: str) -> list[float]:
     return [float(one) for one in bm25.removeprefix("bm25(").removesuffix(")").split(",")]
 
 
-def word_row(passage: int, name: str, body: str, near: str = "", dates: str = "") -> dict[str, Any]:
-    """A passage's words as the index takes them."""
-    return {"id": passage, "name": indexable(name), "body": indexable(body), "near": indexable(near), "dates": dates}
+def word_row(passage: int, entity: int, name: str, body: str, near: str = "", dates: str = "") -> dict[str, Any]:
+    """The words of a passage of an entity, or of a message in its stream, as the index takes them."""
+    return {
+        "id": passage,
+        "entity": entity,
+        "name": indexable(name),
+        "body": indexable(body),
+        "near": indexable(near),
+        "dates": dates,
+    }
 
 
 def _json(values: Iterable[Any]) -> str:

@@ -10,11 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from enhanced_memory.client.errors import NotFound
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.operations.facts import AutoExtractFacts, Extracted
+from enhanced_memory.client.operations.sessions import ArchiveSession, EndSession, StartSession
+from enhanced_memory.client.operations.streams import AppendMessages, GetWindow, KeepSummary
 from enhanced_memory.client.operations.summaries import Summarized, SummarizeEntity
+from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.client.values import EntityInput
+from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.dispatch import answer_from
 from enhanced_memory.daemon.extraction import model as model_of_facts
@@ -179,6 +183,81 @@ async def test_a_summary_that_no_model_writes_is_made_of_sentences_and_says_so(
     assert "tea" in told.text
     assert (await summed_up(engine, stub.url, summarizer="extractive")).note == ""
     assert len(stub.asked) == 1
+
+
+SAID = [
+    MessageInput("My password is hunter2.", "user"),
+    MessageInput("Never mind that.", "system"),
+    MessageInput("We decided to ship on Friday, because the audit is over.", "user"),
+]
+
+
+async def asked(engine: SqliteEngine, url: str, *requests: Request[Any], key: str | None = None, **given: Any) -> Any:
+    """The answer to the last of some requests, by a daemon whose setting names the model."""
+    service = Service(engine, Metrics(), Settings.load({"summarizer": "anthropic", "extractor_url": url, **given}))
+    answer = answer_from(engine, service.attended, service.before)
+    peer = Peer(client="test", user="tester", greeted=True)
+    try:
+        for request in requests:
+            told = await answer(Call(peer, request, key=key if request is requests[-1] else None))
+    finally:
+        service.extraction.stop()
+        await service.detection.stop()
+        await service.embedding.stop()
+    return told
+
+
+async def test_what_a_stream_keeps_as_its_summary_is_the_models_where_a_setting_says_so(
+    engine: SqliteEngine, stub: Stub
+) -> None:
+    stub.input = {"text": "They ship on Friday."}
+    told = await asked(
+        engine, stub.url, AppendMessages("talk", SAID), KeepSummary("talk"), GetWindow("talk", messages=1),
+        extractor_model="stub-1",
+    )  # fmt: skip
+    assert told["summary"] == "They ship on Friday."
+    sent = str(stub.asked[0]["messages"])
+    assert ("We decided to ship" in sent, "hunter2" in sent, "Never mind" in sent) == (True, False, False)
+    kept = await asked(engine, stub.url, KeepSummary("talk"), extractor_model="stub-1")
+    assert (kept["method"], kept["messages"], kept["last"] - kept["first"]) == ("stub-1", 3, 2)
+    assert kept["plot_points"] == [SAID[2].content]
+
+
+@pytest.mark.parametrize("last", [EndSession("s"), ArchiveSession("s")])
+async def test_a_session_is_summed_up_by_the_model_as_it_ends(
+    engine: SqliteEngine, stub: Stub, last: Request[Any]
+) -> None:
+    stub.input = {"text": "They ship on Friday."}
+    told = await asked(engine, stub.url, StartSession("s"), AppendMessages("s", SAID), last)
+    assert told["summary"] == "They ship on Friday."
+    again = await asked(engine, stub.url, EndSession("s"))
+    assert (again["summary"], len(stub.asked)) == (told["summary"], 1)
+
+
+async def test_a_stream_keeps_an_extract_where_the_model_does_not_answer_and_says_so(
+    engine: SqliteEngine, stub: Stub
+) -> None:
+    stub.stop_reason = "refusal"
+    told = await asked(engine, stub.url, AppendMessages("talk", SAID), KeepSummary("talk"))
+    assert (told.get("method", "extractive"), told["note"]) == (
+        "extractive",
+        "by the sentences that say most: the model refused to answer",
+    )
+    assert "Friday" in told["text"]
+
+
+async def test_a_summary_that_is_sent_again_is_not_paid_for_again(engine: SqliteEngine, stub: Stub) -> None:
+    stub.input = {"text": "They ship on Friday."}
+    first = await asked(engine, stub.url, AppendMessages("talk", SAID), KeepSummary("talk"), key="once")
+    assert await asked(engine, stub.url, KeepSummary("talk"), key="once") == first
+    assert len(stub.asked) == 1
+
+
+async def test_a_summary_that_the_caller_wrote_asks_no_model(engine: SqliteEngine, stub: Stub) -> None:
+    told = await asked(engine, stub.url, AppendMessages("talk", SAID), KeepSummary("talk", text="by me"))
+    assert (told["text"], told["method"], stub.asked) == ("by me", "caller", [])
+    with pytest.raises(NotFound):
+        await asked(engine, stub.url, KeepSummary("nobody"))
 
 
 async def test_nothing_is_asked_unless_a_setting_says_so(engine: SqliteEngine, stub: Stub) -> None:

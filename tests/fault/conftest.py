@@ -33,6 +33,8 @@ class House:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "XDG_"))
         } | {"HOME": str(folder)}
+        # It is started a thousand times by `bench/kills.py`: what was compiled is kept.
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.environment |= {PREFIX + name.upper(): str(value) for name, value in given.items()}
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -109,7 +109,10 @@ class Databases:
         with self.connect(url) as connection:
             tables = [
                 row[0]
-                for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'enhanced_memory'")
+                for row in connection.execute(
+                    "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+                    "WHERE nspname = 'enhanced_memory' AND relkind IN ('r', 'p') AND NOT relispartition"
+                )
             ]
             if not tables:
                 return

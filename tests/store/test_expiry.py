@@ -132,6 +132,16 @@ async def test_what_an_undoing_brought_back_is_not_deleted_again(default: Place,
     assert (await expire(default)).count == 1
 
 
+async def test_what_was_undone_before_its_time_expires_when_it_has_come(default: Place, world: World) -> None:
+    await default.create("short", "said", ttl_s=60.0)
+    await default.do(UpdateEntity("short", priority=6))
+    await default.do(Undo(dry_run=False))
+    assert (await entity(default, "short")).priority == 5
+    assert (await expire(default)).count == 0
+    world.clock.ms += 61_000
+    assert (await expire(default)).count == 1
+
+
 async def test_a_space_expires_for_itself_alone(default: Place, project: Place, world: World) -> None:
     await default.create("shared", ttl_s=60.0)
     await project.create("own", ttl_s=60.0)

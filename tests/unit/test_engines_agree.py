@@ -29,7 +29,15 @@ OWN = {
 
 ELSEWHERE = {
     "sqlite": {"entities.row", "vectors.key", "properties.value"},
-    "postgres": {"vectors.passage", "vectors.model", "properties.kind", "properties.number", "properties.word"},
+    "postgres": {
+        "vectors.passage",
+        "vectors.model",
+        "vectors.entity",
+        "vectors.said",
+        "properties.kind",
+        "properties.number",
+        "properties.word",
+    },
 }
 """Columns that stand for one another."""
 

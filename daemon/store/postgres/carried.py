@@ -18,7 +18,7 @@ from enhanced_memory.daemon.store import Health
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.carrying import ARRIVING, Mark, Source, carrying
 from enhanced_memory.daemon.store.ground import Counters
-from enhanced_memory.daemon.store.postgres import database, lexemes, verifying
+from enhanced_memory.daemon.store.postgres import database, lexemes, months, verifying
 from enhanced_memory.daemon.store.postgres.failures import translated
 from enhanced_memory.daemon.store.postgres.hearing import HOST, PRESENT
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
@@ -35,6 +35,8 @@ INDEXES = f"{ARRIVING}_indexes"
 """Under this key a draft's `meta` keeps what indexes are made once it is full."""
 _WRITING = 0x454D7772
 """The advisory lock of whoever writes a draft."""
+EARLIEST = 946_684_800_000
+"""What is of before 2000 gets no months of its own: it was hardly said then."""
 BUILD_MB = 256
 """What an index may take in memory as it is made."""
 
@@ -82,6 +84,11 @@ class PostgresSide:
         # It may be long between two statements, and nobody waits for the lock of this transaction.
         for name in ("idle_in_transaction_session_timeout", "statement_timeout"):
             run(f"SET {name} = 0")
+        if aside := [one.says for one in months.months(self.connection, ["messages"]) if not one.attached]:
+            raise StoreRefused(
+                f"The messages of {', '.join(aside)} are set aside, and would be left out.",
+                f"memory-db months --attach {aside[0]}",
+            )
         run(self.begin)
         self.codec = Codec({BUILT_IN: built_in()})
         call = Call(Peer(client="memory-db", greeted=True), Request())
@@ -243,7 +250,10 @@ class PostgresDraft(PostgresSide):
             self._ready()
 
     def put(self, table: Table, rows: list[Row]) -> None:
-        """COPY rows in."""
+        """COPY rows in, what was said and asked for into months of its own."""
+        if table.name in months.TABLES:
+            at = table.place("at")
+            months.made(self.connection, {months.of(table.name, row[at]) for row in rows if row[at] >= EARLIEST})
         columns = list(table.columns)
         if table.name == "properties":
             columns[2:3] = ["kind", "number", "word"]
@@ -255,8 +265,11 @@ class PostgresDraft(PostgresSide):
 
     def put_words(self, name: str, rows: list[dict[str, Any]]) -> None:
         """COPY the words of passages in."""
-        told = [(row["id"], *lexemes.vector((row["name"], row["body"], row["near"], row["dates"]))) for row in rows]
-        self._copy(name, ["id", "length", "lexemes"], told)
+        told = [
+            (row["id"], row["entity"], *lexemes.vector((row["name"], row["body"], row["near"], row["dates"])))
+            for row in rows
+        ]
+        self._copy(name, ["id", "entity", "length", "lexemes"], told)
 
     def _copy(self, table: str, columns: list[str], rows: list[Row]) -> None:
         named = ", ".join(f'"{name}"' for name in columns)

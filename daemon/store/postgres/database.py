@@ -16,6 +16,7 @@ from psycopg.types.numeric import Int8Dumper
 from enhanced_memory.client.database_url import from_environment, meant_for
 from enhanced_memory.client.errors import StoreRefused
 from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.store.postgres import months
 from enhanced_memory.daemon.store.postgres.failures import said, translated
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "make",
     "migrations",
     "opened",
+    "ours",
     "parameters",
     "prepare",
 ]
@@ -123,6 +125,14 @@ def connected(settings: Settings) -> "Connection[Row]":
         raise _unreached(problem) from None
 
 
+def ours(settings: Settings) -> "Connection[Row]":
+    """A connection to the store in the database, which is made or brought up to date if need be. Raises what `opened` raises."""
+    found = opened(settings)
+    connection = connected(settings)
+    prepare(connection, found, durable=True)
+    return connection
+
+
 def _unreached(problem: OperationalError) -> StoreRefused:
     told = said(problem)
     for sign, hint in (
@@ -150,6 +160,7 @@ def prepare(connection: "Connection[Row]", found: Found, durable: bool) -> None:
     wanted = {
         "search_path": found.path,
         "jit": "off",
+        "enable_partitionwise_join": "on",
         "client_min_messages": "warning",
         "lock_timeout": f"{TURN_S + 5}s",
         "idle_in_transaction_session_timeout": f"{TURN_S}s",
@@ -250,6 +261,7 @@ def _made(connection: "Connection[Row]", path: str) -> None:
             if version > has:
                 connection.execute(step.read_bytes())
         if has < wanted:
+            months.ahead(connection, int(time.time() * 1000))
             connection.execute("UPDATE meta SET value = %s WHERE key = 'schema'", (str(wanted).encode(),))
 
 
@@ -266,6 +278,7 @@ def make(connection: "Connection[Row]", path: str, name: str = NAME) -> bool:
         "INSERT INTO meta (key, value) VALUES ('store_id', %s), ('made_at', %s)",
         (secrets.token_hex(8).encode(), str(int(time.time() * 1000)).encode()),
     )
+    months.ahead(connection, int(time.time() * 1000))
     return True
 
 

@@ -17,7 +17,7 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import HOUSE, MEANING, Copy, Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
-from enhanced_memory.daemon.store.postgres import database, verifying
+from enhanced_memory.daemon.store.postgres import database, months, verifying
 from enhanced_memory.daemon.store.postgres.backup import backup
 from enhanced_memory.daemon.store.postgres.carried import WHOLE_TABLES
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
@@ -262,6 +262,26 @@ class PostgresEngine:
 
     def reindexed(self) -> None:
         """Nothing of it is kept here."""
+
+    def tend(self, now: int, access_before: int) -> None:
+        """Make the partitions of the months to come, and let go of those that nothing is kept in. What fails is tried the next time."""
+        self._loop.run_in_executor(None, self._tend, now, access_before)
+
+    def _tend(self, now: int, access_before: int) -> None:
+        try:
+            with translated(), self._lent() as rows, rows.connection.transaction():
+                # Whoever writes is not made to wait for long: there are months of time.
+                rows.connection.execute("SET LOCAL lock_timeout = '3s'")
+                made = months.ahead(rows.connection, now)
+                gone = months.let_go(rows.connection, now, access_before)
+                aside = [one.says for one in months.months(rows.connection, ["messages"]) if not one.attached]
+        except Error as problem:
+            log.warning("the months' partitions were not seen to: %s", problem)
+            return
+        if made or gone:
+            log.info("partitions: made=%s let_go=%s", [one.name for one in made], [one.name for one in gone])
+        if aside:
+            log.warning("months of messages that are set aside, and not searched: %s", ", ".join(aside))
 
     async def fold(self) -> None:
         """Nothing: the server's own checkpointer does it."""

@@ -227,13 +227,13 @@ UPDATE properties SET ended = :number WHERE space = :space AND key = :key AND ki
 -- Words as lexemes, weighed by where they stand: A the name, B the body, C what is near, D the day.
 
 -- name: add_words
-INSERT INTO words (id, length, lexemes) VALUES (:id, :words__length, :words__lexemes::tsvector)
+INSERT INTO words (id, entity, length, lexemes) VALUES (:id, :entity, :words__length, :words__lexemes::tsvector)
 
 -- name: drop_words
 DELETE FROM words WHERE id = :id
 
 -- name: add_words_past
-INSERT INTO words_past (id, length, lexemes) VALUES (:id, :words__length, :words__lexemes::tsvector)
+INSERT INTO words_past (id, entity, length, lexemes) VALUES (:id, :entity, :words__length, :words__lexemes::tsvector)
 
 -- name: drop_words_past
 DELETE FROM words_past WHERE id = :id
@@ -265,17 +265,17 @@ CROSS JOIN LATERAL (
 
 -- name: words_match
 /*part words_row*/
-    FROM words w JOIN passages p ON p.id = w.id
+    FROM words w JOIN passages p ON p.id = w.id AND p.entity = w.entity
     /*part words_scored*/
 
 -- name: words_match_entities
 /*part words_row*/
-    FROM words w JOIN passages p ON p.id = w.id JOIN entities e ON e.space = p.space AND e.id = p.entity
+    FROM words w JOIN passages p ON p.id = w.id AND p.entity = w.entity JOIN entities e ON e.space = p.space AND e.id = p.entity
     /*part words_scored*/
 
 -- name: words_match_messages
 /*part words_row*/
-    FROM words w JOIN passages p ON p.id = w.id JOIN messages m ON m.id = p.message
+    FROM words w JOIN passages p ON p.id = w.id AND p.entity = w.entity JOIN messages m ON m.id = p.message AND m.stream = p.entity
     /*part words_scored*/
 
 -- What was found in memory, as it stands on disk:
@@ -290,27 +290,27 @@ WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
 
 -- name: matched_messages
 SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
-FROM passages p JOIN messages m ON m.id = p.message
+FROM passages p JOIN messages m ON m.id = p.message AND m.stream = p.entity
 WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
 
 -- name: words_past_match
 /*part words_row*/
-    FROM words_past w JOIN passages p ON p.id = w.id
+    FROM words_past w JOIN passages p ON p.id = w.id AND p.entity = w.entity
     /*part words_scored*/
 
 -- Without a score, which is what takes the time:
 -- name: words_every
 SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
-FROM words w JOIN passages p ON p.id = w.id
+FROM words w JOIN passages p ON p.id = w.id AND p.entity = w.entity
 WHERE w.lexemes @@ :query::tsquery AND p.space = ANY (:spaces::bigint[]) AND p.message = 0
 
 -- name: words_past_every
 SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
-FROM words_past w JOIN passages p ON p.id = w.id
+FROM words_past w JOIN passages p ON p.id = w.id AND p.entity = w.entity
 WHERE w.lexemes @@ :query::tsquery AND p.space = ANY (:spaces::bigint[]) AND p.message = 0
 
 -- name: count_words_messages
-SELECT p.entity, count(*) FROM words w JOIN passages p ON p.id = w.id JOIN messages m ON m.id = p.message
+SELECT p.entity, count(*) FROM words w JOIN passages p ON p.id = w.id AND p.entity = w.entity JOIN messages m ON m.id = p.message AND m.stream = p.entity
 WHERE w.lexemes @@ :query::tsquery AND p.space = ANY (:spaces::bigint[]) AND (:stream = 0 OR p.entity = :stream) /*also*/
 GROUP BY p.entity
 
@@ -410,7 +410,7 @@ SELECT coalesce(json_agg(json_build_array(m.id, m.speaker, m.role, m.stream, m.a
 WHERE m.id = ANY (:ids::bigint[]) /*also*/
 
 -- name: last_lines
-SELECT m.id, m.space, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.space, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
 FROM messages m
 WHERE m.stream = :stream AND m.space = :space AND m.id < :before AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
 
@@ -419,19 +419,19 @@ SELECT id, stream FROM messages
 WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn <> 0 THEN ended = :number ELSE began = :number AND ended = 0 END ORDER BY id
 
 -- name: lines_spoken
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
 FROM messages m WHERE m.id = ANY (:ids::bigint[]) ORDER BY m.id
 
 -- name: lines_before
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id < :id ORDER BY m.id DESC LIMIT 2
 
 -- name: lines_between
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id BETWEEN :first AND :last ORDER BY m.id
 
 -- name: lines_after
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
+SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
 FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id > :id ORDER BY m.id LIMIT 2
 
 -- name: stream_cut
@@ -554,7 +554,7 @@ UPDATE changes SET message = '' WHERE message <> '' AND number IN (
 -- name: all_passages
 SELECT id FROM passages WHERE entity = :entity AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND message = 0 AND ended = 0
 UNION ALL SELECT id FROM passages WHERE entity = :entity AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND ended > 0
-UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0
+UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.message > 0 AND p.entity = m.stream
 WHERE m.stream = :entity AND (m.space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND p.ended = 0
 
 -- name: purge_merges
@@ -675,16 +675,18 @@ DELETE FROM vectors WHERE passage BETWEEN :after AND :upto AND model = :model
 SELECT coalesce(max(passage), 0) FROM vectors
 
 -- name: add_vector
-INSERT INTO vectors (passage, model, vector) VALUES (:passage, :model, :vector::halfvec)
-ON CONFLICT (passage, model) DO UPDATE SET vector = excluded.vector
+-- Its owner is the passage's, whose row every vector has.
+INSERT INTO vectors (passage, model, entity, said, vector)
+SELECT p.id, :model, p.entity, (p.message > 0)::int, :vector::halfvec FROM passages p WHERE p.id = :passage
+ON CONFLICT (passage, model, entity) DO UPDATE SET vector = excluded.vector
 
 -- name: copy_own_vectors
-INSERT INTO vectors (passage, model, vector)
-SELECT :to, v.model, v.vector FROM vectors v JOIN models m ON m.id = v.model WHERE v.passage = :from AND m.source = '' ON CONFLICT DO NOTHING
+INSERT INTO vectors (passage, model, entity, said, vector)
+SELECT :to, v.model, v.entity, v.said, v.vector FROM vectors v JOIN models m ON m.id = v.model WHERE v.passage = :from AND m.source = '' ON CONFLICT DO NOTHING
 
 -- name: own_vectors
 SELECT v.model, p.id, v.vector, p.space, p.entity, p.message FROM passages p
-JOIN vectors v ON v.passage = p.id JOIN models m ON m.id = v.model WHERE p.id = ANY (:ids::bigint[]) AND m.source = '' AND p.ended = 0
+JOIN vectors v ON v.passage = p.id AND v.entity = p.entity JOIN models m ON m.id = v.model WHERE p.id = ANY (:ids::bigint[]) AND m.source = '' AND p.ended = 0
 
 -- name: message_passages
 SELECT message, id FROM passages WHERE message = ANY (:ids::bigint[]) AND message > 0 AND ended = 0
@@ -702,7 +704,7 @@ SELECT id, crc, body FROM entities WHERE space = :space AND id = ANY (:ids::bigi
 SELECT id, speaker, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[])
 
 -- name: vectors_after
-SELECT v.passage, v.vector, p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.passage
+SELECT v.passage, v.vector, p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.passage AND p.entity = v.entity
 WHERE v.passage > :after AND v.model = :model AND p.ended = 0 ORDER BY v.passage LIMIT :limit
 
 -- name: vectors_of
@@ -711,9 +713,9 @@ SELECT passage, vector FROM vectors WHERE passage = ANY (:ids::bigint[]) AND mod
 -- The vector that speaks for a passage: its own, or that of the nearest one before it that began with it in the same entity.
 -- name: vectors_for
 SELECT p.id, l.id, v.vector FROM passages p
-CROSS JOIN LATERAL (SELECT n.passage, n.vector FROM vectors n WHERE n.passage BETWEEN p.id - :reach AND p.id AND n.model = :model
+CROSS JOIN LATERAL (SELECT n.passage, n.vector FROM vectors n WHERE n.passage BETWEEN p.id - :reach AND p.id AND n.entity = p.entity AND n.model = :model
                     ORDER BY n.passage DESC LIMIT 1) v
-JOIN passages l ON l.id = v.passage AND l.space = p.space AND l.entity = p.entity AND l.message = p.message AND l.began = p.began
+JOIN passages l ON l.id = v.passage AND l.entity = p.entity AND l.space = p.space AND l.message = p.message AND l.began = p.began
 WHERE p.id = ANY (:ids::bigint[])
 
 -- name: lacking
@@ -725,14 +727,19 @@ DELETE FROM vectors WHERE passage = :passage AND model = :model
 
 -- The words index once more, beside the one that serves
 -- name: begin_words_next
-CREATE TABLE words_next (LIKE words INCLUDING ALL)
+DO $$ BEGIN
+    CREATE TABLE words_next (LIKE words INCLUDING ALL) PARTITION BY HASH (entity);
+    FOR part IN 0..7 LOOP
+        EXECUTE format('CREATE TABLE words_next_%s PARTITION OF words_next FOR VALUES WITH (MODULUS 8, REMAINDER %s)', part, part);
+    END LOOP;
+END $$
 
 -- name: has_words_next
 SELECT 1 WHERE to_regclass('words_next') IS NOT NULL
 
 -- name: add_words_next
-INSERT INTO words_next (id, length, lexemes) VALUES (:id, :words__length, :words__lexemes::tsvector)
-ON CONFLICT (id) DO UPDATE SET length = excluded.length, lexemes = excluded.lexemes
+INSERT INTO words_next (id, entity, length, lexemes) VALUES (:id, :entity, :words__length, :words__lexemes::tsvector)
+ON CONFLICT (id, entity) DO UPDATE SET length = excluded.length, lexemes = excluded.lexemes
 
 -- name: drop_words_next
 DELETE FROM words_next WHERE id = :id
@@ -741,6 +748,9 @@ DELETE FROM words_next WHERE id = :id
 DO $$ BEGIN
     DROP TABLE words;
     ALTER TABLE words_next RENAME TO words;
+    FOR part IN 0..7 LOOP
+        EXECUTE format('ALTER TABLE words_next_%s RENAME TO words_%s', part, part);
+    END LOOP;
 END $$
 
 -- name: spoken
@@ -756,7 +766,7 @@ FROM messages m WHERE m.id = ANY (:ids::bigint[])
 SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages WHERE id = ANY (:ids::bigint[])
 
 -- name: vectors_of_entities
-SELECT p.entity, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.model = :model
+SELECT p.entity, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
 WHERE p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space = ANY (:spaces::bigint[])
 
 -- name: drop_embedded
@@ -769,11 +779,11 @@ UPDATE models SET embedded = least(embedded, :passage) WHERE source <> ''
 DELETE FROM vectors WHERE passage = :id
 
 -- name: past_vectors
-SELECT p.id, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.model = :model
+SELECT p.id, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
 WHERE p.ended > :at AND p.began <= :at AND :messages IN (-1, (p.message > 0)::int) AND p.space = :space AND (:stream = 0 OR p.entity = :stream)
 
 -- name: past_nearest
-SELECT p.id, 1.0 - (v.vector <=> :query::halfvec) AS near FROM passages p JOIN vectors v ON v.passage = p.id AND v.model = :model
+SELECT p.id, 1.0 - (v.vector <=> :query::halfvec) AS near FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
 WHERE p.ended > :at AND p.began <= :at AND :messages IN (-1, (p.message > 0)::int) AND p.space = :space AND (:stream = 0 OR p.entity = :stream)
 ORDER BY near DESC LIMIT :limit
 

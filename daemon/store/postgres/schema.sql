@@ -5,6 +5,10 @@
 -- * Text sorts by code points (COLLATE "C"), as SQLite's does, whatever the database's own language.
 -- * Writers take turns at the one row of `numbers`.
 -- * Words are a tsvector with a GIN index, vectors pgvector's halfvec.
+-- * Tables are made to be spread. What belongs to an entity or a stream has its number in a column, the owner, and every key of such
+--   a table holds that column: so hash partitions here, or the shards of a distributed engine (citus.sql), keep together
+--   what is asked for together. Names alone are spread by themselves, since they are what makes them unique. Messages and the access
+--   log have a partition for each month (daemon/store/postgres/months.py makes them ahead). docs/scaling.md tells the rest.
 --
 -- Times of day are milliseconds since 1970 in UTC. Bodies are msgpack, compressed with zstd and a trained dictionary: their
 -- first byte is the dictionary's id, 0 for none.
@@ -122,7 +126,7 @@ CREATE TABLE entities (
     crc         bigint NOT NULL,                -- CRC-32 of the uncompressed body
     body        bytea NOT NULL,                 -- see daemon/store/bodies.py
     PRIMARY KEY (space, id)
-);
+) PARTITION BY HASH (id);
 CREATE INDEX entities_id ON entities (id);
 CREATE INDEX entities_type ON entities (space, type, id);
 CREATE INDEX entities_began ON entities (space, began);              -- newest change first
@@ -181,10 +185,10 @@ CREATE INDEX properties_entity ON properties (entity, space);
 
 -- A typed edge. An end is an id where the entity exists, a name where it does not yet.
 CREATE TABLE relations (
-    row         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    row         bigint GENERATED ALWAYS AS IDENTITY,
     space       bigint NOT NULL,
     id          bigint NOT NULL,                -- the same in every space
-    from_id     bigint NOT NULL DEFAULT 0,
+    from_id     bigint NOT NULL DEFAULT 0,      -- the owner
     to_id       bigint NOT NULL DEFAULT 0,
     from_name   text COLLATE "C" NOT NULL DEFAULT '',  -- only while from_id is 0
     to_name     text COLLATE "C" NOT NULL DEFAULT '',
@@ -193,7 +197,8 @@ CREATE TABLE relations (
     metadata    bytea,                          -- msgpack map
     deleted     bigint NOT NULL DEFAULT 0,      -- in an overlay: the parent's relation is hidden
     began       bigint NOT NULL,
-    ended       bigint NOT NULL DEFAULT 0
+    ended       bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (row, from_id)
 );
 CREATE INDEX relations_id ON relations (space, id);
 CREATE INDEX relations_from ON relations (from_id, space) WHERE from_id > 0;
@@ -203,7 +208,7 @@ CREATE INDEX relations_to_name ON relations (to_name, space) WHERE to_id = 0;
 
 -- A line in a stream; a stream is an entity. Append-only, the id is the order that everybody agrees on.
 CREATE TABLE messages (
-    id          bigint PRIMARY KEY,
+    id          bigint NOT NULL,
     space       bigint NOT NULL,
     stream      bigint NOT NULL,
     role        text COLLATE "C" NOT NULL,
@@ -218,8 +223,10 @@ CREATE TABLE messages (
     ended       bigint NOT NULL DEFAULT 0,
     crc         bigint NOT NULL,
     body        bytea NOT NULL,                 -- [content, provider, metadata]
-    block       bigint NOT NULL DEFAULT 0       -- the block that holds the body, which is then empty here; 0: none
-);
+    block       bigint NOT NULL DEFAULT 0,      -- the block that holds the body, which is then empty here; 0: none
+    PRIMARY KEY (id, stream, at)
+) PARTITION BY RANGE (at);
+CREATE TABLE messages_other PARTITION OF messages DEFAULT;  -- of months that have no partition
 CREATE INDEX messages_stream ON messages (stream, id) INCLUDE (space, began, ended);  -- counting touches no row
 CREATE INDEX messages_kind ON messages (stream, kind, id);
 CREATE INDEX messages_at ON messages (stream, at);
@@ -229,14 +236,15 @@ CREATE INDEX messages_space ON messages (space, id) WHERE space > 1;  -- what a 
 -- What archived messages say: the bodies of some hundred of a stream, packed together. Their rows stay where they are, so that
 -- views, searches and exports know no difference; a body is found in its block by its checksum.
 CREATE TABLE blocks (
-    id          bigint PRIMARY KEY,
+    id          bigint NOT NULL,
     space       bigint NOT NULL,
     stream      bigint NOT NULL,
     first       bigint NOT NULL,                -- the oldest message in it
     last        bigint NOT NULL,
     bytes       bigint NOT NULL,                -- of the bodies as they were stored before
     crc         bigint NOT NULL,                -- CRC-32 of the unpacked block
-    body        bytea NOT NULL                  -- the plain bodies, each once
+    body        bytea NOT NULL,                 -- the plain bodies, each once
+    PRIMARY KEY (id, stream)
 );
 CREATE INDEX blocks_stream ON blocks (stream, first);
 
@@ -267,14 +275,15 @@ CREATE INDEX cold_entities_file ON cold_entities (file);
 -- The searchable text of an entity's head (part 0), of an observation (part = its id) or of a message. Derived from the
 -- owner, ended with it; the words themselves stand in the two indexes below under the passage's id.
 CREATE TABLE passages (
-    id          bigint PRIMARY KEY,
+    id          bigint NOT NULL,
     space       bigint NOT NULL,
     entity      bigint NOT NULL,                -- for a message: its stream
     part        bigint NOT NULL DEFAULT 0,
     message     bigint NOT NULL DEFAULT 0,
     began       bigint NOT NULL,
-    ended       bigint NOT NULL DEFAULT 0
-);
+    ended       bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (id, entity)
+) PARTITION BY HASH (entity);
 CREATE INDEX passages_entity ON passages (entity, space) WHERE message = 0 AND ended = 0;
 CREATE INDEX passages_message ON passages (message) WHERE message > 0;
 CREATE INDEX passages_ended ON passages (entity, space) WHERE ended > 0;
@@ -283,12 +292,14 @@ CREATE INDEX passages_ended ON passages (entity, space) WHERE ended > 0;
 -- are made by the daemon, as the SQLite engine makes them: cut at what is neither letter nor digit, without accents, stemmed. Their
 -- weights say where they stand: A the name or who speaks, B the body, C what was said just before and after, D the day in words.
 CREATE TABLE words (
-    id          bigint PRIMARY KEY,             -- the passage's
+    id          bigint NOT NULL,                -- the passage's
+    entity      bigint NOT NULL,                -- the passage's, too: for a message its stream
     length      bigint NOT NULL,                -- in words: the rank depends on it
-    lexemes     tsvector NOT NULL
-);
+    lexemes     tsvector NOT NULL,
+    PRIMARY KEY (id, entity)
+) PARTITION BY HASH (entity);
 CREATE INDEX ON words USING gin (lexemes);
-CREATE TABLE words_past (LIKE words INCLUDING ALL);
+CREATE TABLE words_past (LIKE words INCLUDING ALL) PARTITION BY HASH (entity);
 
 -- Models that vectors were made with. Several stand side by side: the one that serves, one that a reindex is filling, those of
 -- callers who bring vectors of their own.
@@ -308,14 +319,28 @@ CREATE TABLE models (
 CREATE TABLE vectors (
     passage     bigint NOT NULL,
     model       bigint NOT NULL,
+    entity      bigint NOT NULL,                -- the passage's: for a message its stream
+    said        bigint NOT NULL,                -- 1: it is a message's; what is near is looked for in one or the other
     vector      halfvec NOT NULL,
-    PRIMARY KEY (passage, model)
-);
+    PRIMARY KEY (passage, model, entity)
+) PARTITION BY HASH (entity);
+
+-- Eight partitions of each table that is split by owner: each with indexes an eighth as large, to be built and cleaned side by side.
+DO $$
+DECLARE
+    one text;
+BEGIN
+    FOREACH one IN ARRAY ARRAY['entities', 'passages', 'words', 'words_past', 'vectors'] LOOP
+        FOR part IN 0..7 LOOP
+            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 8, REMAINDER %s)', one || '_' || part, one, part);
+        END LOOP;
+    END LOOP;
+END $$;
 
 -- Two entities that duplicate, update or contradict each other; or one entity, where two of its observations do. What they say
 -- is not copied here. Resolving ends the row and begins the next with the same id.
 CREATE TABLE conflicts (
-    row         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    row         bigint GENERATED ALWAYS AS IDENTITY,
     space       bigint NOT NULL,
     id          bigint NOT NULL,                -- the same in every space
     entity      bigint NOT NULL,                -- the older one
@@ -330,7 +355,8 @@ CREATE TABLE conflicts (
     notes       text COLLATE "C" NOT NULL DEFAULT '',
     found       bigint NOT NULL,                -- the change that recorded it
     began       bigint NOT NULL,
-    ended       bigint NOT NULL DEFAULT 0
+    ended       bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (row, entity)
 );
 CREATE INDEX conflicts_id ON conflicts (space, id);
 CREATE INDEX conflicts_entity ON conflicts (entity);
@@ -356,8 +382,9 @@ CREATE TABLE answers (
 CREATE INDEX answers_at ON answers (at);
 
 -- Who asked for what, and what callers noted of accesses of their own. Never what was remembered. A row outlives what it is about.
+CREATE SEQUENCE access_id;
 CREATE TABLE access (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id          bigint NOT NULL DEFAULT nextval('access_id'),  -- partitioned tables have identities since PostgreSQL 17 alone
     at          bigint NOT NULL,
     op          text COLLATE "C" NOT NULL,
     origin      bigint NOT NULL,
@@ -369,8 +396,11 @@ CREATE TABLE access (
     entity      bigint NOT NULL DEFAULT 0,      -- noted by a caller: what it was about, 0: no single one
     address     text COLLATE "C" NOT NULL DEFAULT '',  -- noted by a caller: where its own caller is
     request     text COLLATE "C" NOT NULL DEFAULT '',  -- noted by a caller: what was asked as JSON, without any text that was
-    says        text COLLATE "C" NOT NULL DEFAULT ''  -- noted by a caller: what went wrong, without what was quoted
-);
+    says        text COLLATE "C" NOT NULL DEFAULT '',  -- noted by a caller: what went wrong, without what was quoted
+    PRIMARY KEY (id, at)
+) PARTITION BY RANGE (at);
+CREATE TABLE access_other PARTITION OF access DEFAULT;
+ALTER SEQUENCE access_id OWNED BY access.id;
 CREATE INDEX access_at ON access (at);
 CREATE INDEX access_entity ON access (entity, id) WHERE entity > 0;
 
@@ -394,4 +424,4 @@ CREATE TABLE backups (
 -- The space everybody starts in.
 INSERT INTO spaces (id, name, began) VALUES (1, 'default', 0);
 INSERT INTO numbers (id) VALUES (1);
-INSERT INTO meta (key, value) VALUES ('schema', '2');
+INSERT INTO meta (key, value) VALUES ('schema', '3');

@@ -73,7 +73,15 @@ class SqliteSide:
         order, beyond, values = [f'"{name}"' for name in table.key], "", tuple[Any, ...](after or ())
         columns = [f'"{name}"' for name in table.columns]
         if table.name == "vectors":
-            columns, order = [f"key / {VECTOR}", f"key % {VECTOR}", "vector"], ["key"]
+            owner = f"FROM passages p WHERE p.id = key / {VECTOR}"
+            columns = [
+                f"key / {VECTOR}",
+                f"key % {VECTOR}",
+                f"coalesce((SELECT p.entity {owner}), 0)",
+                f"coalesce((SELECT p.message > 0 {owner}), 0)",
+                "vector",
+            ]
+            order = ["key"]
             values = (after[0] * VECTOR + after[1],) if after else ()
         if values:
             beyond = f"WHERE ({', '.join(order)}) > ({', '.join('?' * len(values))})"
@@ -158,7 +166,7 @@ class SqliteDraft(SqliteSide):
         columns = ", ".join(f'"{name}"' for name in table.columns)
         if table.name == "vectors":
             columns = "key, vector"
-            rows = [(row[0] * VECTOR + row[1], row[2]) for row in rows]
+            rows = [(row[0] * VECTOR + row[1], row[4]) for row in rows]
         elif table.name == "meta":
             rows = [(key, _valued(key, value)) for key, value in rows]
         text = f'INSERT INTO "{table.name}" ({columns}) VALUES ({", ".join("?" * len(rows[0]))})'

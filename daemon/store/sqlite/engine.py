@@ -317,6 +317,9 @@ class SqliteEngine:
         """The words index was made anew: what is kept of it is of another one."""
         self.kept.forget()
 
+    def tend(self, now: int, access_before: int) -> None:
+        """Nothing: the file has no parts."""
+
     async def fold(self) -> None:
         """Copy the log into the file on a connection that does nothing else. Left to the writer, every 40 MB of log would hold
         up one commit for as long as copying them takes."""
