@@ -24,6 +24,7 @@ __all__ = [
     "MIGRATIONS",
     "NAME",
     "OLDEST_SERVER",
+    "OLDEST_VECTOR",
     "SCHEMA",
     "Found",
     "connected",
@@ -37,6 +38,7 @@ __all__ = [
     "ours",
     "parameters",
     "prepare",
+    "schema_version",
 ]
 
 SCHEMA = Path(__file__).parent / "schema.sql"
