@@ -146,6 +146,8 @@ class Wellbeing:
 
     def _machine(self) -> Iterator[Ailment]:
         folder = self._engine.place.parent
+        while not self._engine.near and not folder.is_dir():
+            folder = folder.parent  # what goes with a store that is elsewhere gets its folder when it is needed
         try:
             free, inodes = shutil.disk_usage(folder).free, os.statvfs(folder)
         except OSError as problem:

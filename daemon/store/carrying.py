@@ -247,7 +247,7 @@ def compare(source: Side, draft: Side, told: Told) -> tuple[dict[str, tuple[int,
                     shown = mine or theirs or ()
                     key = ", ".join(f"{name} {shown[table.place(name)]!r}"[:80] for name in table.key)
                     problems.append(
-                        f"{table.name} ({key}): {differing(one, other, table.columns) if one != other else 'another body'}"
+                        f"{table.name} ({key}): {differing(one, other, [name for name in table.columns if name != table.body]) if one != other else 'another body'}"
                     )
             else:
                 digest.update(encode(one))

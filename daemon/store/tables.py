@@ -5,6 +5,7 @@ rows lie on disk (partitions, row numbers of SQLite's own, the index of words) i
 tests/unit/test_engines_agree.py compares this with both schemas.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 __all__ = ["CARRIED", "DERIVED", "META_APART", "META_NUMBERS", "TABLES", "Row", "Table", "differing"]
@@ -101,7 +102,7 @@ META_NUMBERS = frozenset(("made_at", "retention_round"))
 """What stands in a file's `meta` as a number."""
 
 
-def differing(one: Row | None, other: Row | None, columns: tuple[str, ...]) -> str:
+def differing(one: Row | None, other: Row | None, columns: Sequence[str]) -> str:
     """How two rows of one place differ, without what they say."""
     if one is None or other is None:
         return "it is lacking" if other is None else "it was not there before"

@@ -246,6 +246,7 @@ class PostgresDraft(PostgresSide):
         with translated():
             self._run("COMMIT")
             self._run("RESET ALL")
+            self.connection.prepare_threshold = None  # a schema is many statements in one
             self._anew = True
             self._ready()
 
