@@ -151,7 +151,7 @@ def test_a_target_that_is_not_empty_is_refused_and_left_alone(filled: Path, empt
     taken = home / "taken.db"
     taken.write_bytes(b"mine")
     migrate(of(filled), empty, unheard)
-    with pytest.raises(Conflict, match="changes already"):
+    with pytest.raises(Conflict, match="holds a store already"):
         migrate(of(filled), empty, unheard)
     with pytest.raises(Conflict, match="exists"):
         migrate(of(empty), str(taken), unheard)

@@ -185,9 +185,9 @@ class PostgresDraft(PostgresSide):
     def _ready(self) -> None:
         database.look_at(self.connection)
         path = database.extended(self.connection, DRAFT)
-        if self._empty and (count := self.held()):
+        if self._empty and self.held():
             raise Conflict(
-                f"{self.settings.store_name} holds a store with {count:,} changes already.",
+                f"{self.settings.store_name} holds a store already.",
                 "name a database that holds none; or put this one aside: ALTER SCHEMA enhanced_memory RENAME TO …",
             )
         if not self._one("SELECT pg_try_advisory_lock(%s)", _WRITING):
@@ -202,13 +202,12 @@ class PostgresDraft(PostgresSide):
                 self._bare()
         super()._ready()
 
-    def held(self) -> int:
-        """How many changes the store has that is in the database, and answers that are kept; 0: there is none, or one that was never used."""
+    def held(self) -> bool:
+        """Whether a store is in the database that was ever used: an empty one may be replaced."""
         if self._one("SELECT to_regclass(%s)::text", f"{database.NAME}.changes") is None:
-            return 0
-        return self._one(
-            f"SELECT (SELECT count(*) FROM {database.NAME}.changes) + (SELECT count(*) FROM {database.NAME}.answers)"
-        )
+            return False
+        used = " OR ".join(f"EXISTS (SELECT 1 FROM {database.NAME}.{table})" for table in ("changes", "answers"))
+        return bool(self._one(f"SELECT {used}"))
 
     def _drop(self, schema: str) -> None:
         self._run(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
