@@ -5,7 +5,8 @@ python bench/kills.py --in /tmp/kills --judge                  # look for everyt
 python bench/kills.py --in /tmp/kills --judge --record         # … and write the chapter of docs/performance.md
 
 Three clients write in groups of sixteen changes; after some ten or some hundred the daemon is killed, and the next one started.
-Every hundred rounds, and at the end, all that was ever acknowledged is looked for, and all that is there must be whole.
+Every hundred rounds, and at the end, all that was ever acknowledged is looked for, and all that is there must be whole. Every 125
+rounds begin another store: each start after a kill looks through the whole of it, beside everything else.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from test_kill import WRITERS, Ledger, check, counted, write
 
 SECTION = "kill -9 under load"
 JUDGE_EVERY = 100
+STORE_EVERY = 125
 PATIENCE_S = 120.0
 
 
@@ -43,22 +45,39 @@ def rounds_of(folder: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def remembered(folder: Path) -> tuple[list[Ledger], int, list[dict[str, Any]]]:
-    """The ledgers, the number of the next round, and what is told of those that came to their end."""
+def store_of(line: dict[str, Any]) -> int:
+    """Which store a round was on."""
+    return line.get("store", 0)
+
+
+def house_of(folder: Path, store: int) -> House:
+    """The house that has a store."""
+    return House(folder, folder / (f"memory-{store}.db" if store else "memory.db"))
+
+
+def ledgers_of(done: list[dict[str, Any]], store: int) -> list[Ledger]:
+    """What was sent to a store, and what of it was acknowledged."""
     ledgers = [Ledger(who) for who in range(WRITERS)]
+    for line in done:
+        if store_of(line) == store:
+            for ledger, (sent, kept, said) in zip(ledgers, line["writers"], strict=True):
+                ledger.sent.update(sent)
+                ledger.kept |= kept
+                ledger.said |= said
+    return ledgers
+
+
+def remembered(folder: Path) -> tuple[int, list[dict[str, Any]]]:
+    """The number of the next round, and what is told of those that came to their end."""
     following, done = 0, list[dict[str, Any]]()
     for line in rounds_of(folder):
         following = max(following, line["turn"] + 1)
         if "writers" in line:
             done.append(line)
-            for ledger, (sent, kept, said) in zip(ledgers, line["writers"], strict=True):
-                ledger.sent.update(sent)
-                ledger.kept |= kept
-                ledger.said |= said
-    return ledgers, following, done
+    return following, done
 
 
-def one_round(house: House, turn: int, chance: random.Random) -> dict[str, Any]:
+def one_round(house: House, store: int, turn: int, chance: random.Random) -> dict[str, Any]:
     """Start, write, kill. What was acknowledged meanwhile, and how long the first ping took."""
     ledgers = [Ledger(who) for who in range(WRITERS)]
     began = time.monotonic()
@@ -88,8 +107,9 @@ def one_round(house: House, turn: int, chance: random.Random) -> dict[str, Any]:
             raise ledger.failure
     return {
         "turn": turn, "first_ping_s": round(first, 3), "cpu_s": round(cpu, 3),
-        "mb": round(sum(house.store.with_name(one).stat().st_size for one in ("memory.db", "memory.db-wal")) / 2**20, 1),
+        "mb": round(sum(Path(f"{house.store}{end}").stat().st_size for end in ("", "-wal")) / 2**20, 1),
         "load": page.load()[0],
+        "store": store,
         "writers": [[sorted(one.sent), one.kept, one.said] for one in ledgers],
     }  # fmt: skip
 
@@ -108,14 +128,19 @@ def judged(house: House, ledgers: list[Ledger]) -> tuple[int, int]:
     return found
 
 
-def figures(ledgers: list[Ledger], done: list[dict[str, Any]], found: tuple[int, int]) -> list[Figure]:
+def acknowledged_in(done: list[dict[str, Any]]) -> int:
+    """How many changes were acknowledged."""
+    return sum(len(kept) + len(said) for line in done for _, kept, said in line["writers"])
+
+
+def figures(done: list[dict[str, Any]], found: tuple[int, int]) -> list[Figure]:
     """The chapter."""
-    acknowledged = sum(len(one.kept) + len(one.said) for one in ledgers)
+    acknowledged = acknowledged_in(done)
     pings, cpu = [one["first_ping_s"] for one in done], [one["cpu_s"] for one in done]
     late = f"{sum(one > 2 for one in pings)} of {len(pings)} later than 2 s"
     busy = f"load up to {max(one['load'] for one in done):.0f}"
     return [
-        at_least(SECTION, "rounds", len(done), 1000, ""),
+        at_least(SECTION, "rounds", len(done), 1000, "", f"on {len({store_of(one) for one in done})} stores"),
         at_least(SECTION, "changes acknowledged", acknowledged, 100_000, "", "entities and messages, in groups of 16"),
         law(SECTION, "acknowledged ones that are there, as they were sent, once", acknowledged, acknowledged),
         law(SECTION, "entities that stand with change, journal, passages and words", found[1], found[0],
@@ -123,7 +148,7 @@ def figures(ledgers: list[Ledger], done: list[dict[str, Any]], found: tuple[int,
         at_most(SECTION, "first ping after a kill, p50", percentile(pings, 0.5), 2, " s",
                 f"p99 {percentile(pings, 0.99):.2f} s, slowest {max(pings):.2f} s; {late}; {busy}"),
         at_most(SECTION, "processor time until then, p99", percentile(cpu, 0.99), 2, " s",
-                f"p50 {percentile(cpu, 0.5):.2f} s, most {max(cpu):.2f} s; store and log grew to {done[-1]['mb']:.0f} MB"),
+                f"p50 {percentile(cpu, 0.5):.2f} s, most {max(cpu):.2f} s; store and log grew to {max(one['mb'] for one in done):.0f} MB"),
     ]  # fmt: skip
 
 
@@ -139,36 +164,37 @@ def main() -> int:
     given = parser.parse_args()
     folder: Path = given.folder.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    house = House(folder)
-    _end_orphan(house)
     chance = random.Random()
-    ledgers, turn, done = remembered(folder)
+    turn, done = remembered(folder)
+    store = store_of(done[-1]) if done else 0
+    house = house_of(folder, store)
+    _end_orphan(house)
     began = time.monotonic()
     try:
         with open(folder / "ledger.jsonl", "a") as lines:
             while not given.judge and len(done) < given.rounds:
+                if sum(store_of(one) == store for one in done) >= STORE_EVERY:
+                    store += 1
+                    house = house_of(folder, store)
                 lines.write(json.dumps({"turn": turn}) + "\n")  # the names of a round are not used again, come what may
                 lines.flush()
-                line = one_round(house, turn, chance)
+                line = one_round(house, store, turn, chance)
                 lines.write(json.dumps(line) + "\n")
                 lines.flush()
                 done.append(line)
-                for ledger, (sent, kept, said) in zip(ledgers, line["writers"], strict=True):
-                    ledger.sent.update(sent)
-                    ledger.kept |= kept
-                    ledger.said |= said
                 turn += 1
                 if len(done) % JUDGE_EVERY == 0:
-                    judged(house, ledgers)
-                    print(
-                        f"{len(done)} rounds, {sum(len(one.kept) + len(one.said) for one in ledgers):,} acknowledged, none lost",
-                        flush=True,
-                    )
-        found = judged(house, ledgers)
+                    judged(house, ledgers_of(done, store))
+                    print(f"{len(done)} rounds, {acknowledged_in(done):,} acknowledged, none lost", flush=True)
+        entities, whole = 0, 0
+        for one in sorted({store_of(line) for line in done}):
+            house = house_of(folder, one)
+            stands, sound = judged(house, ledgers_of(done, one))
+            entities, whole = entities + stands, whole + sound
     finally:
         if house.process is not None and house.process.poll() is None:
             house.kill()
-    told = figures(ledgers, done, found)
+    told = figures(done, (entities, whole))
     for one in told:
         print(page.line(one))
     if given.record:
@@ -183,7 +209,7 @@ def main() -> int:
 def _end_orphan(house: House) -> None:
     """A daemon that was left by a run that was killed itself."""
     with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
-        left = psutil.Process(int(house.store.with_name("memory.db.lock").read_text().split()[0]))
+        left = psutil.Process(int(Path(f"{house.store}.lock").read_text().split()[0]))
         if left.environ().get("HOME") == str(house.folder):
             os.kill(left.pid, signal.SIGKILL)
             left.wait(60)

@@ -34,8 +34,8 @@ __all__ = ["Embedding"]
 log = logging.getLogger(__name__)
 
 NONE = "none"
-AGAIN_S = 30.0
-"""After a fault that is not the model's own, such as a full disk."""
+FIRST_AGAIN_S, AGAIN_S = 1.0, 30.0
+"""After a fault that is not the model's own, such as a full disk or memory that is lacking: twice as long each time, up to this."""
 
 TOLERATED = 0.001
 """The share of vectors that may be lacking before all are made anew; `memoryctl reindex` makes up for fewer."""
@@ -63,6 +63,7 @@ class Embedding:
         self._usable = False
         """Whether the runner's vectors may stand beside those that are stored."""
         self._task: asyncio.Task[None] | None = None
+        self._failures = 0
         self._beside = Beside()
 
     # Beginning and end
@@ -209,14 +210,25 @@ class Embedding:
                 await self.backlog.gather()
                 await self._drain()
                 await self._compact()
+                self._failures = 0
+                if self._usable:
+                    # Whether or not there was anything to embed: what failed before has mended itself.
+                    self.problem = self.hint = ""
             except Error as problem:
+                self._again_in(getattr(self.runner, "pause_s", 0.0) or self._pause_s())
                 self._note(problem)
-                pause = getattr(self.runner, "pause_s", 0.0) or AGAIN_S
-                asyncio.get_running_loop().call_later(pause, self.backlog.woken.set)
             except Exception:
-                log.exception("embedding stopped for a while")
+                # First, what must be done even where no memory is left to tell of it.
+                self._again_in(self._pause_s())
                 self.problem, self.hint = "The embedder failed unexpectedly.", "see the daemon's log"
-                asyncio.get_running_loop().call_later(AGAIN_S, self.backlog.woken.set)
+                log.exception("embedding stopped for a while")
+
+    def _again_in(self, pause_s: float) -> None:
+        asyncio.get_running_loop().call_later(pause_s, self.backlog.woken.set)
+
+    def _pause_s(self) -> float:
+        self._failures += 1
+        return min(AGAIN_S, FIRST_AGAIN_S * 2.0 ** min(self._failures - 1, 10))
 
     def _note(self, problem: Error) -> None:
         if problem.message != self.problem:
@@ -235,7 +247,6 @@ class Embedding:
             while await self.step(runner, model, index):
                 self.backlog.seen(model.embedded)
             self.backlog.seen(model.embedded)
-            self.problem = self.hint = ""
 
     async def step(self, runner: Runner, model: Model, index: "Index") -> bool:
         """Embed a model's next passages; whether there may be more."""
@@ -310,6 +321,8 @@ class Embedding:
                 return  # whoever does it notes its model with the first vectors, and tells us
             await runner.ready()
             model = await self._noted(runner)
+        if isinstance(runner, HereEmbedder):
+            await runner.ready()  # before it serves: what cannot be loaded is opened anew, with all that follows
         index = await self.loader.loaded(model)
         if not len(index) and source != self.kind:  # nothing speaks for the old one
             await runner.stop()
@@ -324,7 +337,7 @@ class Embedding:
             )
             log.warning("%s `memoryctl reindex` changes to it.", self.mismatch)
         self.runner, self.model, self.index = runner, model, index
-        if runner.running or isinstance(runner, HereEmbedder):
+        if runner.running:
             await runner.ready()
             self._fits(runner, model)
         await self._look_for_gaps(model, index)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+import msgspec
+
 from enhanced_memory.daemon.store import derived
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.rederived import Rederived
@@ -55,11 +57,11 @@ class Wording:
             yield self._stated(rows), [kind, *place]
 
     def _said(self, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-        spoken = self._rederived.spoken(row[4] for row in rows)
+        lasted = {row[4]: row for row in rows if row[5] < row[6]}
+        said = self._ground.rows.all("spoken", ids=msgspec.json.encode(sorted(lasted)).decode())
         return [
-            word_row(row[0], row[2], one.speaker, one.content, "", day(one.at))
-            for row in rows
-            if (one := spoken.get(row[4])) is not None and row[5] < row[6]
+            word_row(lasted[number][0], lasted[number][2], speaker, self._ground.line(body, checksum).content, day(at))
+            for number, speaker, at, checksum, body in said
         ]
 
     def _stated(self, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:

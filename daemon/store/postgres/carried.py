@@ -18,12 +18,12 @@ from enhanced_memory.daemon.store import Health
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.carrying import ARRIVING, Mark, Source, carrying
 from enhanced_memory.daemon.store.ground import Counters
-from enhanced_memory.daemon.store.postgres import database, lexemes, months, verifying
+from enhanced_memory.daemon.store.postgres import database, months, verifying
 from enhanced_memory.daemon.store.postgres.failures import translated
 from enhanced_memory.daemon.store.postgres.hearing import HOST, PRESENT
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
-from enhanced_memory.daemon.store.postgres.statements import halfvec, property_told, property_value
+from enhanced_memory.daemon.store.postgres.statements import halfvec, indexed, property_told, property_value
 from enhanced_memory.daemon.store.tables import Row, Table
 from enhanced_memory.daemon.store.tx import Tx
 
@@ -265,10 +265,7 @@ class PostgresDraft(PostgresSide):
 
     def put_words(self, name: str, rows: list[dict[str, Any]]) -> None:
         """COPY the words of passages in."""
-        told = [
-            (row["id"], row["entity"], *lexemes.vector((row["name"], row["body"], row["near"], row["dates"])))
-            for row in rows
-        ]
+        told = [(row["id"], row["entity"], *indexed(row)) for row in rows]
         self._copy(name, ["id", "entity", "length", "lexemes"], told)
 
     def _copy(self, table: str, columns: list[str], rows: list[Row]) -> None:

@@ -65,7 +65,7 @@ def filled(text: str) -> Statement:
 def _way(name: str, cast_to: str) -> Way:
     base, _, part = name.partition("__")
     if base == "words":
-        return (lambda given: _indexed(given)[0]) if part == "length" else (lambda given: _indexed(given)[1])
+        return (lambda given: indexed(given)[0]) if part == "length" else (lambda given: indexed(given)[1])
     if part:
         place = ("kind", "number", "word").index(part)
         return lambda given: property_value(given[base])[place]
@@ -83,11 +83,11 @@ def _way(name: str, cast_to: str) -> Way:
     return lambda given: given[name]
 
 
-def _indexed(given: Mapping[str, Any]) -> tuple[int, str]:
+def indexed(given: Mapping[str, Any]) -> tuple[int, str]:
     """A passage's words. Made once, though they have two places in the statement."""
     found: tuple[int, str] | None = given.get("indexed")
     if found is None:
-        found = lexemes.vector((given["name"], given["body"], given["near"], given["dates"]))
+        found = lexemes.vector((given["name"], given["body"], "", given["dates"]))
         cast("dict[str, Any]", given)["indexed"] = found
     return found
 

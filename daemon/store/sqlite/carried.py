@@ -62,7 +62,8 @@ class SqliteSide:
         self.codec = Codec(dictionaries)
         self._dictionaries = dictionaries
         call = Call(Peer(client="memory-db", greeted=True), Request())
-        self.tx = Tx(SqliteRows(self.connection), self.codec, call, 0, settings)
+        self._own = SqliteRows(self.connection)
+        self.tx = Tx(self._own, self.codec, call, 0, settings)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -176,9 +177,8 @@ class SqliteDraft(SqliteSide):
     def put_words(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Index passages."""
         with translated():
-            self.connection.executemany(
-                f"INSERT INTO {name} (rowid, name, body, near, dates) VALUES (:id, :name, :body, :near, :dates)", rows
-            )
+            self._own.many(f"add_{name}", rows)
+            self._own.settle()
 
     def finish(self, counters: Counters) -> None:
         """Note the numbers that the tables alone do not tell, and merge the index of words."""
