@@ -135,6 +135,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def encrypted(self) -> bool:
+        """Whether the store is encrypted with a key of ours."""
+        ...
+
+    @property
     def comparing(self) -> str:
         """What keeps the store from comparing vectors itself, or nothing."""
         ...

@@ -336,6 +336,11 @@ class SqliteEngine:
         return True
 
     @property
+    def encrypted(self) -> bool:
+        """Whether pages are encrypted with a key."""
+        return self.key is not None
+
+    @property
     def comparing(self) -> str:
         """What keeps the store from comparing vectors itself, or nothing."""
         return self._own.refused
