@@ -172,8 +172,10 @@ def load() -> list[float]:
 
 
 def _software() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in ("apsw", "msgspec", "msgpack", "zstandard"))
-    return f"enhanced-memory {version('enhanced-memory')}, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {packages}"
+    # apsw as it says itself: the build that encrypts is another distribution.
+    packages = ", ".join(f"{name} {version(name)}" for name in ("msgspec", "msgpack", "zstandard"))
+    sqlite = f"SQLite {apsw.sqlite_lib_version()}, apsw {apsw.apsw_version()}"
+    return f"enhanced-memory {version('enhanced-memory')}, Python {platform.python_version()}, {sqlite}, {packages}"
 
 
 def _file_system(folder: Path) -> str:
