@@ -271,7 +271,7 @@ CREATE INDEX passages_message ON passages (message) WHERE message > 0;
 CREATE INDEX passages_ended ON passages (entity, space) WHERE ended > 0;
 
 -- Words of the passages that last, and of those that have ended, so that searching the present never meets the past. `name` is
--- what an entity is called, or who speaks; `near` is what was said just before and after a message; `dates` is its day in words.
+-- what an entity is called, or who speaks; `near` is of older files and empty in new rows; `dates` is its day in words.
 CREATE VIRTUAL TABLE words USING fts5 (
     name, body, near, dates, content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2"
 );

@@ -23,9 +23,10 @@ from enhanced_memory.daemon.store.words import MAX_CANDIDATES, Candidate
 from enhanced_memory.daemon.times import millis
 
 _AT_LEAST = 100
+"""Passages looked at, however few entities are wanted: an entity may have several."""
+
 _FEW = 5000
 """Up to so many entities that a filter leaves are compared one by one with a vector."""
-"""Passages looked at, however few entities are wanted: an entity may have several."""
 
 _SUBSTRING_BODIES = {False: 1_000, True: 50_000}
 """Bodies opened to look for the query as it stands: where words found too little, and where the caller asks for it."""
@@ -319,7 +320,7 @@ def _messages_counted(tx: Tx, ask: SearchMessages, stream: int, conditions: list
     if tx.view.now:
         counts = tx.words.messages_by_stream(ask.query, tx.view, stream, *conditions, **values)
     else:
-        every, _ = tx.words.matching(ask.query, MAX_CANDIDATES, tx.view, True, stream)
+        every, _ = tx.words.matching(ask.query, MAX_CANDIDATES, tx.view, True, stream, beside=False)
         known = tx.streams.heads([one.message for one in every], *conditions, **values)
         counts = Counter(head.stream for head in known.values())
     living = tx.entities.living(counts)

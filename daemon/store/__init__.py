@@ -53,8 +53,6 @@ class Touched(msgspec.Struct):
     """The passages that it ended."""
     given: list[int] = []
     """The passages that it gave vectors of a caller's own."""
-    renewed: list[int] = []
-    """The passages that it indexed anew, since what is said beside them is another now."""
     vectors: tuple[int, int] | None = None
     """Of another daemon: it stored vectors of passages from the one to the other."""
     everything: bool = False

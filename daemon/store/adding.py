@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Block, Ids, Word
+from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Ids, Word
+from enhanced_memory.daemon.store.passages import Seen
+from enhanced_memory.daemon.store.words import K1
 
-__all__ = ["K1", "MOST_WORTH", "STEPS", "B", "added_up"]
+__all__ = ["MOST_WORTH", "STEPS", "added_up"]
 
-K1, B = 1.2, 0.75
-"""BM25's constants, as FTS5 has them: how soon more of a word says no more, and what length takes away."""
 LEAST_IDF = 1e-6
 
 STEPS = 255
@@ -16,16 +16,16 @@ MOST_WORTH = K1 + 1
 
 
 def added_up(
-    words: list[Word], beside: dict[int, float], tail: dict[int, float], known: list[Block], upto: int, living: int, late: Ids, count: int,
+    words: list[Word], beside: dict[int, float], tail: dict[int, float], known: Seen, late: Ids, count: int,
     spaces: frozenset[int], messages: bool, owner: int, last: int,
 ) -> tuple[list[int], list[float], bool]:  # fmt: skip
     """The `count` best passages up to `last`, their scores, and whether there are more.
 
-    `beside` adds to the words' scores, `tail` is whole scores of the newest passages. Of the spaces, kind and owner that `known`
-    tells of passages up to `upto`: of those that last, and of `late`, which last for whoever asks. `living` is how many last.
+    `beside` adds to the words' scores, `tail` is whole scores of the newest passages. Of the spaces, kind and owner that is
+    `known` of passages: of those that last, and of `late`, which last for whoever asks.
     """
     steps = np.arange(STEPS + 1, dtype=np.float32) * np.float32(MOST_WORTH / STEPS)
-    worth = [steps * np.float32(_idf(living, len(word.places))) for word in words]
+    worth = [steps * np.float32(_idf(known.living, len(word.places))) for word in words]
     others = np.array(sorted(beside), np.int64)
     their = np.array([beside[one] for one in others.tolist()], np.float32)
     newer = np.array(sorted(tail), np.int64)
@@ -55,17 +55,17 @@ def added_up(
         more = more or (bool(floor > 0) and bool(scores.any()))
         if not len(places):
             continue
-        if number < len(known):
-            block = known[number]
-            seen = block.lasts[places]
+        if begin < len(known.lasts):
+            at = places + begin
+            seen = known.lasts[at]
             if len(late):
-                seen |= np.isin(places + begin, late)
-            seen &= block.messages[places] == messages
-            seen &= np.isin(block.spaces[places], where) if len(where) != 1 else block.spaces[places] == where[0]
+                seen |= np.isin(at, late)
+            seen &= known.messages[at] == messages
+            seen &= np.isin(known.spaces[at], where) if len(where) != 1 else known.spaces[at] == where[0]
             if owner:
-                seen &= block.owners[places] == owner
-            if last > upto:
-                seen |= places + begin > upto  # whose these are is looked up with their rows
+                seen &= known.owners[at] == owner
+            if last > known.upto:
+                seen |= at > known.upto  # whose these are is looked up with their rows
             places = places[seen]
         found = scores[places]
         best_ids, best = np.concatenate((best_ids, places + begin)), np.concatenate((best, found))

@@ -115,8 +115,6 @@ class Ground:
         """The passages that this change ends."""
         self.given: list[int] = []
         """The passages that this change gives vectors of a caller's own."""
-        self.renewed: list[int] = []
-        """The passages that this change indexes anew."""
         self._journal: list[dict[str, Any]] = []
         self._view: View | None = None
         self._space = 0

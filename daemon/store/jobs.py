@@ -30,7 +30,7 @@ class Job:
     waiter: "Future[Any]"
     result: Any = None
     error: BaseException | None = None
-    touched: tuple[int, str, str, list[int], int, list[int], list[int], list[int]] | None = None
+    touched: tuple[int, str, str, list[int], int, list[int], list[int]] | None = None
 
 
 @dataclass(slots=True)
@@ -91,8 +91,7 @@ def carry_out(job: Job, tx: Tx, counters: Counters) -> bool:
     tx.finish()
     if tx.started:
         job.touched = (
-            tx.number, job.call.ask.op, tx.space_name, tx.touched, counters.passage, tx.ended, tx.given,
-            tx.renewed,
+            tx.number, job.call.ask.op, tx.space_name, tx.touched, counters.passage, tx.ended, tx.given
         )  # fmt: skip
     return False
 

@@ -7,25 +7,39 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BITS", "BLOCK", "Block", "Floats", "Head", "Ids", "Log", "Mark", "Occurrence", "Source", "Wanted", "Word"]
+__all__ = [
+    "BITS",
+    "BLOCK",
+    "COLUMNS",
+    "Floats",
+    "Head",
+    "Ids",
+    "Log",
+    "Mark",
+    "Occurrence",
+    "Source",
+    "Wanted",
+    "Word",
+]
 
 BITS = 16
 BLOCK = 1 << BITS
 """Passages whose scores are added up together: they stay in the processor's cache."""
+
+COLUMNS = ("name", "body", "dates")
+"""What of the words index counts."""
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 
 class Occurrence(NamedTuple):
-    """A word in one passage: how often in each of its columns, and how many words the passage has."""
+    """A word in one passage: how often in what names it, in what it says, and in its day."""
 
     passage: int
     name: int
     body: int
-    near: int
     dates: int
-    length: int
 
 
 class Head(NamedTuple):
@@ -36,8 +50,9 @@ class Head(NamedTuple):
     owner: int
     """The entity, or the message's stream."""
     message: int
+    """Its id; 0 for what is none."""
     length: int
-    """In words, all columns together."""
+    """In words: its name, what it says and its day."""
 
 
 class Source(Protocol):
@@ -52,19 +67,19 @@ class Source(Protocol):
         ...
 
     def every(self, term: str, upto: int) -> "tuple[Ids, npt.NDArray[np.int8]]":
-        """Each place where a word stands in passages up to `upto`, in their order: the passage, and the column from 0 to 3."""
+        """Each place where a word stands in passages up to `upto`, in their order: the passage, and which of `COLUMNS`."""
         ...
 
-    def since(self, expression: str, beyond: int, upto: int, renewed: Collection[int]) -> list[Occurrence]:
-        """Where a word stands in passages after `beyond` and up to `upto`, and in those of `renewed`."""
+    def since(self, expression: str, beyond: int, upto: int, others: Collection[int]) -> list[Occurrence]:
+        """Where a word stands in passages after `beyond` and up to `upto`, and in `others`."""
         ...
 
     def heads(self, beyond: int, upto: int) -> list[Head]:
         """The passages that last, after `beyond` and up to `upto`."""
         ...
 
-    def lengths(self, passages: Collection[int]) -> list[tuple[int, int]]:
-        """How many words passages have."""
+    def beside(self, passages: Collection[int]) -> list[tuple[int, int, int]]:
+        """Messages' passages, and those of the messages before and after in the stream, 0 where there is none."""
         ...
 
     def scored(self, match: str, messages: bool, beyond: int, upto: int, most: int) -> list[tuple[int, float]]:
@@ -81,8 +96,8 @@ class Mark(NamedTuple):
 
     last: int
     """The newest passage."""
-    renewed: int
-    """How many passages had been indexed anew."""
+    moved: int
+    """How many passages had got other neighbours since a message was withdrawn."""
     gone: int
     """How many had ended."""
     generation: int
@@ -100,17 +115,17 @@ class Wanted(Exception):
 class Word:
     """The passages of one word: their places within their blocks, in order, and what the word is worth in each."""
 
-    __slots__ = ("average", "edges", "ended", "places", "renewed", "upto", "worth")
+    __slots__ = ("averages", "edges", "ended", "moved", "places", "upto", "worth")
 
     def __init__(
-        self, passages: Ids, worth: "npt.NDArray[np.uint8]", upto: int, renewed: int, average: float, ended: int
+        self, passages: Ids, worth: "npt.NDArray[np.uint8]", upto: int, moved: int, averages: Floats, ended: int
     ) -> None:
-        self.average = average
-        """The passages' average length when their worth was computed."""
+        self.averages = averages
+        """How long passages were on the average when their worth was computed: entities', and messages'."""
         self.ended = ended
         """How many passages had ended when these were counted."""
         self.upto = upto
-        self.renewed = renewed
+        self.moved = moved
         self.places = (passages & (BLOCK - 1)).astype(np.uint16)
         self.worth = worth
         blocks = (upto >> BITS) + 1
@@ -162,17 +177,3 @@ class Log:
         """Those after the first `count`, up to the `upto`-th, as far as they are remembered."""
         end = len(self._passages) if upto is None else max(0, upto - self.before)
         return self._passages[max(0, count - self.before) : end].tolist()
-
-
-class Block:
-    """What is known of 65,536 passages."""
-
-    __slots__ = ("lasts", "lengths", "messages", "owners", "spaces")
-
-    def __init__(self) -> None:
-        self.lasts = np.zeros(BLOCK, bool)
-        """Whether there is such a passage, and it has not ended."""
-        self.spaces = np.zeros(BLOCK, np.int32)
-        self.owners = np.zeros(BLOCK, np.int64)
-        self.messages = np.zeros(BLOCK, bool)
-        self.lengths = np.zeros(BLOCK, np.uint16)

@@ -1,10 +1,11 @@
 """Postings in memory: in which passages a word is and how much it counts there, once for all questions.
 
 The words index on disk finds a passage in 0.05 µs and scores it in 1 to 2 µs, and walks a word's passages twice for every
-question. Here the passages of a word that was asked for are kept, each with what the word adds to its score, in three bytes; a
-question adds up the arrays of its words, block by block of 65,536 passages, and takes the best: the exact scores of BM25 (Robertson
-and Zaragoza 2009) for any of the words, in 5 ns a passage (docs/decisions/0026-postings-in-memory.md). Scores computed ahead and one byte
-each: impact-ordered indexes (Anh, de Kretser and Moffat 2001), here in the order of passages.
+question. Here the passages of a word that was asked for are kept, each with what the word adds to its score, in three bytes: for
+being in it, or in what was said just before or after it in its stream, which no index on disk repeats. A question adds up the
+arrays of its words, block by block of 65,536 passages, and takes the best: the exact scores of BM25 (Robertson and Zaragoza 2009)
+for any of the words, in 5 ns a passage (docs/decisions/0026-postings-in-memory.md). Scores computed ahead and one byte each:
+impact-ordered indexes (Anh, de Kretser and Moffat 2001), here in the order of passages.
 
 What is kept is derived and may lag behind: a word catches up when it is asked for. Whoever takes what is found looks at the
 passages' own rows before telling it.
@@ -17,8 +18,20 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from enhanced_memory.daemon.store.adding import K1, MOST_WORTH, STEPS, B, added_up
-from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Block, Floats, Ids, Log, Mark, Source, Wanted, Word
+from enhanced_memory.daemon.store.adding import MOST_WORTH, STEPS, added_up
+from enhanced_memory.daemon.store.occurrences import (
+    BLOCK,
+    COLUMNS,
+    Floats,
+    Ids,
+    Log,
+    Mark,
+    Source,
+    Wanted,
+    Word,
+)
+from enhanced_memory.daemon.store.passages import Page, Passages, once
+from enhanced_memory.daemon.store.words import BESIDE, K1, OF_ENTITIES, OF_MESSAGES, B, weights_of
 
 __all__ = ["Postings"]
 
@@ -41,15 +54,15 @@ MOST_TERMS, LONGEST = 20_000, 100
 class Postings:
     """The words of one index of the present. Several readers ask at once, each with a source of its own."""
 
-    def __init__(self, last: int, most_bytes: int, weights: tuple[Sequence[float], Sequence[float]]) -> None:
-        """`last` is the newest passage; `weights` are those of the four columns, in entities' passages and in messages'."""
+    def __init__(self, last: int, most_bytes: int) -> None:
+        """`last` is the newest passage."""
+        weights = [[weights_of(told)[place] for place in (0, 1, 3)] for told in (OF_ENTITIES, OF_MESSAGES)]
         self._weights = np.array(weights, np.float32)
         self._most_bytes = most_bytes
         self._lock = Lock()
         self._last = last
         self._generation = 0
-        self._told: deque[tuple[int, Sequence[int], Sequence[int]]] = deque()
-        self._renewed = Log()
+        self._told: deque[tuple[int, Sequence[int]]] = deque()
         self._gone = Log()
         self._terms: dict[str, str] = {}
         self._empty()
@@ -57,11 +70,7 @@ class Postings:
 
     def _empty(self) -> None:
         self._words: OrderedDict[str, Word] = OrderedDict()
-        self._blocks: list[Block] = []
-        self._upto = 0
-        self._living = self._ended = 0
-        self._measured = self._renewed.count
-        self._length = 0
+        self._passages = Passages()
         self._bytes = 0
 
     # What changes in the store
@@ -71,14 +80,14 @@ class Postings:
         if self._lock.acquire(blocking=False):
             try:
                 self._take_in()
-                self._mark = Mark(self._last, self._renewed.count, self._gone.count, self._generation)
+                self._mark = Mark(self._last, self._passages.moved.count, self._gone.count, self._generation)
             finally:
                 self._lock.release()
         return self._mark
 
-    def changed(self, last: int, ended: Sequence[int], renewed: Sequence[int]) -> None:
-        """A change is on disk: the newest passage, those that it ended, and those that it indexed anew. Never waits."""
-        self._told.append((last, ended, renewed))
+    def changed(self, last: int, ended: Sequence[int]) -> None:
+        """A change is on disk: the newest passage, and those that it ended. Never waits."""
+        self._told.append((last, ended))
         if self._lock.acquire(blocking=False):
             try:
                 self._take_in()
@@ -87,22 +96,11 @@ class Postings:
 
     def _take_in(self) -> None:
         while self._told:
-            last, ended, renewed = self._told.popleft()
+            last, ended = self._told.popleft()
             self._last = max(self._last, last)
-            self._renewed.add(renewed)
             self._gone.add(ended)
             for passage in ended:
-                self._end(passage)
-
-    def _end(self, passage: int) -> None:
-        if passage > self._upto:
-            return  # whoever looks at it will see that it has ended, or was told so since
-        block, place = self._blocks[passage >> BITS], passage & (BLOCK - 1)
-        if block.lasts[place]:
-            block.lasts[place] = False
-            self._living -= 1
-            self._ended += 1
-            self._length -= int(block.lengths[place])
+                self._passages.end(passage)
 
     def begin_again(self, last: int) -> None:
         """Passages after `last` are given out once more: keep nothing."""
@@ -134,47 +132,20 @@ class Postings:
         return term in self._words
 
     def follow(self, source: Source, mark: Mark, page: int = PAGE) -> bool:
-        """Look at the passages that came; whether there are more than one `page` of them."""
-        beyond, upto = self._upto, min(mark.last, self._upto + page)
+        """Look at the passages that came, and at what is said beside what; whether there are more than one `page` of them."""
+        beyond, upto = self._passages.upto, min(mark.last, self._passages.upto + page)
         if mark.generation != self._generation or beyond >= mark.last:
             return False
-        heads = source.heads(beyond, upto)
+        came = Page(source, beyond, upto, self._passages.newest)
         with self._lock:
             if mark.gone < self._gone.before:
                 return False  # more has ended since than is remembered
-            if mark.generation != self._generation or self._upto != beyond:
+            if mark.generation != self._generation or self._passages.upto != beyond:
                 return True  # somebody else was faster
-            while len(self._blocks) <= upto >> BITS:
-                self._blocks.append(Block())
-            if heads:
-                told = np.array(heads, np.int64)
-                for number in range(beyond >> BITS, (upto >> BITS) + 1):
-                    mine = told[told[:, 0] >> BITS == number]
-                    block, places = self._blocks[number], mine[:, 0] & (BLOCK - 1)
-                    block.owners[places], block.messages[places] = mine[:, 2], mine[:, 3] > 0
-                    block.lengths[places] = np.minimum(mine[:, 4], 0xFFFF)
-                    block.spaces[places], block.lasts[places] = mine[:, 1], True
-                self._living += len(told)
-                self._length += int(np.minimum(told[:, 4], 0xFFFF).sum())
-            self._upto = upto
+            self._passages.take(came)
             for passage in self._gone.since(mark.gone):
-                self._end(passage)
+                self._passages.end(passage)
         return upto < mark.last
-
-    def measure(self, source: Source, mark: Mark) -> None:
-        """Look again at how long passages are that were indexed anew. Those forgotten since keep the length that they had."""
-        with self._lock:
-            again = {one for one in self._renewed.since(self._measured, mark.renewed) if one <= self._upto}
-        lengths = source.lengths(again) if again else []
-        with self._lock:
-            if mark.generation != self._generation or mark.renewed <= self._measured:
-                return
-            for passage, length in lengths:
-                block, place = self._blocks[passage >> BITS], passage & (BLOCK - 1)
-                if block.lasts[place]:
-                    self._length += min(length, 0xFFFF) - int(block.lengths[place])
-                block.lengths[place] = min(length, 0xFFFF)
-            self._measured = mark.renewed
 
     def read(self, source: Source, mark: Mark, term: str) -> None:
         """Read all passages of a word."""
@@ -182,40 +153,44 @@ class Postings:
         with self._lock:
             if mark.generation != self._generation:
                 return
-            upto = min(mark.last, self._upto)
+            upto = min(mark.last, self._passages.upto)
             seen = passages <= upto
             passages, columns = passages[seen], columns[seen]
-            if len(passages):
-                begins = np.flatnonzero(np.concatenate(([True], passages[1:] != passages[:-1])))
-                ids = passages[begins]
-                often = np.add.reduceat(self._weights[self._known(ids, "messages").astype(np.intp).repeat(
-                    np.diff(np.append(begins, len(passages)))), columns], begins)  # fmt: skip
-                lengths = self._known(ids, "lengths")
-            else:
-                ids, often, lengths = passages, np.zeros(0, np.float32), np.zeros(0, np.uint16)
-            kept = often > 0
-            word = Word(
-                ids[kept], self._worth(often[kept], lengths[kept]), upto, mark.renewed, self._average, self._ended
-            )
-            self._keep(term, word)
+            ids, begins = once(passages)
+            many = len(COLUMNS)
+            places = np.repeat(np.arange(len(ids)) * many, np.diff(np.append(begins, len(passages)))) + columns
+            often = np.bincount(places, minlength=len(ids) * many).astype(np.float32).reshape(-1, many)
+            ids, worth = self._worth_of(ids, often, upto)
+            self._keep(term, Word(ids, worth, upto, mark.moved, self._passages.averages, self._passages.ended))
 
-    def _known(self, passages: Ids, what: str) -> "npt.NDArray[np.generic]":
-        """One thing that is known of each passage, in order."""
-        edges = np.searchsorted(passages, np.arange(len(self._blocks) + 1, dtype=np.int64) << BITS)
-        return np.concatenate(
-            [
-                getattr(block, what)[passages[edges[number] : edges[number + 1]] & (BLOCK - 1)]
-                for number, block in enumerate(self._blocks)
-            ]
-        )
+    def _worth_of(self, ids: Ids, often: Floats, upto: int) -> "tuple[Ids, npt.NDArray[np.uint8]]":
+        """What a word is worth where it is, and in the messages before and after, in passages up to `upto`.
 
-    @property
-    def _average(self) -> float:
-        """How many words a passage has."""
-        return max(1.0, self._length / max(1, self._living))
+        `often` tells of each of `COLUMNS` of each passage.
+        """
+        if not len(ids):
+            return ids, np.zeros(0, np.uint8)
+        messages = self._passages.are_messages(ids).astype(np.intp)
+        own = (self._weights[messages] * often).sum(axis=1)
+        said = messages * (often[:, 0] + often[:, 1]) * np.float32(BESIDE)
+        others: list[Ids] = [ids]
+        gains: list[Floats] = [np.zeros(len(ids), np.float32)]
+        for beside in self._passages.beside(ids):
+            there = (beside > 0) & (said > 0)
+            others.append(beside[there])
+            gains.append(said[there].astype(np.float32))
+        every = np.concatenate(others)
+        order = np.argsort(every, kind="stable")
+        found, begins = once(every[order])
+        gained = np.add.reduceat(np.concatenate(gains)[order], begins)
+        gained[self._passages.stands_alone(found)] = 0
+        gained[np.searchsorted(found, ids)] += own
+        kept = (gained > 0) & (found <= upto)
+        return found[kept], self._worth(found[kept], gained[kept])
 
-    def _worth(self, often: Floats, lengths: "npt.NDArray[np.generic]") -> "npt.NDArray[np.uint8]":
-        worth = often * (K1 + 1) / (often + K1 * (1 - B + B * lengths.astype(np.float32) / self._average))
+    def _worth(self, passages: Ids, often: Floats) -> "npt.NDArray[np.uint8]":
+        average = self._passages.averages[self._passages.are_messages(passages).astype(np.intp)]
+        worth = often * (K1 + 1) / (often + K1 * (1 - B + B * self._passages.lengths(passages) / average))
         return np.maximum(np.rint(worth * (STEPS / MOST_WORTH)), 1).astype(np.uint8)
 
     def _keep(self, term: str, word: Word) -> None:
@@ -238,14 +213,14 @@ class Postings:
         """
         small = mark.last <= AT_ONCE_SMALL
         at_once = AT_ONCE_SMALL if small else AT_ONCE
-        if mark.generation != self._generation or mark.last - self._upto > (AT_ONCE_SMALL if small else BLOCK // 4):
+        if mark.generation != self._generation or mark.last - self._passages.upto > (
+            AT_ONCE_SMALL if small else BLOCK // 4
+        ):
             raise Wanted
-        while self._upto < mark.last and self.follow(source, mark):
+        while self._passages.upto < mark.last and self.follow(source, mark):
             pass
-        if self._upto < mark.last:
+        if self._passages.upto < mark.last:
             raise Wanted
-        if self._measured < mark.renewed:
-            self.measure(source, mark)
         words, others = self._asked(source, mark, asked, at_once)
         beside = dict[int, float]()
         if others:
@@ -253,6 +228,9 @@ class Postings:
             if len(found) > at_once:
                 raise Wanted
             beside.update(found)
+            if messages:
+                with self._lock:
+                    self._passages.gain(beside)
         tail = dict[int, float]()
         newest = source.newest()
         if newest > mark.last:
@@ -263,23 +241,23 @@ class Postings:
             tail.update(found)
         last = newest if ceiling is None else min(ceiling, newest)
         with self._lock:
-            known, living, upto = self._blocks, self._living, self._upto
+            seen = self._passages.seen
             late = np.array(sorted(set(self._gone.since(mark.gone))), np.int64)
-        return added_up(words, beside, tail, known, upto, living, late, count, frozenset(spaces), messages, owner, last)
+        return added_up(words, beside, tail, seen, late, count, frozenset(spaces), messages, owner, last)
 
     def _asked(self, source: Source, mark: Mark, asked: Sequence[str], at_once: int) -> tuple[list[Word], list[str]]:
         """The words that are asked for, up to date, and what is none of them."""
         words, used, others, lacking = list[Word](), list[str](), list[str](), list[str]()
-        average = self._average
+        averages = self._passages.averages
         for expression in asked:
             term = self._term(source, expression)
             if not term:
                 others.append(expression)
                 continue
             word = self._words.get(term)
-            if word is not None and abs(word.average / average - 1) > DRIFT:
+            if word is not None and np.abs(word.averages / averages - 1).max() > DRIFT:
                 word = None
-            if word is not None and (word.upto < mark.last or word.renewed < mark.renewed):
+            if word is not None and (word.upto < mark.last or word.moved < mark.moved):
                 word = self._catch_up(source, mark, term, expression, word, at_once)
             if word is None:
                 if source.count(expression, at_once) > at_once:
@@ -289,7 +267,7 @@ class Postings:
                 word = self._words.get(term)
                 if word is None:
                     raise Wanted(term)
-            if self._ended - word.ended > DRIFT * self._living:
+            if self._passages.ended - word.ended > DRIFT * self._passages.living:
                 word = self._counted(mark, term, word)
             words.append(word)
             used.append(term)
@@ -315,16 +293,20 @@ class Postings:
         self, source: Source, mark: Mark, term: str, expression: str, word: Word, at_once: int
     ) -> Word | None:
         """A word with what came since it was asked for last. None where it has to be read as a whole."""
-        if word.renewed < self._renewed.before:
+        if word.moved < self._passages.moved.before:
             return None
         dense = len(word.places) / max(1, word.upto)
         if (mark.last - word.upto) * dense > at_once:
             return None
         with self._lock:
-            again = {one for one in self._renewed.since(word.renewed, mark.renewed) if one <= word.upto}
+            moved = np.array(self._passages.moved.since(word.moved, mark.moved), np.int64)
+            beside = self._passages.around(np.arange(word.upto + 1, mark.last + 1, dtype=np.int64))
+            again = np.union1d(moved, beside)
+            again = again[again <= word.upto]
+            others = np.union1d(again, self._passages.around(again))
         if len(again) > at_once:
             return None
-        found = source.since(expression, word.upto, mark.last, again)
+        found = source.since(expression, word.upto, mark.last, others[others <= word.upto].tolist())
         with self._lock:
             if mark.generation != self._generation:
                 raise Wanted
@@ -332,31 +314,29 @@ class Postings:
                 # Somebody else was faster, or it had to make room.
                 return self._words.get(term)
             passages, worth = word.passages(), word.worth
-            if again:
-                kept = ~np.isin(passages, np.fromiter(again, np.int64, len(again)))
+            if len(again):
+                kept = ~np.isin(passages, again)
                 passages, worth = passages[kept], worth[kept]
             if found:
-                told = np.array(found, np.int64)
-                order = np.argsort(told[:, 0], kind="stable")
-                told = told[order]
-                often = (self._weights[self._known(told[:, 0], "messages").astype(np.intp)] * told[:, 1:5]).sum(axis=1)
-                told, often = told[often > 0], often[often > 0]
-                passages = np.concatenate((passages, told[:, 0]))
-                worth = np.concatenate((worth, self._worth(often, told[:, 5])))
+                told = np.array(sorted(found), np.int64)
+                ids, more = self._worth_of(told[:, 0], told[:, 1:].astype(np.float32), mark.last)
+                mine = (ids > word.upto) | np.isin(ids, again)
+                passages = np.concatenate((passages, ids[mine]))
+                worth = np.concatenate((worth, more[mine]))
                 order = np.argsort(passages, kind="stable")
                 passages, worth = passages[order], worth[order]
-            fresh = Word(passages, worth, max(word.upto, mark.last), mark.renewed, word.average, word.ended)
-            self._keep(term, fresh)
-            return fresh
+            caught_up = Word(passages, worth, max(word.upto, mark.last), mark.moved, word.averages, word.ended)
+            self._keep(term, caught_up)
+            return caught_up
 
     def _counted(self, mark: Mark, term: str, word: Word) -> Word:
         """A word without the passages that have ended: the fewer hold it, the more it tells."""
         with self._lock:
             if self._words.get(term) is not word:
                 return word
-            ended, passages = self._ended, word.passages()
-            last = self._known(passages, "lasts").astype(bool)
+            ended, passages = self._passages.ended, word.passages()
+            last = self._passages.lasting(passages)
             last |= np.isin(passages, np.array(self._gone.since(mark.gone), np.int64))
-            fresh = Word(passages[last], word.worth[last], word.upto, word.renewed, word.average, ended)
+            fresh = Word(passages[last], word.worth[last], word.upto, word.moved, word.averages, ended)
             self._keep(term, fresh)
             return fresh

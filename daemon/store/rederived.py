@@ -6,7 +6,7 @@ import msgspec
 
 from enhanced_memory.daemon.store import derived
 from enhanced_memory.daemon.store.ground import Ground
-from enhanced_memory.daemon.store.streams import Spoken, day, nearby
+from enhanced_memory.daemon.store.streams import day
 from enhanced_memory.daemon.store.words import word_row
 
 __all__ = ["Mark", "Rederived"]
@@ -67,18 +67,13 @@ class Rederived:
         self.note(mark)
 
     def _texts(self, rows: list[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], tuple[str, ...]]]:
-        """Name, body, near and dates of passages, each `(id, space, entity, part, message, began)`."""
+        """Name, body and dates of passages, each `(id, space, entity, part, message, began)`."""
         ground = self._ground
         found: list[tuple[tuple[Any, ...], tuple[str, ...]]] = []
         messages = {row[4]: row for row in rows if row[4]}
-        said = self._spoken(messages)
-        beside = self._neighbours(messages)
-        others = self._spoken({one for pair in beside.values() for one in pair if one} - said.keys()) | said
-        for message, row in messages.items():
-            if message in said:
-                one = said[message]
-                before, after = (others.get(number) for number in beside.get(message, (0, 0)))
-                found.append((row, (one.speaker, one.content, nearby(one, before, after), day(one.at))))
+        said = ground.rows.all("spoken", ids=msgspec.json.encode(sorted(messages)).decode())
+        for number, speaker, at, checksum, body in said:
+            found.append((messages[number], (speaker, ground.line(body, checksum).content, day(at))))
         for space in {row[1] for row in rows if not row[4]}:
             here = [row for row in rows if row[1] == space and not row[4]]
             ids = msgspec.json.encode(sorted({row[2] for row in here})).decode()
@@ -88,16 +83,3 @@ class Rederived:
             }
             found += [(row, texts[row[2]][row[3]]) for row in here if row[3] in texts.get(row[2], {})]
         return found
-
-    def _spoken(self, ids: Any) -> dict[int, Spoken]:
-        rows = self._ground.rows.all("spoken", ids=msgspec.json.encode(sorted(ids)).decode())
-        ground = self._ground
-        return {
-            number: Spoken(speaker, ground.line(body, checksum).content, at, number)
-            for number, speaker, at, checksum, body in rows
-        }
-
-    def _neighbours(self, ids: Any) -> dict[int, tuple[int, int]]:
-        """The messages just before and after each, 0 where there is none."""
-        rows = self._ground.rows.all("neighbours", ids=msgspec.json.encode(sorted(ids)).decode())
-        return {row[0]: (row[1] or 0, row[2] or 0) for row in rows}

@@ -288,7 +288,7 @@ class Restoring:
             ground.rows.many(name, [row for one in kept for row in one.rows.get(name, ())])
         for one in kept:
             self._end_passages(one)
-        self._taken.index([(*passage, "", "") for one in kept for passage in one.passages])
+        self._taken.index([(*passage, "") for one in kept for passage in one.passages])
         counters = ground.counters
         counters.entity = max([counters.entity, *(one.record.id for one in kept)])
         report.count("entities", sum(one.record.versions[-1].version == one.record.head for one in kept))

@@ -8,35 +8,11 @@ import msgspec
 from enhanced_memory.client.values import Message, MessageInput
 from enhanced_memory.daemon.store.bodies import Line, crc
 from enhanced_memory.daemon.store.ground import Ground
-from enhanced_memory.daemon.store.terms import telling
-from enhanced_memory.daemon.store.views import NOW, View
+from enhanced_memory.daemon.store.views import View
 from enhanced_memory.daemon.store.words import Words, word_row
 from enhanced_memory.daemon.times import millis, moment
 
-__all__ = ["Head", "Spoken", "Streams", "day", "length_of"]
-
-
-NEAR_CHARS = 400
-"""What of each neighbour goes into a message's `near`, and how long a message may be itself to have neighbours at all."""
-
-
-class Spoken(msgspec.Struct):
-    """A message as its neighbours are found by."""
-
-    speaker: str
-    content: str
-    at: int
-    message: int
-    passage: int = 0
-
-
-def nearby(one: Spoken, before: Spoken | None, after: Spoken | None) -> str:
-    """What was said just before and after; nothing for a long message, which stands on its own."""
-    if len(one.content) > NEAR_CHARS:
-        return ""
-    return telling(
-        " ".join(f"{other.speaker}: {other.content}"[:NEAR_CHARS] for other in (before, after) if other is not None)
-    )
+__all__ = ["Head", "Streams", "day", "length_of"]
 
 
 def day(at: int) -> str:
@@ -76,7 +52,6 @@ class Streams:
         ground.permit(stream)
         counters, number, space = ground.counters, ground.number, ground.space
         rows: list[dict[str, Any]] = []
-        spoken: list[Spoken] = []
         for message in messages:
             counters.message += 1
             raw, body = ground.codec.pack(Line(message.content, message.provider, message.metadata))
@@ -98,23 +73,12 @@ class Streams:
                     "body": body,
                 }
             )
-            spoken.append(Spoken(message.speaker, message.content, rows[-1]["at"], counters.message))
-        self._index(stream, spoken)
+            texts = [(0, message.speaker, message.content)]
+            self._words.add(stream, texts, message=counters.message, dates=day(rows[-1]["at"]))
         ground.rows.many("add_message", rows)
         ids = [row["id"] for row in rows]
         ground.note("messages", ids[0], "append", after=ids[-1], entity=stream)
         return ids
-
-    def _index(self, stream: int, spoken: list[Spoken]) -> None:
-        """Index messages with what stands before and after each. The last one of before gets what follows it now."""
-        ground = self._ground
-        near, last = self.neighbours(stream, spoken, ground.view, ground.space)
-        for one, beside in zip(spoken, near, strict=True):
-            texts = [(0, one.speaker, one.content)]
-            self._words.add(stream, texts, message=one.message, near=beside, dates=day(one.at))
-        if last is not None:
-            one, beside = last
-            self._words.again(one.passage, stream, one.speaker, one.content, beside, day(one.at))
 
     def of_change(self, first: int, last: int, number: int, withdrawn: bool) -> tuple[int, list[int]]:
         """The stream and the ids of the messages between two that change `number` appended and that stand, or that it withdrew."""
@@ -138,7 +102,7 @@ class Streams:
         ground.rows.many(
             "add_words_past",
             [
-                word_row(row[6], stream, row[1], self._said(row).content, "", day(row[2]))
+                word_row(row[6], stream, row[1], self._said(row).content, day(row[2]))
                 for row in rows
                 if row[6] and row[5] < number
             ],
@@ -146,7 +110,6 @@ class Streams:
         ground.ended += [row["id"] for row in passages]
         ground.rows.many("end_message", [{"id": row[0], "number": number} for row in rows])
         ground.note("messages", ids[0], "withdraw", after=ids[-1], entity=stream)
-        self._reindex(stream, ids)
 
     def append_again(self, stream: int, ids: list[int]) -> None:
         """Let withdrawn messages stand again, in their old place. The past says that they always stood."""
@@ -156,62 +119,9 @@ class Streams:
         for row in rows:
             self._words.add(stream, [(0, row[1], self._said(row).content)], message=row[0], dates=day(row[2]))
         ground.note("messages", ids[0], "append", after=ids[-1], entity=stream)
-        self._reindex(stream, ids)
-
-    def _reindex(self, stream: int, ids: list[int]) -> None:
-        """Index anew what stands on both sides of messages that went or came, and those themselves: what is near each is another now."""
-        ground = self._ground
-        around = {"stream": stream, "space": ground.space}
-        before = ground.rows.all("lines_before", id=ids[0], **around)[::-1]
-        inside = ground.rows.all("lines_between", first=ids[0], last=ids[-1], **around)
-        after = ground.rows.all("lines_after", id=ids[-1], **around)
-        line = [
-            Spoken(speaker, ground.line(body, checksum).content, at, number, passage or 0)
-            for number, speaker, at, checksum, body, passage in (*before, *inside, *after)
-        ]
-        for place in range(max(0, len(before) - 1), len(before) + len(inside) + min(1, len(after))):
-            one = line[place]
-            if one.passage:
-                near = nearby(
-                    one, line[place - 1] if place else None, line[place + 1] if place + 1 < len(line) else None
-                )
-                self._words.again(one.passage, stream, one.speaker, one.content, near, day(one.at))
 
     def _said(self, row: tuple[Any, ...]) -> Line:
         return self._ground.line(row[4], row[3])
-
-    def neighbours(
-        self, stream: int, spoken: list[Spoken], view: View, space: int, before: int = NOW
-    ) -> tuple[list[str], tuple[Spoken, str] | None]:
-        """What is said beside each of the lines that follow message `before` (the last there is, unless given) of a stream,
-        and, if that is `space`'s own, the line before them with what is said beside it from now on.
-        """
-        earlier = self._last(stream, view, space, before)
-        line = [*earlier, *spoken]
-        begin = len(earlier)
-        near = [
-            nearby(one, line[place - 1] if place else None, line[place + 1] if place + 1 < len(line) else None)
-            for place, one in enumerate(line)
-        ]
-        last = (earlier[-1], near[begin - 1]) if earlier and spoken and earlier[-1].passage else None
-        return near[begin:], last
-
-    def _last(self, stream: int, view: View, space: int, before: int) -> list[Spoken]:
-        """The last two messages of a stream in a view, in order; a passage only where it is the space's own."""
-        found: list[tuple[Any, ...]] = []
-        for _, layer in view:
-            found += self._ground.rows.all("last_lines", space=layer.space, at=layer.at, stream=stream, before=before)
-        found.sort(key=lambda row: row[0])
-        return [
-            Spoken(
-                speaker,
-                self._ground.line(body, checksum).content,
-                at,
-                number,
-                (passage or 0) if held == space else 0,
-            )
-            for number, held, speaker, at, checksum, body, passage in found[-2:]
-        ]
 
     def read(
         self,

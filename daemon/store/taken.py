@@ -22,14 +22,14 @@ class Taken:
         self.ground = ground
         self.report = report
 
-    def index(self, passages: list[tuple[dict[str, Any], str, str, str, str]]) -> None:
+    def index(self, passages: list[tuple[dict[str, Any], str, str, str]]) -> None:
         """Write passages, each with its words, into the index of the present or of the past."""
         counters = self.ground.counters
         words: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
-        for row, name, body, near, dates in passages:
+        for row, name, body, dates in passages:
             counters.passage += 1
             row["id"] = counters.passage
-            words[bool(row["ended"])].append(word_row(counters.passage, row["entity"], name, body, near, dates))
+            words[bool(row["ended"])].append(word_row(counters.passage, row["entity"], name, body, dates))
         self.ground.rows.many("transfer_passage", [row for row, *_ in passages])
         self.ground.rows.many("add_words", words[False])
         self.ground.rows.many("add_words_past", words[True])

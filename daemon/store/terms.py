@@ -8,7 +8,7 @@ as programs write them (`parseHttpRequest`, `v2`) are followed by their parts.
 import re
 import unicodedata
 
-__all__ = ["MAX_TERMS", "STOP_WORDS", "expressions", "indexable", "match_all", "match_any", "telling", "terms"]
+__all__ = ["MAX_TERMS", "STOP_WORDS", "expressions", "indexable", "match_all", "match_any", "terms"]
 
 _CJK = re.compile(
     "[\u3005\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -51,8 +51,6 @@ STOP_WORDS = frozenset(
 """English words, and what an apostrophe leaves of some, that say nothing of what is sought. Words of other languages that
 are as common are told by how common they are (`plan.py`)."""
 
-_LATIN = re.compile(r"[^\W_]+")
-
 MAX_TERMS = 64
 
 
@@ -68,11 +66,6 @@ def _seamed(text: str) -> bool:
     # Kinds of characters in place of the characters: lower, upper, digit.
     shape = text.encode("utf-8", "replace").translate(_SHAPE)
     return b"aA" in shape or b"0A" in shape or b"AAa" in shape or b"a0" in shape or b"A0" in shape or b"0a" in shape
-
-
-def telling(text: str) -> str:
-    """`text` without stop words: for what is indexed beside a passage, which need not be found by them."""
-    return " ".join(word for word in _LATIN.findall(text) if word.lower() not in STOP_WORDS)
 
 
 def terms(query: str) -> list[str]:

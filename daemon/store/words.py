@@ -10,11 +10,31 @@ from enhanced_memory.daemon.store.plan import PLAIN, Step, steps
 from enhanced_memory.daemon.store.terms import expressions, indexable, match_all
 from enhanced_memory.daemon.store.views import View
 
-__all__ = ["MAX_CANDIDATES", "OF_ENTITIES", "OF_MESSAGES", "Candidate", "Words", "weights_of", "word_row"]
+__all__ = [
+    "BESIDE",
+    "K1",
+    "LONGEST_BESIDE",
+    "MAX_CANDIDATES",
+    "OF_ENTITIES",
+    "OF_MESSAGES",
+    "B",
+    "Candidate",
+    "Words",
+    "weights_of",
+    "word_row",
+]
 
 OF_ENTITIES = "bm25(2.0, 1.0, 0.0, 0.0)"
-OF_MESSAGES = "bm25(1.0, 1.0, 0.4, 0.5)"
-"""What a word weighs in the columns name, body, near and dates (measured on conversations: docs/decisions/0021-ranking.md)."""
+OF_MESSAGES = "bm25(1.0, 1.0, 0.0, 0.5)"
+"""What a word weighs in the columns name, body, near (empty by now) and dates (measured on conversations: docs/decisions/0021-ranking.md)."""
+
+BESIDE = 0.4
+"""What a word weighs that is said just before or after a message: less than one of its own, even on both sides."""
+K1, B = 1.2, 0.75
+"""BM25's constants, as FTS5 has them: how soon more of a word says no more, and what length takes away."""
+
+LONGEST_BESIDE = 80
+"""Words of a message that stands on its own, whatever is said beside it."""
 
 MAX_CANDIDATES = 200_000
 """Passages that are looked at for one search at the most, however many it leaves out."""
@@ -42,9 +62,7 @@ class Words:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
 
-    def add(
-        self, entity: int, texts: Iterable[tuple[int, str, str]], message: int = 0, near: str = "", dates: str = ""
-    ) -> None:
+    def add(self, entity: int, texts: Iterable[tuple[int, str, str]], message: int = 0, dates: str = "") -> None:
         """Index the texts of an entity (or of a message in its stream), each `(part, name, body)`."""
         ground = self._ground
         counters, number, space = ground.counters, ground.number, ground.space
@@ -62,7 +80,7 @@ class Words:
                     "began": number,
                 }
             )
-            words.append(word_row(counters.passage, entity, name, body, near, dates))
+            words.append(word_row(counters.passage, entity, name, body, dates))
         ground.rows.many("add_passage", passages)
         ground.rows.many("add_words", words)
 
@@ -124,12 +142,6 @@ class Words:
         )
         ground.ended += [row[0] for row in found]
 
-    def again(self, passage: int, stream: int, name: str, body: str, near: str, dates: str) -> None:
-        """Index a living passage of a stream anew, now that something follows it."""
-        self._ground.rows.many("drop_words", [{"id": passage}])
-        self._ground.rows.many("add_words", [word_row(passage, stream, name, body, near, dates)])
-        self._ground.renewed.append(passage)
-
     def scour(self) -> None:
         """Leave nothing in the index of the words that were dropped from it. A few seconds at a million passages: for purges alone."""
         self._ground.rows.run("scour_words")
@@ -137,20 +149,22 @@ class Words:
 
     def matching(
         self, query: str, limit: int, view: View, messages: bool, stream: int = 0, *also: str, enough: int = 0,
-        whole: bool = False, **values: Any,
+        whole: bool = False, beside: bool = True, **values: Any,
     ) -> tuple[list[Candidate], bool]:  # fmt: skip
         """The passages that answer `query` best and are seen in `view`, best first, and whether there may be more.
 
         `also` names conditions that they, or whose they are, must meet, with their `values`: they are judged before the cut
         in a view of the present; in one of the past they are left to the caller. Once `enough` are found (`limit`, unless
         given) nothing weaker is looked for; `whole` asks for any of the words at once, however many passages hold one.
+        What is said just `beside` a message counts too, less than what it says itself; without, only what has a word is found.
         """
         asked = expressions(query)
         if not asked or not view.layers:
             return [], False
-        kept = self._kept(asked, limit, view, messages, stream, *also, **values)
-        if kept is not None:
-            return kept
+        if beside or not messages:
+            kept = self._kept(asked, limit, view, messages, stream, *also, **values)
+            if kept is not None:
+                return kept
         found: dict[int, Candidate] = {}
         more = False
         plan = [Step(" OR ".join(asked))] if whole else self._plan(asked, view)
@@ -166,8 +180,35 @@ class Words:
             if len(found) >= (enough or limit):
                 more = more or place < len(plan)
                 break
+        if messages and beside and view.now:
+            self._gain(found, limit, view, *also, **values)
         best = sorted(found.values(), key=lambda one: (-one.score, one.passage))
         return best[:limit], more or len(best) > limit
+
+    def _gain(self, found: dict[int, Candidate], limit: int, view: View, *also: str, **values: Any) -> None:
+        """Let messages gain by what was said just before and after, and find those that gain alone.
+
+        A message is then as long as it and what is beside it, which keeps BM25 from liking short ones too much.
+        """
+        near_top = sorted(found.values(), key=lambda one: (-one.score, one.passage))[:limit]
+        row = self._ground.rows.one("messages_beside", *also, ids=_json(one.message for one in near_top), **values)
+        told = msgspec.json.decode(row[0], type=list[tuple[Candidate, int, int, int]]) if row else []
+        fresh = {one.passage: one for one, *_ in told if one.passage not in found}
+        found |= {one.passage: one for one in self.seen(list(fresh.values()), view)}
+        own = {message: length for _, _, message, length in told}
+        whole = dict(own)
+        for _, length, message, _ in told:
+            if own[message] <= LONGEST_BESIDE:
+                whole[message] += length
+        if told:
+            average, average_whole = (max(1.0, sum(each.values()) / len(each)) for each in (own, whole))
+            for one in near_top:
+                if one.message in own:
+                    one.score *= _damped(own[one.message] / average) / _damped(whole[one.message] / average_whole)
+        scores = {one.message: one.score for one in near_top}
+        for one, length, beside, _ in told:
+            if one.passage in found and length <= LONGEST_BESIDE:
+                found[one.passage].score += BESIDE * scores[beside]
 
     def _kept(
         self, asked: list[str], limit: int, view: View, messages: bool, stream: int, *also: str, **values: Any
@@ -333,21 +374,19 @@ class Words:
         return [one for depth, one in inside if one.message or (depth, one.entity) not in hidden]
 
 
+def _damped(length: float) -> float:
+    """What BM25 divides a word's worth by in a passage so much longer than others."""
+    return 1 + K1 * (1 - B + B * length)
+
+
 def weights_of(bm25: str) -> list[float]:
     """The weights of the four columns, of what the index is told."""
     return [float(one) for one in bm25.removeprefix("bm25(").removesuffix(")").split(",")]
 
 
-def word_row(passage: int, entity: int, name: str, body: str, near: str = "", dates: str = "") -> dict[str, Any]:
+def word_row(passage: int, entity: int, name: str, body: str, dates: str = "") -> dict[str, Any]:
     """The words of a passage of an entity, or of a message in its stream, as the index takes them."""
-    return {
-        "id": passage,
-        "entity": entity,
-        "name": indexable(name),
-        "body": indexable(body),
-        "near": indexable(near),
-        "dates": dates,
-    }
+    return {"id": passage, "entity": entity, "name": indexable(name), "body": indexable(body), "dates": dates}
 
 
 def _json(values: Iterable[Any]) -> str:

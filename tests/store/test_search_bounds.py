@@ -13,6 +13,7 @@ from enhanced_memory.client.operations.search import GetContext, SearchMessages,
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput
 from enhanced_memory.daemon.store import plan, words
+from enhanced_memory.daemon.store.sqlite import keeping
 from enhanced_memory.daemon.store.sqlite.writer import MANY_SEGMENTS
 from enhanced_memory.daemon.times import moment
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every store is put questions as a large one is."""
+    """Every store is put questions as a large one is whose words are not in memory."""
+    monkeypatch.setattr(keeping.KeptWords, "worthwhile", False)
     monkeypatch.setattr(words, "PLAIN", 0)
     monkeypatch.setattr(words, "PROBED", 5)
     monkeypatch.setattr(plan, "budget_of", lambda total: 20)

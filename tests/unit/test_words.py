@@ -13,7 +13,6 @@ from enhanced_memory.daemon.store.terms import (
     indexable,
     match_all,
     match_any,
-    telling,
     terms,
 )
 
@@ -88,10 +87,6 @@ def test_terms_are_quoted_and_joined() -> None:
     assert match_any("parse_http v2.1") == '"parse_http" OR ("v2.1" OR "v 2.1" OR "2.1")'
     assert match_any("日") == '"日"*'
     assert match_any("near:x") == '"near" OR "x"'
-
-
-def test_what_stands_beside_a_passage_is_indexed_without_stop_words() -> None:
-    assert telling("Ada: I was in the garden, 東京") == "Ada garden 東京"
 
 
 @given(st.text(max_size=40) | st.text(st.sampled_from("\"'*^:()+-{}[]\0 aORNDTE日本,."), max_size=30))

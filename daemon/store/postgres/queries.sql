@@ -293,6 +293,15 @@ SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, 
 FROM passages p JOIN messages m ON m.id = p.message AND m.stream = p.entity
 WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
 
+-- Messages that are said just before or after the given ones, and after or before which.
+-- name: messages_beside
+SELECT coalesce(json_agg(json_build_array(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended), m.length, o.id, o.length)), '[]')
+FROM messages o JOIN messages m ON m.stream = o.stream AND m.id IN (
+    (SELECT max(b.id) FROM messages b WHERE b.stream = o.stream AND b.id < o.id AND b.space = o.space AND b.ended = 0),
+    (SELECT min(a.id) FROM messages a WHERE a.stream = o.stream AND a.id > o.id AND a.space = o.space AND a.ended = 0))
+JOIN passages p ON p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0
+WHERE o.id = ANY (:ids::bigint[]) /*also*/
+
 -- name: words_past_match
 /*part words_row*/
     FROM words_past w JOIN passages p ON p.id = w.id AND p.entity = w.entity
@@ -409,11 +418,6 @@ WHERE id = ANY (:ids::bigint[]) /*also*/
 SELECT coalesce(json_agg(json_build_array(m.id, m.speaker, m.role, m.stream, m.at, m.importance, m.length)), '[]') FROM messages m
 WHERE m.id = ANY (:ids::bigint[]) /*also*/
 
--- name: last_lines
-SELECT m.id, m.space, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
-FROM messages m
-WHERE m.stream = :stream AND m.space = :space AND m.id < :before AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
-
 -- name: messages_of_change
 SELECT id, stream FROM messages
 WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn <> 0 THEN ended = :number ELSE began = :number AND ended = 0 END ORDER BY id
@@ -421,18 +425,6 @@ WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn <>
 -- name: lines_spoken
 SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
 FROM messages m WHERE m.id = ANY (:ids::bigint[]) ORDER BY m.id
-
--- name: lines_before
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
-FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id < :id ORDER BY m.id DESC LIMIT 2
-
--- name: lines_between
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
-FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id BETWEEN :first AND :last ORDER BY m.id
-
--- name: lines_after
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.entity = m.stream AND p.ended = 0)
-FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id > :id ORDER BY m.id LIMIT 2
 
 -- name: stream_cut
 -- The newest message that is not among the newest :keep of a stream.
@@ -755,12 +747,6 @@ END $$
 
 -- name: spoken
 SELECT id, speaker, at, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[])
-
--- name: neighbours
-SELECT m.id,
-       (SELECT max(b.id) FROM messages b WHERE b.stream = m.stream AND b.id < m.id AND b.space = m.space AND b.ended = 0),
-       (SELECT min(a.id) FROM messages a WHERE a.stream = m.stream AND a.id > m.id AND a.space = m.space AND a.ended = 0)
-FROM messages m WHERE m.id = ANY (:ids::bigint[])
 
 -- name: passages_of
 SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages WHERE id = ANY (:ids::bigint[])

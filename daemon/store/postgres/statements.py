@@ -86,7 +86,7 @@ def _indexed(given: Mapping[str, Any]) -> tuple[int, str]:
     """A passage's words. Made once, though they have two places in the statement."""
     found: tuple[int, str] | None = given.get("indexed")
     if found is None:
-        found = lexemes.vector((given["name"], given["body"], given["near"], given["dates"]))
+        found = lexemes.vector((given["name"], given["body"], "", given["dates"]))
         cast("dict[str, Any]", given)["indexed"] = found
     return found
 

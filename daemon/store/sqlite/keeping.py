@@ -14,7 +14,6 @@ from enhanced_memory.client.errors import Error
 from enhanced_memory.daemon.store.sqlite.posted import Posted
 from enhanced_memory.daemon.store.sqlite.rows import translated
 from enhanced_memory.daemon.store.terms import STOP_WORDS
-from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES, weights_of
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.store import Touched
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Beside", "KeptWords"]
 
 log = logging.getLogger(__name__)
-
-LEAST = 1_000
-"""Passages from which on words are kept: below, the index on disk answers as fast, and NumPy need not be there."""
 
 AHEAD = 20_000
 """Passages from which on words are read before anybody asks for them."""
@@ -56,8 +52,8 @@ class KeptWords:
 
     @property
     def worthwhile(self) -> bool:
-        """Whether the store is large enough."""
-        return self._last >= LEAST and self._most_bytes > 0
+        """Whether there is anything to keep, and room for it."""
+        return self._last > 0 and self._most_bytes > 0
 
     def have(self) -> "Postings":
         """The postings, made when they are asked for first."""
@@ -65,9 +61,7 @@ class KeptWords:
             if self.postings is None:
                 from enhanced_memory.daemon.store.postings import Postings
 
-                self.postings = Postings(
-                    self._last, self._most_bytes, (weights_of(OF_ENTITIES), weights_of(OF_MESSAGES))
-                )
+                self.postings = Postings(self._last, self._most_bytes)
             return self.postings
 
     def changed(self, touched: "Touched") -> None:
@@ -81,7 +75,7 @@ class KeptWords:
             return
         self._last = touched.passage
         if postings is not None:
-            postings.changed(touched.passage, touched.ended, touched.renewed)
+            postings.changed(touched.passage, touched.ended)
 
     def forget(self) -> None:
         """Keep nothing of what was read."""
@@ -155,7 +149,6 @@ class KeptWords:
         more = True
         while more and not self._closing:
             more = self._within(connection, postings, lambda mark: postings.follow(source, mark))
-        self._within(connection, postings, lambda mark: postings.measure(source, mark))
         for term in terms:
             if not self._closing:
                 self._within(connection, postings, lambda mark, term=term: postings.read(source, mark, term))

@@ -28,23 +28,28 @@ _VOCABULARY = """
     CREATE VIRTUAL TABLE IF NOT EXISTS temp.words_counts USING fts5vocab(main, words, row)"""
 
 _EVERY = """
-    SELECT group_concat(format('%08x', doc), ''), group_concat(CASE col WHEN 'body' THEN 1 WHEN 'near' THEN 2 WHEN 'dates' THEN 3 ELSE 0 END, '')
+    SELECT group_concat(format('%08x', doc), ''), group_concat(CASE col WHEN 'name' THEN 0 WHEN 'body' THEN 1 WHEN 'dates' THEN 2 ELSE 3 END, '')
     FROM temp.words_places WHERE term = :term"""
 
 _SINCE = """
     SELECT json_group_array(json(told)) FROM (
         SELECT tally(words) AS told FROM words
         WHERE words MATCH :match AND rowid > :floor AND rowid <= :upto
-          AND (rowid > :beyond OR +rowid IN (SELECT value FROM json_each(:renewed))) LIMIT -1)"""
+          AND (rowid > :beyond OR +rowid IN (SELECT value FROM json_each(:others))) LIMIT -1)"""
 
 _COUNT = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH :match LIMIT :most)"
 
 _HEADS = """
-    SELECT json_group_array(json_array(p.id, p.space, p.entity, p.message > 0, hex(d.sz)))
+    SELECT json_group_array(json_array(p.id, p.space, p.entity, p.message, hex(d.sz)))
     FROM passages p CROSS JOIN words_docsize d ON d.id = p.id WHERE p.id > :beyond AND p.id <= :upto AND p.ended = 0"""
 
-_LENGTHS = """
-    SELECT json_group_array(json_array(id, hex(sz))) FROM words_docsize WHERE id IN (SELECT value FROM json_each(:passages))"""
+_BESIDE = """
+    SELECT json_group_array(json_array(p.id,
+        coalesce((SELECT b.id FROM passages b WHERE b.message > 0 AND b.ended = 0 AND b.message = (
+            SELECT max(id) FROM messages WHERE stream = m.stream AND space = m.space AND id < m.id AND ended = 0)), 0),
+        coalesce((SELECT a.id FROM passages a WHERE a.message > 0 AND a.ended = 0 AND a.message = (
+            SELECT min(id) FROM messages WHERE stream = m.stream AND space = m.space AND id > m.id AND ended = 0)), 0)))
+    FROM json_each(:passages) j CROSS JOIN passages p ON p.id = j.value CROSS JOIN messages m ON m.id = p.message"""
 
 _SCORED = """
     SELECT json_group_array(json_array(id, score)) FROM (
@@ -55,7 +60,8 @@ _NEWEST = "SELECT coalesce(max(id), 0) FROM passages"
 
 _COMMON = "SELECT term FROM temp.words_counts WHERE doc >= :least ORDER BY doc DESC"
 
-_COLUMNS = range(4)
+_PLACES = (0, 1, 3)
+"""Of the columns that count, among those that the index has: it once held what is said beside a message, too."""
 
 
 class Posted:
@@ -94,21 +100,21 @@ class Posted:
             raise Broken("A passage has a number that is too large to be kept in memory.", "set words_memory_mb to 0")
         found = np.frombuffer(bytes.fromhex(passages), ">u4").astype(np.int64)
         told = np.frombuffer(columns.encode(), np.uint8).astype(np.int8) - ord("0")
-        seen = found <= upto
+        seen = (found <= upto) & (told < len(_PLACES))
         return found[seen], told[seen]
 
-    def since(self, expression: str, beyond: int, upto: int, renewed: Collection[int]) -> "list[Occurrence]":
-        """Where a word stands in newer passages, and in some older ones."""
+    def since(self, expression: str, beyond: int, upto: int, others: Collection[int]) -> "list[Occurrence]":
+        """Where a word stands in newer passages, and in some others."""
         from enhanced_memory.daemon.store.occurrences import Occurrence
 
         text = self._one(
-            _SINCE, match=expression, beyond=beyond, floor=min(beyond, min(renewed, default=beyond) - 1), upto=upto,
-            renewed=msgspec.json.encode(list(renewed)).decode(),
+            _SINCE, match=expression, beyond=beyond, floor=min(beyond, min(others, default=beyond + 1) - 1), upto=upto,
+            others=msgspec.json.encode(list(others)).decode(),
         )  # fmt: skip
         return msgspec.json.decode(text, type=list[Occurrence])
 
     def heads(self, beyond: int, upto: int) -> "list[Head]":
-        """The passages that last, and how many words each has."""
+        """The passages that last, whose they are, and how many words each has."""
         text = self._one(_HEADS, beyond=beyond, upto=upto)
         return [
             (passage, space, owner, message, _length(bytes.fromhex(sizes)))  # pyright: ignore[reportReturnType]
@@ -117,13 +123,10 @@ class Posted:
             )
         ]
 
-    def lengths(self, passages: Collection[int]) -> list[tuple[int, int]]:
-        """How many words passages have."""
-        text = self._one(_LENGTHS, passages=msgspec.json.encode(list(passages)).decode())
-        return [
-            (passage, _length(bytes.fromhex(sizes)))
-            for passage, sizes in msgspec.json.decode(text, type=list[tuple[int, str]])
-        ]
+    def beside(self, passages: Collection[int]) -> list[tuple[int, int, int]]:
+        """What messages stand before and after those of some passages."""
+        text = self._one(_BESIDE, passages=msgspec.json.encode(list(passages)).decode())
+        return msgspec.json.decode(text, type=list[tuple[int, int, int]])
 
     def scored(self, match: str, messages: bool, beyond: int, upto: int, most: int) -> list[tuple[int, float]]:
         """Passages that match, with FTS5's own scores."""
@@ -145,17 +148,18 @@ class Posted:
 
 
 def _tally(api: apsw.FTS5ExtensionApi, *_: "apsw.SQLiteValue") -> str:
-    often = ",".join(str(len(api.phrase_column_offsets(0, column))) for column in _COLUMNS)
-    return f"[{api.rowid},{often},{api.column_size(-1)}]"
+    often = ",".join(str(len(api.phrase_column_offsets(0, column))) for column in _PLACES)
+    return f"[{api.rowid},{often}]"
 
 
 def _length(sizes: bytes) -> int:
-    """The sum of SQLite's variable-length integers."""
+    """The sum of those of SQLite's variable-length integers, one for each column, that count."""
     if not sizes or max(sizes) < 0x80:
-        return sum(sizes)
-    total = value = 0
+        return sum(sizes[place] for place in _PLACES if place < len(sizes))
+    values, value = list[int](), 0
     for byte in sizes:
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
-            total, value = total + value, 0
-    return total
+            values.append(value)
+            value = 0
+    return sum(values[place] for place in _PLACES if place < len(values))

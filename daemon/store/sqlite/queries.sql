@@ -210,13 +210,13 @@ UPDATE properties SET ended = :number WHERE space = :space AND key = :key AND va
 -- Passages and words
 
 -- name: add_words
-INSERT INTO words (rowid, name, body, near, dates) VALUES (:id, :name, :body, :near, :dates)
+INSERT INTO words (rowid, name, body, dates) VALUES (:id, :name, :body, :dates)
 
 -- name: drop_words
 DELETE FROM words WHERE rowid = :id
 
 -- name: add_words_past
-INSERT INTO words_past (rowid, name, body, near, dates) VALUES (:id, :name, :body, :near, :dates)
+INSERT INTO words_past (rowid, name, body, dates) VALUES (:id, :name, :body, :dates)
 
 -- name: drop_words_past
 DELETE FROM words_past WHERE rowid = :id
@@ -272,6 +272,15 @@ WHERE (p.message > 0) = :messages /*also*/
 SELECT json_group_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended))
 FROM json_each(:ids) i CROSS JOIN passages p ON p.id = i.value CROSS JOIN messages m ON m.id = p.message
 WHERE (p.message > 0) = :messages /*also*/
+
+-- Messages that are said just before or after the given ones, and after or before which.
+-- name: messages_beside
+SELECT json_group_array(json_array(json_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended), m.length, o.id, o.length))
+FROM json_each(:ids) i CROSS JOIN messages o ON o.id = i.value CROSS JOIN messages m ON m.id IN (
+    (SELECT max(b.id) FROM messages b WHERE b.stream = o.stream AND b.id < o.id AND b.space = o.space AND b.ended = 0),
+    (SELECT min(a.id) FROM messages a WHERE a.stream = o.stream AND a.id > o.id AND a.space = o.space AND a.ended = 0))
+CROSS JOIN passages p ON p.message = m.id AND p.message > 0 AND p.ended = 0
+WHERE TRUE /*also*/
 
 -- name: words_past_match
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
@@ -386,11 +395,6 @@ WHERE id IN (SELECT value FROM json_each(:ids)) /*also*/
 SELECT json_group_array(json_array(m.id, m.speaker, m.role, m.stream, m.at, m.importance, m.length)) FROM messages m
 WHERE m.id IN (SELECT value FROM json_each(:ids)) /*also*/
 
--- name: last_lines
-SELECT m.id, m.space, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
-FROM messages m
-WHERE m.stream = :stream AND m.space = :space AND m.id < :before AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) ORDER BY m.id DESC LIMIT 2
-
 -- name: messages_of_change
 SELECT id, stream FROM messages
 WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn THEN ended = :number ELSE began = :number AND ended = 0 END ORDER BY id
@@ -398,18 +402,6 @@ WHERE id BETWEEN :first AND :last AND space = :space AND CASE WHEN :withdrawn TH
 -- name: lines_spoken
 SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, m.began, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
 FROM messages m WHERE m.id IN (SELECT value FROM json_each(:ids)) ORDER BY m.id
-
--- name: lines_before
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
-FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id < :id ORDER BY m.id DESC LIMIT 2
-
--- name: lines_between
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
-FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id BETWEEN :first AND :last ORDER BY m.id
-
--- name: lines_after
-SELECT m.id, m.speaker, m.at, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END, (SELECT p.id FROM passages p WHERE p.message = m.id AND p.message > 0 AND p.ended = 0)
-FROM messages m WHERE m.stream = :stream AND m.space = :space AND m.ended = 0 AND m.id > :id ORDER BY m.id LIMIT 2
 
 -- name: stream_cut
 -- The newest message that is not among the newest :keep of a stream.
@@ -699,7 +691,7 @@ INSERT INTO words_next (words_next, rank) VALUES ('automerge', 0), ('crisismerge
 SELECT 1 FROM sqlite_schema WHERE name = 'words_next'
 
 -- name: add_words_next
-INSERT OR REPLACE INTO words_next (rowid, name, body, near, dates) VALUES (:id, :name, :body, :near, :dates)
+INSERT OR REPLACE INTO words_next (rowid, name, body, dates) VALUES (:id, :name, :body, :dates)
 
 -- name: drop_words_next
 DELETE FROM words_next WHERE rowid = :id
@@ -710,12 +702,6 @@ ALTER TABLE words_next RENAME TO words;
 
 -- name: spoken
 SELECT id, speaker, at, crc, CASE WHEN block THEN block ELSE body END FROM messages WHERE id IN (SELECT value FROM json_each(:ids))
-
--- name: neighbours
-SELECT m.id,
-       (SELECT max(b.id) FROM messages b WHERE b.stream = m.stream AND b.id < m.id AND b.space = m.space AND b.ended = 0),
-       (SELECT min(a.id) FROM messages a WHERE a.stream = m.stream AND a.id > m.id AND a.space = m.space AND a.ended = 0)
-FROM messages m WHERE m.id IN (SELECT value FROM json_each(:ids))
 
 -- name: passages_of
 SELECT id, 0.0, space, entity, part, message, began, ended FROM passages WHERE id IN (SELECT value FROM json_each(:ids))
