@@ -21,9 +21,9 @@ from enhanced_memory.client.settings import PREFIX
 class House:
     """A folder with a store, and the daemon that serves it, as often as it takes."""
 
-    def __init__(self, folder: Path, store: Path | None = None, **settings: Any) -> None:
+    def __init__(self, folder: Path, store: Path | str | None = None, **settings: Any) -> None:
         self.folder = folder
-        self.store = store or folder / "memory.db"
+        self.store: Path | Any = store or folder / "memory.db"
         self.log = folder / "daemon.log"
         given = {
             "store": self.store,
