@@ -395,7 +395,9 @@ class SqliteEngine:
     async def usage(self) -> Usage:
         """The room that the file and its log take."""
         sizes = [os.path.getsize(self.path + end) if os.path.exists(self.path + end) else 0 for end in ("", "-wal")]
-        return Usage(engine=f"SQLite {apsw.sqlite_lib_version()}", file=sizes[0], wal=sizes[1])
+        return Usage(
+            engine=f"SQLite {apsw.sqlite_lib_version()}", file=sizes[0], wal=sizes[1], memory=apsw.memory_used()
+        )
 
     def leave(self) -> None:
         """Tell whoever wants the store that it will be free soon."""
