@@ -38,6 +38,8 @@ class Usage(msgspec.Struct):
     engine: str
     file: int
     wal: int
+    memory: int = 0
+    """Of this process: what SQLite holds, pages above all, of which each connection keeps so many at the most."""
 
 
 class Touched(msgspec.Struct):

@@ -116,6 +116,8 @@ async def test_whoever_leaves_does_not_wait_for_a_check(
     engine.end_checks()
     with pytest.raises(Broken, match="could not be checked"):
         await check
+    with pytest.raises(Broken, match="could not be checked"):
+        await engine.check(quick=True)  # one that begins as everybody leaves is ended too
 
 
 # Which
