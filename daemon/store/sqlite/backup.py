@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -53,7 +53,7 @@ class Checks:
         self._over = False
 
     @contextmanager
-    def holding(self, child: "subprocess.Popen[bytes]") -> Iterator[None]:
+    def holding(self, child: "subprocess.Popen[bytes]") -> Generator[None]:
         """While the block runs, `end` ends the child."""
         with self._lock:
             self._running.add(child)
