@@ -68,7 +68,8 @@ NOTES = """
 - a timing that misses its target fails nothing: it is told here.
 - search: text and questions from `bench/passages.py`, drawn by Zipf's law; a million with `bench/scale.py --passages 1000000`.
 - runs of their own, not part of `make bench`: `bench/kills.py` and `orchestrator_year.py` (both go on where they were), `crowd.py`, `frames.py`, `idle.py`,
-  `soak.py`, `encryption.py`; each writes its chapter with `--record` (the soak with `--draw`). The hour under a steady load is drawn in [drawings/soak.svg](drawings/soak.svg).
+  `soak.py`, `encryption.py`; each writes its chapter with `--record` (the soak with `--draw`). The hour under a steady load is drawn in
+  [drawings/soak.svg](drawings/soak.svg).
 - recall: R@10 is the share of a question's evidence among the first ten hits, nDCG@10 weighs their places. The data is no part of
   the project: `BENCH_RECALL_DATA` names it.
 """
