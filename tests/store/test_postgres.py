@@ -254,6 +254,59 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(daemon: Daemon, mon
     await world.sound()
 
 
+async def test_what_nobody_can_know_is_said_and_a_repeat_with_its_key_is_applied_once(
+    stored: Settings, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server takes the commit, and cannot be reached any more."""
+    world = World(await PostgresEngine.open(replace(stored, connect_timeout_s=0.3), clock), clock)
+    try:
+        engine: Any = world.engine
+        await world.default.create("Ada", "a")
+        ask = AddObservations([ObservationsInput("Ada", ["b"])])
+        rows = engine._writer._rows
+        settle = rows.settle
+
+        def lost() -> None:
+            settle()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+        def unreached() -> Any:
+            raise StoreRefused("PostgreSQL cannot be reached.")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(rows, "settle", lost)
+            patched.setattr(engine._writer, "reach", unreached)
+            with pytest.raises(Broken, match="nobody can say"):
+                await world.default.keyed(ask, "k")
+        assert world.engine.state[0] == "failing"
+        await world.default.keyed(ask, "k")
+        assert await world.default.says("Ada") == ["a", "b"]
+        assert [one.version for one in await world.default.history("Ada")] == [2, 1]
+        assert world.engine.state == ("ready", "")
+        await world.sound()
+    finally:
+        await world.engine.close()
+
+
+async def test_a_server_that_became_a_standby_is_left_for_the_one_that_takes_changes(daemon: Daemon) -> None:
+    world = await daemon()
+    await world.default.create("Ada", "a")
+    rows: Any = world.engine._writer._rows  # type: ignore[attr-defined]
+    rows.connection.execute("SET default_transaction_read_only = on", prepare=False)
+    await world.default.add("Ada", "b")
+    assert await world.default.says("Ada") == ["a", "b"]
+    assert world.engine.state == ("ready", "")
+
+
+async def test_of_writers_that_were_killed_no_mark_is_left_for_ever(daemon: Daemon, clock: Any) -> None:
+    await (await daemon()).default.create("Ada")
+    clock.ms += 2 * 86_400_000
+    world = await daemon()
+    assert await world.rows("SELECT 1 FROM meta WHERE starts_with(key, 'writer/')") == []
+    await world.default.create("Bob")
+    assert len(await world.rows("SELECT 1 FROM meta WHERE starts_with(key, 'writer/')")) == 1
+
+
 @pytest.fixture
 def failing(stored: Settings) -> Iterator[Callable[[str, int], None]]:
     """Lets the server refuse rows of `changes` with a code, so many times, as it would for reasons of its own."""
