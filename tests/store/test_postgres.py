@@ -11,13 +11,15 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 
 from enhanced_memory.client import Memory, Settings  # noqa: E402
+from enhanced_memory.client.cli.configuration import settings_with_sources  # noqa: E402
 from enhanced_memory.client.errors import Broken, Conflict, Invalid, StoreFull, StoreRefused, TimedOut  # noqa: E402
 from enhanced_memory.client.operations.entities import (  # noqa: E402
     AddObservations,
@@ -123,6 +125,10 @@ def test_a_password_is_in_no_name_of_the_store(home: Path) -> None:
         settings = Settings.load({"store": url})
         assert "s3cret" not in settings.store_name + str(settings.store_path)
         assert settings.environment({})[PREFIX + "STORE"] == url
+        both = Settings.load({"store": url, "replicas": f"{url} {url}"})
+        shown = settings_with_sources(cast("Any", SimpleNamespace(settings=both, overrides={})))
+        assert "s3cret" not in repr(shown)
+        assert {one.name: one.value for one in shown}["store"] == settings.store_name
     assert (
         Settings.load({"store": "postgresql://ada@h/m?sslmode=require"}).store_name
         == "postgresql://ada@h/m?sslmode=require"
