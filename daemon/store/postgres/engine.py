@@ -55,6 +55,7 @@ class PostgresEngine:
 
     near = False
     comparing = ""
+    encrypted = False
     unclean = False
     """The server looks after its own files when it starts again."""
 
