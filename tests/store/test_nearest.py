@@ -45,8 +45,8 @@ async def world(settings: Settings, databases: Databases, clock: Any) -> AsyncIt
 
 def made_by_itself(engine: Any, databases: Databases, model: int, dimension: int) -> None:
     """Wait for the index that a daemon which embeds has begun to make; for another one, make it."""
-    if engine._builder is not None:
-        engine._builder.join(30)
+    if engine._indexing.builder is not None:
+        engine._indexing.builder.join(30)
     with databases.connect(engine.settings.store) as connection:
         assert nearest.build(connection, model, dimension, lambda: False)
         assert nearest.ready(connection, model)

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from threading import Event, Thread
 from typing import Any, NoReturn, Self, TypeVar
 
 from psycopg import Connection
@@ -18,11 +17,12 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import HOUSE, MEANING, Copy, Health, Held, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
-from enhanced_memory.daemon.store.postgres import database, months, nearest, verifying
+from enhanced_memory.daemon.store.postgres import database, months, verifying
 from enhanced_memory.daemon.store.postgres.backup import backup
 from enhanced_memory.daemon.store.postgres.carried import WHOLE_TABLES
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
-from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing, pieces
+from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing
+from enhanced_memory.daemon.store.postgres.indexing import Indexing
 from enhanced_memory.daemon.store.postgres.replicas import PLACE, REPLAYED, Replicas
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
@@ -72,8 +72,6 @@ class PostgresEngine:
         self._found = database.opened(settings)
         self.store_id = self._found.store_id
         self._searching = Searching()
-        self._building, self._closing = Event(), Event()
-        self._builder: Thread | None = None
         readers = max(1, settings.readers)
         self._pool: ConnectionPool[Connection[Row]] = ConnectionPool(
             kwargs=database.parameters(settings) | {"autocommit": True}, min_size=1, max_size=readers + max(1, settings.pool_overflow),
@@ -104,6 +102,7 @@ class PostgresEngine:
             self._hearing,
             self._replicas,
         )
+        self._indexing = Indexing(settings.vectors_indexed_from, self._lent, self._reach, lambda: self.leads(MEANING))
         self._writer.start()
         self._hearing.start()
         self._readers = Readers(readers, loop, self._answering)
@@ -310,43 +309,8 @@ class PostgresEngine:
         """Nothing of it is kept here."""
 
     async def held(self, model: int, dimension: int) -> Held | None:
-        """Counts, where pgvector's index answers. One that is lacking is made in the background by the daemon that embeds; all
-        daemons are told when it is there."""
-        least = self.settings.vectors_indexed_from
-        if not least or dimension > nearest.WIDEST:
-            return None
-        return await self._loop.run_in_executor(None, self._held, model, dimension, least)
-
-    def _held(self, model: int, dimension: int, least: int) -> Held | None:
-        with translated(), self._lent() as rows:
-            counts = nearest.counted(rows, model)
-            if counts.of_entities + counts.of_messages < least:
-                return None
-            if nearest.ready(rows.connection, model):
-                return Held(counts.of_entities, counts.entities, counts.of_messages, "HNSW (pgvector)")
-        if self.leads(MEANING) and not self._building.is_set():
-            self._building.set()
-            self._builder = Thread(target=self._build, args=(model, dimension), name="vectors' index", daemon=True)
-            self._builder.start()
-        return None
-
-    def _build(self, model: int, dimension: int) -> None:
-        began = time.monotonic()
-        try:
-            with translated(), self._reach() as connection:
-                nearest.drop_unused(connection)
-                if not nearest.build(connection, model, dimension, self._closing.is_set):
-                    return
-                anew = Touched(0, "", "", [], 0, everything=True)
-                for piece in pieces("", [anew]):  # of nobody's own: we hear it as the others do
-                    connection.execute("SELECT pg_notify('enhanced_memory', %s)", (piece,))
-        except Error as problem:
-            if not self._closing.is_set():
-                log.warning("the vectors' index was not made: %s", problem)
-            return
-        finally:
-            self._building.clear()
-        log.info("vectors' index: model=%d seconds=%.0f", model, time.monotonic() - began)
+        """Counts, where pgvector's index answers."""
+        return await self._loop.run_in_executor(None, self._indexing.held, model, dimension)
 
     def tend(self, now: int, access_before: int) -> None:
         """Make the partitions of the months to come, and let go of those that nothing is kept in. What fails is tried the next time."""
@@ -415,7 +379,7 @@ class PostgresEngine:
         await self._loop.run_in_executor(None, self._close)
 
     def _close(self) -> None:
-        self._closing.set()
+        self._indexing.stop()
         self._readers.join()
         self._writer.stop()
         self._hearing.stop()
