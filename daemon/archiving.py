@@ -77,7 +77,14 @@ class ColdStorage:
     # Away
 
     async def archive(self, call: Call) -> Archival:
-        """Answer `archive_entities`: file after file, until all that was asked for has gone."""
+        """Answer `archive_entities`: file after file, until all that was asked for has gone. `Invalid` where an encrypted store's
+        would lie there in the clear and nobody has allowed it."""
+        ask: Any = call.ask
+        if self._engine.encrypted and not self._settings.cold_in_the_clear and not ask.dry_run:
+            raise Invalid(
+                "The store is encrypted, and files of cold storage are not: nothing is archived.",
+                "put `cold_folder` on an encrypted disk and set `cold_in_the_clear = true`",
+            )
         async with self._asked:
             kept = None if call.key is None else await self._engine.read(partial(_kept, call), call)
             if kept is not None:
