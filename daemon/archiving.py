@@ -8,6 +8,7 @@ they may be another store's, or a backup may need them.
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -70,6 +71,8 @@ class ColdStorage:
         self._asked = asyncio.Lock()
         """One request to archive at a time: one that is sent again waits for the first one's answer."""
         self.problem = ""
+        self._woken = asyncio.Event()
+        engine.chosen.append(self._woken.set)
 
     # Away
 
@@ -167,9 +170,11 @@ class ColdStorage:
         ]
 
     async def keep_at_it(self) -> None:
-        """Look after the files now and then, for as long as the daemon runs."""
+        """Look after the files now and then, and once that has become this daemon's work, for as long as it runs."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK_EVERY_S)
+            self._woken.clear()
             await self.look_after()
 
     async def look_after(self) -> None:
