@@ -87,6 +87,10 @@ class Settings:
     words_memory_mb: int = _setting(
         128, "MiB for the passages of words that were asked for; 0: every question goes to the index on disk."
     )
+    vectors_memory_mb: int = _setting(
+        128,
+        "MiB for vectors as they are stored, of entities and of messages each, beside the bits that are always in memory; 0: they are read from the file.",
+    )
     pool_overflow: int = _setting(
         2, "Connections to a database beside the readers' and the writer's own, for what is checked or cleared."
     )
