@@ -17,7 +17,13 @@ from enhanced_memory.daemon.summary import Line, summarize
 __all__ = ["measure"]
 
 SECTION = "Extraction and summaries"
-SAID = {"first.txt": "tuned on", "second.txt": "not tuned on"}
+SAID = {
+    "first.txt": "tuned on",
+    "second.txt": "not tuned on",
+    "third.txt": "later, mended for",
+    "fourth.txt": "later still, mended for",
+    "fifth.txt": "last, never looked at",
+}
 TALK = (
     "user: I prefer tea over coffee. The tram was late. Do you know why?\n"
     "assistant: I always recommend leaving early.\n"

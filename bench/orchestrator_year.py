@@ -1,15 +1,17 @@
 """The Memory Orchestrator's year: how a store of its entries grows, and what 3.65 million of them would take.
 
-`python bench/orchestrator_year.py [--entries 5000,20000,60000,…] [--seconds 600] [--json FILE]`
+`python bench/orchestrator_year.py [--entries 5000,20000,60000,…] [--seconds 600] [--in FOLDER] [--json FILE] [--record]`
 
 Its own sizing says: 10,000 entries and 5,000 embeddings of 1,536 numbers a day, 3.65 and 1.83 million a year, some 100 GB, 16 GB
 of memory, 4 to 8 cores for searching by vectors. Entries are made through the adapter as its users make them, every second one
 with an embedding, tags, an access row each; the store grows from one size to the next, and at each is asked. Processor seconds
 are told beside times, because other programs on the machine blur the latter. Whatever is beyond the time allowed is projected: a
-straight line through what was measured, told with how far the measured points lie from it.
+straight line through what was measured, told with how far the measured points lie from it. `--in` keeps the store and what was
+measured in a folder, from which a later run goes on; `--record` writes the chapter into docs/performance.md.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import sys
@@ -21,16 +23,23 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import page
 import psutil
 from corpus import invented
 from home import Home
+from measure import Figure
 
 from enhanced_memory.client.adapters.orchestrator import MemoryOrchestrator
+from enhanced_memory.client.errors import Error
 
 YEAR, YEAR_VECTORS = 3_650_000, 1_830_000
 DIMENSIONS = 1536
 MODEL = "text-embedding-3-small"
 ASKED = 30
+MEASURED = "measured.jsonl"
+SECTION = "The orchestrator's year"
+SIZING = {"file_mb": "some 100 GB", "memory_mb": "16 GB"}
+"""What its own sizing says of the year."""
 SEED = 7
 
 
@@ -75,32 +84,61 @@ def entries(begin: int, end: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def measure(sizes: list[int], seconds: float) -> list[Measured]:
-    """Grow a store from size to size while there is time, and ask at each."""
+def measure(sizes: list[int], seconds: float, folder: Path | None = None) -> list[Measured]:
+    """Grow a store from size to size while there is time, and ask at each; in a `folder`, from where an earlier run left off."""
     until = time.monotonic() + seconds
-    found: list[Measured] = []
-    with Home(synchronous="FULL") as home:
+    found = measured_in(folder)
+    kept = {} if folder is None else {"store": folder / "memory.db"}
+    with Home(synchronous="FULL", **kept) as home:
         daemon = home.serve()
         memory = home.client(timeout_s=600.0)
         with MemoryOrchestrator(memory) as orchestrator:
-            done = 0
+            done = 0 if folder is None else left_off(orchestrator, found[-1].entries if found else 0)
             for size in sizes:
-                spent = cpu(daemon)
+                if found and size <= found[-1].entries:
+                    continue
+                spent, begun = cpu(daemon), done
                 while done < size and time.monotonic() < until:
                     upto = min(done + 500, size)
                     orchestrator.create_memories(entries(done, upto))
                     done = upto
-                before = found[-1].entries if found else 0
-                if done == before:
+                if done == begun and (found and done == found[-1].entries):
                     break
                 orchestrator.accesses.flush()
                 settled(memory, until)
-                found.append(asked(orchestrator, daemon, home, done, (cpu(daemon) - spent) / (done - before) * 1000))
-                print(json.dumps(asdict(found[-1])), file=sys.stderr, flush=True)
+                load = (cpu(daemon) - spent) / (done - begun) * 1000 if done > begun else found[-1].load_cpu_ms
+                found.append(asked(orchestrator, daemon, home, done, load))
+                line = json.dumps(asdict(found[-1]))
+                print(line, file=sys.stderr, flush=True)
+                if folder is not None:
+                    with open(folder / MEASURED, "a") as lines:
+                        lines.write(line + "\n")
                 if time.monotonic() >= until:
                     break
         memory.close()
     return found
+
+
+def measured_in(folder: Path | None) -> list[Measured]:
+    """What earlier runs measured in a folder."""
+    if folder is None or not (folder / MEASURED).exists():
+        return []
+    return [Measured(**json.loads(line)) for line in (folder / MEASURED).read_text().splitlines()]
+
+
+def left_off(orchestrator: MemoryOrchestrator, at: int) -> int:
+    """The first entry from `at` on that the store does not hold: an earlier run may have been ended between two sizes."""
+    for step in (500, 1):
+        while held(orchestrator, at + step - 1):
+            at += step
+    return at
+
+
+def held(orchestrator: MemoryOrchestrator, number: int) -> bool:
+    """Whether the store holds an entry."""
+    with contextlib.suppress(Error, LookupError):
+        return orchestrator.get_memory(f"m-{number}") is not None
+    return False
 
 
 def settled(memory: Any, until: float) -> None:
@@ -173,15 +211,53 @@ def told(found: list[Measured]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in lines)
 
 
+def figures(found: list[Measured]) -> list[Figure]:
+    """A line for each thing measured: at the largest size, at the smaller ones, and by the line at the year's end."""
+    largest = found[-1]
+    told: list[Figure] = []
+    for name, (title, unit) in TITLES.items():
+        year, off = projected(found, name)
+        beside = ", ".join(f"{getattr(one, name):,.1f} at {one.entries:,}" for one in found[:-1])
+        line = f"by the line {year:,.0f}{unit} at {YEAR:,} (points within {off:.0%})"
+        sizing = f"; its own sizing says {SIZING[name]}" if name in SIZING else ""
+        told.append(
+            Figure(
+                SECTION,
+                f"{title}, {largest.entries:,} entries",
+                f"{getattr(largest, name):,.1f}{unit}",
+                f"{line}{sizing}; {beside}",
+            )
+        )
+    return told
+
+
+TITLES = {
+    "file_mb": ("file", " MB"), "memory_mb": ("memory of the daemon", " MB"),
+    "load_cpu_ms": ("processor to take in one entry", " ms"), "search_cpu_ms": ("processor of a search by words and meaning", " ms"),
+    "vector_cpu_ms": ("processor of a search by an embedding", " ms"), "words_ms": ("search by words and meaning, p50", " ms"),
+    "vector_ms": ("search by an embedding, p50", " ms"), "filtered_ms": ("the same among one tag in a hundred, p50", " ms"),
+    "get_ms": ("an entry by its id, p50", " ms"), "create_ms": ("one more entry, p50", " ms"),
+}  # fmt: skip
+
+
 def main() -> None:
     """Measure and tell."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--entries", default="5000,20000,50000,100000,250000,500000,1000000")
     parser.add_argument("--seconds", type=float, default=600.0, help="how long the store may grow")
+    parser.add_argument("--in", dest="folder", type=Path, help="keep the store there, and go on from what is there")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--record", action="store_true", help="write the figures into docs/performance.md")
     given = parser.parse_args()
-    found = measure([int(one) for one in given.entries.split(",")], given.seconds)
+    folder: Path | None = given.folder.absolute() if given.folder else None
+    if folder is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    busy, began = page.load(), time.monotonic()
+    found = measure([int(one) for one in given.entries.split(",")], given.seconds, folder)
     print(told(found))
+    if given.record:
+        took = round(time.monotonic() - began, 1)
+        page.keep(page.PAGE, "year", page.Measured(page.date(), page.commit(), took, "full", busy, figures(found)))
     if given.json:
         given.json.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n")
 

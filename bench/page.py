@@ -47,9 +47,9 @@ Measured {date} at {commit} in {seconds:.0f} s{size}, load average {load}{busy}.
 
 ORDER = (
     "latency", "load", "footprint", "branches", "mcp", "sandbox", "conflicts", "curation", "extraction", "scale", "recall",
-    "versions", "vectors", "streams", "kills", "crowd", "backup", "frames", "idle", "soak",
+    "versions", "vectors", "streams", "year", "kills", "crowd", "backup", "frames", "idle", "soak",
 )  # fmt: skip
-"""Chapters as the page has them; what is not named here comes last. Those from `kills` on are runs of their own."""
+"""Chapters as the page has them; what is not named here comes last. Those from `year` on are runs of their own."""
 
 IN_FLIGHT = 8
 """Requests under way at once of each pipelining client."""
@@ -67,8 +67,8 @@ NOTES = """
   two times beside them. p99 is taken over all rounds; for a create it is compared with the floor's p50.
 - a timing that misses its target fails nothing: it is told here.
 - search: text and questions from `bench/passages.py`, drawn by Zipf's law; a million with `bench/scale.py --passages 1000000`.
-- runs of their own, not part of `make bench`: `bench/kills.py` (resumable), `crowd.py`, `frames.py`, `idle.py`, `soak.py`; each writes
-  its chapter with `--record` (the soak with `--draw`). The hour under a steady load is drawn in [drawings/soak.svg](drawings/soak.svg).
+- runs of their own, not part of `make bench`: `bench/kills.py` and `orchestrator_year.py` (both go on where they were), `crowd.py`, `frames.py`, `idle.py`,
+  `soak.py`; each writes its chapter with `--record` (the soak with `--draw`). The hour under a steady load is drawn in [drawings/soak.svg](drawings/soak.svg).
 - recall: R@10 is the share of a question's evidence among the first ten hits, nDCG@10 weighs their places. The data is no part of
   the project: `BENCH_RECALL_DATA` names it.
 """

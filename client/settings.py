@@ -94,6 +94,10 @@ class Settings:
     pool_overflow: int = _setting(
         2, "Connections to a database beside the readers' and the writer's own, for what is checked or cleared."
     )
+    replicas: str = _setting("", "Read replicas of a database that answer questions: their URLs, with spaces between.")
+    replica_lag_s: float = _setting(
+        1.0, "Seconds that such an answer may be behind others' changes; one's own are always in it."
+    )
     max_connections: int = _setting(4096, "Connections held at once; above it the one idle longest is closed.")
     max_frame_bytes: int = _setting(16 * 1024 * 1024, "The largest message taken or sent.")
     max_pending: int = _setting(256, "Unanswered requests taken from one connection before it is read no further.")

@@ -40,6 +40,8 @@ class Peer:
     """Entities whose changes are sent; empty: all."""
     seen: frozenset[str] = frozenset()
     """The spaces whose changes are sent."""
+    reached: int = 0
+    """How far the store's own log had come in what it was shown or wrote; of a store that has replicas."""
 
 
 class Meant(Protocol):
@@ -72,6 +74,8 @@ class Call:
     ignored: list[str] = field(default_factory=list[str])
     change: int = 0
     """The change it made, once it has made one."""
+    may_lag: bool = False
+    """Whether a replica may answer: it is a question, and nothing is written by what it says."""
     meaning: "Meant | None" = None
     """What the query means, where there is a model to say so."""
     conflicts: "list[ConflictFound]" = field(default_factory=list["ConflictFound"])

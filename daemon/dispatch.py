@@ -52,6 +52,7 @@ def answer_from(
         # What is asked about the past opens older versions: more than the loop should wait for.
         if engine.near and ask.point and getattr(ask, "at", None) is None and getattr(ask, "version", None) is None:
             return engine.point(work, call)
+        call.may_lag = True
         return await engine.read(work, call)
 
     return carry_out

@@ -29,7 +29,7 @@ def estimated(text: str) -> int:
     if text.isascii():
         return -(-len(text) // 4)
     wide = len(_WIDE.findall(text))
-    plain = sum(char < "\x80" for char in text)
+    plain = len(text.encode("ascii", "ignore"))
     return -(-plain // 4) + -(-(len(text) - plain - wide) // 2) + wide
 
 

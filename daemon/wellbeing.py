@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from time import monotonic
 from typing import Literal
 
@@ -146,6 +147,9 @@ class Wellbeing:
 
     def _machine(self) -> Iterator[Ailment]:
         folder = self._engine.place.parent
+        if not self._engine.near and not folder.exists():
+            # Of a database nothing need lie here; what a daemon writes beside it would.
+            folder = Path.home()
         try:
             free, inodes = shutil.disk_usage(folder).free, os.statvfs(folder)
         except OSError as problem:

@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 NOBODY = 65534
@@ -56,8 +57,8 @@ def found(version: str = "18") -> Path | None:
     return folder if (folder / "initdb").is_file() else None
 
 
-def start(binaries: Path, folder: Path, safe: bool = False) -> str:
-    """Make a cluster and start it; its URL."""
+def start(binaries: Path, folder: Path, safe: bool = False, more: Sequence[str] = (), admits_also: str = "") -> str:
+    """Make a cluster and start it; its URL. `more` lines of its configuration, and one more of who is admitted."""
     folder = folder.absolute()
     data, sockets = folder / "data", folder / "s"
     sockets.mkdir(parents=True)
@@ -70,10 +71,10 @@ def start(binaries: Path, folder: Path, safe: bool = False) -> str:
     if not safe:
         settings += ["fsync = off", "full_page_writes = off", "synchronous_commit = off", "autovacuum_naptime = 10s"]
     with open(data / "postgresql.auto.conf", "a", encoding="utf-8") as file:
-        file.write("\n".join(settings) + "\n")
+        file.write("\n".join([*settings, *more]) + "\n")
     # Who is a member of `keyed` has to give a password: so that tests can give a wrong one.
     admits = data / "pg_hba.conf"
-    admits.write_text("local all +keyed scram-sha-256\n" + admits.read_text())
+    admits.write_text(f"local all +keyed scram-sha-256\n{admits_also}\n{admits.read_text()}")
     (folder / "binaries").write_text(str(binaries))
     run(binaries, "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-t", "60", "start")
     return f"postgresql://postgres@/postgres?host={sockets}"

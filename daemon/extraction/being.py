@@ -18,6 +18,7 @@ from enhanced_memory.daemon.extraction.english_words import (
 from enhanced_memory.daemon.extraction.signs import NOW, POINTING, SINCE, WHEN
 from enhanced_memory.daemon.extraction.subjects import Who, noun_of
 from enhanced_memory.daemon.extraction.values import Kind
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["being", "having"]
 
@@ -43,7 +44,7 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     ):
         return "relationship", 0.85
     if re.match(
-        r"(?:friends|siblings|colleagues|neighbou?rs|cousins|brothers|sisters|married|engaged|twins|roommates|flatmates)\b",
+        r"(?:(?!only |just |not )\w+ )?(?:friends|siblings|colleagues|neighbou?rs|cousins|brothers|sisters|married|engaged|twins|roommates|flatmates)\b",
         said,
     ):
         return "relationship", 0.8
@@ -176,6 +177,8 @@ def _attribute(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None
         )
     ):
         return "profile", 0.72
+    if re.match(r"an? ", said) and subject.kind == "our" and any(word.capital for word in clause.rest[:3]):
+        return "profile", 0.72
     if re.match(r"an? ", said) and subject.kind == "my" and subject.head not in TRANSIENT:
         return "profile", 0.5
     return None
@@ -184,8 +187,12 @@ def _attribute(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None
 def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     """What one has: family, an illness, a house; not a question, a meeting, a headache."""
     helpers = set(clause.helpers)
-    if {"will", "would", "plan", "want"} & helpers or not (who.person or who.own) or not said:
+    if {"will", "would", "plan", "want"} & helpers or not said:
         return None
+    if not (who.person or who.own):
+        # Of things alone: what an organisation counts.
+        counted = clause.subject.head in _ORGANISATIONS and clause.form == "s" and _COUNT.match(said)
+        return ("profile", 0.75) if counted else None
     if clause.form == "d" and "perfect" not in helpers:
         return None
     noun = noun_of(said) or next(
@@ -221,6 +228,13 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         r"(?:an?|two|three|four|five|one|my own)\b", said
     ) and not said.startswith("a few") else 0.55
 
+
+_ORGANISATIONS = wordlist(
+    "company firm team startup business school clinic shop office agency department club charity studio bakery hotel farm"
+)
+_COUNT = re.compile(
+    r"(?:about |around |over |some |nearly |almost )?(?:\d|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty)\b"
+)
 
 _LASTING_THINGS = re.compile(
     rf"\b(?:{'|'.join(sorted(KIN | PETS))}|friend|colleague|flatmate|roommate|allergy|allergie|diabetes|asthma|degree|phd|house|"

@@ -208,7 +208,7 @@ def _instruction(said: str, words: list[Word]) -> Command | None:
         and words[1].low in MANNER
     ):
         return "requirement", 0.7, False
-    if any(word.low in ("always", "never", "only") for word in words[1:]) and first in IMPERATIVES:
+    if any(word.low in ("always", "never", "only", "every", "each") for word in words[1:]) and first in IMPERATIVES:
         return "requirement", 0.72, False
     return None
 

@@ -94,6 +94,8 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             ) and not (YEAR.search(said) or WHEN.search(said)):
                 return ("profile", 0.55) if verb not in ("become", "earn") else ("profile", 0.7)
             return "profile", 0.82
+        if own and clause.form == "d" and verb == "spend" and _YEARS_THERE.search(said):
+            return "profile", 0.82
         if own and clause.form == "d" and YEAR.search(said):
             return "profile", 0.65
         return None
@@ -118,6 +120,8 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "relationship", 0.72
     if who.type == "project" and kind == "our" and verb in BUILDING and said:
         return "profile", 0.8
+    if verb == "look" and re.match(r"after (?:the|our|my|an?|all|\w+s\b)", said):
+        return "profile", 0.75
     if verb in _PLACED and not re.match(_PLACED[verb], said):
         return None
     if verb in LIVING and said:
@@ -152,7 +156,8 @@ def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | Non
 
 
 _PLACED = {
-    "work": r"(?:in|at|for|as|with|from|remotely|part-time|full-time|freelance|nights|on|out of|here|two|three|four|\d)\b(?! (?:it|that|this|me|you)\b)",
+    "work": r"(?:(?:\w+ )?(?:shifts|weekends)\b|in|at|for|as|with|from|remotely|part-time|full-time|freelance|nights|on|out of|here|"
+    r"two|three|four|\d)\b(?! (?:it|that|this|me|you)\b)",
     "live": r"(?:in|at|on|with|near|alone|by|off|next|here|abroad|together|outside|downtown|between)\b",
     "speak": r"(?!about|to|up|with|out|for|of)",
     "run": r"(?:an?|the|my|our|two|three|[a-z]+ on)\b",
@@ -176,6 +181,9 @@ _PLACED = {
 }
 """What must follow such a verb for it to tell something lasting."""
 
+
+_YEARS_THERE = re.compile(r"^(?:\w+ ){0,3}(?:years|months|decades|summers|winters)\b.*\b(?:in|at|as|with|on)\b")
+"""How long, and where: `six years at a shipping company`."""
 
 _PLACED_PAST = {
     "work": r"(?:as|at|for|in)\b",

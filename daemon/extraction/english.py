@@ -7,7 +7,7 @@ import msgspec
 
 from enhanced_memory.daemon.extraction.clauses import Clause, clauses
 from enhanced_memory.daemon.extraction.commands import commanded
-from enhanced_memory.daemon.extraction.english_words import ATTRIBUTES, HE, KNOWN, NOT_NAMES, OPENERS, SHE
+from enhanced_memory.daemon.extraction.english_words import ATTRIBUTES, HE, KNOWN, NOT_NAMES, OPENERS, PETS, SHE
 from enhanced_memory.daemon.extraction.rules import Told, told
 from enhanced_memory.daemon.extraction.subjects import subject_of
 from enhanced_memory.daemon.extraction.values import Found, Kind, Scene
@@ -34,7 +34,7 @@ _NOTED = re.compile(
 """What announces a statement. To be asked to remember makes it surer."""
 _ASKED = re.compile(r"remember|note|mind|forget|record|reminder|know", re.IGNORECASE)
 _HEDGE = re.compile(
-    r"^(?:i (?:think|believe|guess|suppose|assume|imagine|reckon|feel like|feel|suspect|bet|hope|wonder|heard|read)(?: that)?|"
+    r"^(?:i (?:think|believe|guess|suppose|assume|imagine|reckon|feel like|feel|suspect|bet|hope|wonder|heard|read(?= that))(?: that)?|"
     r"(?:it )?(?:seems|looks like)(?: (?:that|like))?|"
     r"maybe|perhaps|probably|possibly|presumably|apparently|supposedly|allegedly|afaik,?|as far as i know,?|i(?:['’]m|"
     r" am) (?:not sure|pretty sure|fairly sure|told)(?: (?:that|if|whether))?|"
@@ -117,6 +117,8 @@ def read(sentence: str, scene: Scene) -> list[Found]:
         return [Found("preference", scene.speaker, "user" if scene.speaker == "user" else "person", _tidy(text), 0.85)]
     if "?" in text[-3:] or _ASKING.match(text):
         return []
+    if _REACHED.match(text):
+        return [Found("profile", scene.speaker, "user" if scene.speaker == "user" else "person", _tidy(text), 0.85)]
     if _PROVERB.search(text) and not text.lower().startswith(("it was decided", "it was agreed", "it is decided")):
         return []
     hedge = _HEDGE.match(text)
@@ -150,6 +152,12 @@ _FAVOURED = re.compile(
     r"love|hate|prefer|enjoy|dislike)\b.{3,80}?\b(?:is|are)\b",
     re.IGNORECASE,
 )
+_REACHED = re.compile(
+    r"^(?:(?:you can |please )?(?:always |best )?(?:reach|contact|call|text|e-?mail|phone|ring|write to) (?:me|us)|"
+    r"i can be (?:reached|contacted|found)) (?:(?:any time|best|directly) )?(?:at|on|under|via|by)\b(?=.*(?:\d{3}|@|\b[A-Z]))",
+    re.IGNORECASE,
+)
+"""By which number or address somebody is reached."""
 _RELATIVE = re.compile(
     rf"\b(?P<whose>my|our) (?:\w+ )?(?P<kin>{'|'.join(sorted(KNOWN))})\b(?:,? (?P<name>[A-Z][a-zà-ÿ]+)\b)?"
 )
@@ -292,7 +300,7 @@ def _named_kin(text: str, scene: Scene, found: list[Found]) -> list[Found]:
 
 
 _OWN_KIN = re.compile(
-    rf"\b(?P<whose>[Mm]y) (?:\w+ ){{0,2}}?(?P<kin>{'|'.join(sorted(KNOWN))}),? (?P<name>[A-Z][a-zà-ÿ]+)\b"
+    rf"\b(?P<whose>[Mm]y|[Oo]ur) (?:\w+ ){{0,2}}?(?P<kin>{'|'.join(sorted(KNOWN | PETS))}),? (?P<name>[A-Z][a-zà-ÿ]+)\b"
 )
 
 

@@ -148,7 +148,7 @@ KIN = wordlist(
     wife husband partner spouse girlfriend boyfriend fiance fiancee fiancé fiancée mother father mum mom mummy dad daddy parent parents
     sister brother sibling siblings son daughter child children kid kids baby twin twins aunt uncle cousin niece nephew
     grandmother grandfather grandma grandpa granny grandson granddaughter stepmother stepfather stepson stepdaughter
-    godmother godfather in-law sister-in-law brother-in-law mother-in-law father-in-law ex ex-wife ex-husband family
+    youngest eldest oldest firstborn godmother godfather in-law sister-in-law brother-in-law mother-in-law father-in-law ex ex-wife ex-husband family
     """
 )
 NEAR = wordlist(
@@ -376,6 +376,7 @@ def _forms() -> dict[str, tuple[str, str]]:
             doubled = verb + verb[-1]
             table.setdefault(doubled + "ed", (verb, "d"))
             table.setdefault(doubled + "ing", (verb, "g"))
+    del table["bed"]
     table["founded"] = ("establish", "d")
     table["set"] = ("set", "d")  # as often as not it is past, and `I set` tells nothing lasting in the present
     return table

@@ -76,7 +76,9 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             and not ({"now", "always", "never", "only"} & set(clause.adverbs))
             and not clause.denied
         ):
-            return "requirement", 0.55
+            return "requirement", 0.8 if _BOUND.search(said) else 0.72 if clause.subject.head[
+                -1:
+            ] == "s" and said else 0.55
         if kind == "my" and clause.subject.head in KNOWN:
             return None
         return "requirement", 0.9 if "need" not in helpers else 0.82
@@ -84,6 +86,11 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return ("plan", 0.7) if WHEN.search(said) and clause.verb not in TRIVIAL else ("plan", 0.4)
     if "should" in helpers and thing and kind not in ("bare", "name"):
         return "requirement", 0.72
+    if "should" in helpers and kind == "bare" and "never" in clause.adverbs:
+        return "requirement", 0.75
+    if "can" in helpers or "may" in helpers:
+        if clause.subject.words and clause.subject.words[0].low == "no" and thing:
+            return "requirement", 0.75
     if "should" in helpers and kind == "we" and (clause.denied or {"always", "only"} & set(clause.adverbs)):
         return "requirement", 0.7
     if (
@@ -146,6 +153,11 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "requirement", 0.75
     return None
 
+
+_BOUND = re.compile(
+    r"\b(?:below|under|above|over|within|at least|at most|no more than|less than|more than|before|after|by|until|every|up to)\b(?:.*\d| \w+day)"
+)
+"""A limit that something keeps to: what is said of everything has none."""
 
 _PERSONAL_NEED = re.compile(
     r"^(?:to (?:go|leave|talk|sleep|eat|rest|run|hurry|discuss|see|find|figure|think|know|ask|check|look|get|understand|finish|wait|call|buy)\b)"

@@ -23,7 +23,9 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     kind = clause.subject.kind
     if "was" in helpers and ({"want", "plan"} & helpers):
         return "plan", 0.0  # `I wanted to`
-    if (POINTING.match(said) and not when) or (verb in TRIVIAL and not when and verb not in ("start", "leave", "come")):
+    if (POINTING.match(said) and not when) or (
+        verb in TRIVIAL and not when and verb not in ("start", "leave", "come") and not _PHRASAL.match(said)
+    ):
         if {"will", "plan", "want"} & helpers:
             return "plan", 0.0
     if "want" in helpers and not clause.denied:
@@ -49,13 +51,13 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     if "plan" in helpers and (who.person or who.own or kind in ("the", "our")):
         if clause.denied:
             return "plan", 0.6
-        return "plan", 0.85 if when or verb not in TRIVIAL else 0.55
+        return "plan", 0.85 if when or verb not in TRIVIAL or _PHRASAL.match(said) else 0.55
     if "will" in helpers and "perfect" in helpers:
         return ("plan", 0.7) if when and (who.own or who.person) else None
     if "will" in helpers:
         if verb in ("be", "have") and not when:
             return "plan", 0.0
-        if kind in ("the", "our", "my") and when and not who.person:
+        if when and not who.person and (kind in ("the", "our", "my") or (kind == "it" and "passive" in helpers)):
             return "plan", 0.75
         if who.person or who.own:
             trivial = verb in TRIVIAL and verb not in ("start", "leave", "come", "be")
@@ -162,6 +164,9 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "plan", 0.8
     return None
 
+
+_PHRASAL = re.compile(r"(?:after|over|off|up|down|back|into|through) (?!it\b|this\b|that\b)\w")
+"""With a particle a small verb says something: `look after`, `take over`."""
 
 _AMBITIONS = wordlist(
     "learn become build create start visit travel move buy write study run open lose save improve retire launch grow found publish climb train finish adopt marry"

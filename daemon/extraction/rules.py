@@ -34,7 +34,9 @@ Rule = Callable[[Clause, Who, str], "tuple[Kind, float] | None"]
 
 def told(clause: Clause, scene: Scene, text: str) -> Told | None:
     """The fact that a clause tells, if it tells one."""
-    if clause.subject.kind in ("generic", "you", "none"):
+    if clause.subject.kind == "generic":
+        return _forbidden(clause, scene)
+    if clause.subject.kind in ("you", "none"):
         return None
     who = subject_of(clause.subject, clause, scene)
     if who is None:
@@ -56,12 +58,34 @@ def told(clause: Clause, scene: Scene, text: str) -> Told | None:
                         name = scene.projects[word.low]
             elif clause.subject.kind == "we" and kind == "profile" and clause.verb in BUILDING:
                 name, kind_of_thing = scene.project, "project"
-            if kind == "preference" and not who.person and re.search(r"\bm?[yo]u?r? favou?rite|\b(?:my|our) ", said):
+            if (
+                kind == "preference"
+                and not who.person
+                and re.search(r"\bm?[yo]u?r? favou?rite|\b(?:my|our) |^(?:me|us)\b", said)
+            ):
                 name, kind_of_thing = scene.speaker, type_of(scene.speaker)
             if not kind_of_thing:
                 return None
             return Told(kind, name, kind_of_thing, round(confidence * who.sure, 3))
     return None
+
+
+def _forbidden(clause: Clause, scene: Scene) -> Told | None:
+    """`Nothing beats plum cake`; `nothing may be merged without a review`, `nobody leaves before the bell`: what holds for all is a rule, if it denies and bounds."""
+    if clause.subject.words[0].low not in ("nobody", "nothing", "none") or clause.denied:
+        return None
+    if clause.verb in ("beat", "top") and clause.form == "s" and not clause.helpers and clause.rest:
+        return Told("preference", scene.speaker, type_of(scene.speaker), 0.82)
+    ruled = {"may", "must", "shall", "should"} & set(clause.helpers) or (
+        "can" in clause.helpers and "passive" in clause.helpers
+    )
+    bounded = clause.form == "s" and not clause.helpers and _BOUND.search(clause.said())
+    if not ruled and not bounded:
+        return None
+    return Told("requirement", scene.project, "project", 0.8 if ruled else 0.66)
+
+
+_BOUND = re.compile(r"\b(?:without|unless|except|before|after|until)\b")
 
 
 def _is_so(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:

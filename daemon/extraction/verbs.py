@@ -74,7 +74,7 @@ def read_group(words: Sequence[Word], at: int, subject: Kind) -> Group | None:
             group.adverbs.append(low)
         elif low in MODALS:
             group.helpers.append(low)
-        elif low == "rather" and "would" in group.helpers:
+        elif low in ("rather", "sooner") and "would" in group.helpers:
             group.verb, group.form = "rather", "b"
         elif low == "'s" and at == start:
             be = True
@@ -105,7 +105,8 @@ def read_group(words: Sequence[Word], at: int, subject: Kind) -> Group | None:
                 group.helpers.append("may")
                 at = following + 2
                 continue
-            if not ((nxt and nxt[1] in "ng") or (nxt and nxt[1] == "d")) and after not in BE:
+            guessed = nxt is None and subject in ("I", "we", "he", "name") and _gerund(after)
+            if not (guessed or (nxt and nxt[1] in "ng") or (nxt and nxt[1] == "d")) and after not in BE:
                 group.verb, group.form = "be", BE[low]
         elif low in HAVE and not group.verb:
             nxt = verb_of(after)
@@ -182,6 +183,17 @@ def read_group(words: Sequence[Word], at: int, subject: Kind) -> Group | None:
             at += 2
     group.end = at
     return group
+
+
+_NO_GERUNDS = wordlist(
+    "nothing anything something everything evening morning during interesting boring amazing exciting willing charming annoying "
+    "disappointing surprising confusing sibling darling offspring outgoing overwhelming unwilling upcoming freezing starving"
+)
+
+
+def _gerund(word: str) -> bool:
+    """Whether a word that no known verb has is built like a gerund: `we are pairing`."""
+    return len(word) > 5 and word.endswith("ing") and word not in _NO_GERUNDS
 
 
 def _guessed(word: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from enhanced_memory.daemon.extraction.english_words import (
 from enhanced_memory.daemon.extraction.signs import AGREEING, PAST_TIME, POINTING, WHEN
 from enhanced_memory.daemon.extraction.subjects import Who, noun_of
 from enhanced_memory.daemon.extraction.values import Kind
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["corrected", "decided", "doubted", "preferred"]
 
@@ -20,7 +21,7 @@ __all__ = ["corrected", "decided", "doubted", "preferred"]
 def doubted(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     """`I might`, `we could`, `he would`: nothing that is so. `Would rather` and `would prefer` are meant."""
     helpers = clause.helpers
-    if "would" in helpers and clause.verb in ("rather", "prefer"):
+    if {"would", "had"} & set(helpers) and clause.verb in ("rather", "prefer"):
         return "preference", 0.85
     if (
         "would" in helpers
@@ -100,9 +101,28 @@ def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "correction", 0.8
     if clause.verb == "move" and clause.form in "dn" and who.person and not PAST_TIME.search(said):
         return "correction" if " from " in f" {said}" else "profile", 0.82
+    if (
+        clause.verb == "be"
+        and clause.subject.kind in ("the", "our", "my", "it")
+        and re.search(r"\b(?:now )?instead of\b", said)
+    ):
+        return "correction", 0.82
     if re.search(r"\bnot [\w' ]+ (?:but|,)|, not\b", said) and "actually" in clause.adverbs:
         return "correction", 0.8
     return None
+
+
+_MOVING = wordlist("suit annoy bore bother delight fascinate irritate relax calm disgust thrill upset")
+"""What something does to whoever feels it."""
+
+_FOUND = re.compile(
+    r"^.{2,60}? (?:very |really |so |too |rather |quite |a bit )?(?:boring|tedious|dull|annoying|irritating|exhausting|stressful|tiring|relaxing|soothing|fun|"
+    r"helpful|useful|useless|confusing|distracting|ugly|beautiful|lovely|delicious|disgusting|fascinating|interesting|hard to \w+|easy to \w+|"
+    r"easier|harder|better|worse|pointless|overrated|comfortable|uncomfortable)$"
+)
+"""What somebody finds, and how: `I find flash cards boring`."""
+
+_COMPARED = re.compile(r"\b(?:more|better|higher|less)\b.*\bthan\b|\b(?:over|above) \w+")
 
 
 def preferred(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
@@ -132,6 +152,26 @@ def preferred(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         if clause.subject.kind in ("my", "our") and head == "preference":
             return "preference", 0.8
         return None
+    if clause.verb in _MOVING and clause.subject.kind in ("bare", "the", "my") and clause.form in "bs":
+        # `Mornings suit me`, `loud music annoys me`: who feels it stands behind the verb.
+        return ("preference", 0.88) if re.match(r"(?:me|us)\b", said) and not clause.helpers else None
+    if (
+        clause.verb in ("trust", "value", "rate", "rank")
+        and clause.form in "bs"
+        and who.person
+        and _COMPARED.search(said)
+    ):
+        return "preference", 0.85
+    if clause.verb == "find" and clause.form in "bs" and who.person and _FOUND.search(said):
+        return ("preference", 0.0) if POINTING.match(said) else ("preference", 0.82)
+    if (
+        clause.verb == "want"
+        and clause.denied
+        and clause.form in "bs"
+        and who.person
+        and re.match(r"(?!to\b)\w+ \w", said)
+    ):
+        return ("preference", 0.0) if POINTING.match(said) else ("preference", 0.75)
     liking = clause.verb in LIKING or (clause.verb in ("care", "go") and clause.denied and said.startswith("for "))
     if not liking or not who.person:
         return None
@@ -151,6 +191,10 @@ def preferred(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     return "preference", 0.9 if clause.verb in ("prefer", "hate", "dislike", "detest", "adore", "love") else 0.85
 
 
+_CHOOSING = wordlist("use go take switch move keep replace retire remove buy rent hire run build write deploy support")
+"""With `instead of` and the like: one thing is done and another one left."""
+
+
 def decided(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     """What was decided, chosen, dropped, agreed on."""
     verb, done = clause.verb, clause.form in "dn" or "perfect" in clause.helpers
@@ -159,6 +203,13 @@ def decided(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     intended = bool({"will", "plan"} & set(clause.helpers)) or "progressive" in clause.helpers
     if clause.denied and not (verb in ("accept", "support", "allow") and who.own):
         return None
+    if (
+        clause.subject.kind in ("we", "our")
+        and verb in _CHOOSING | DECIDING
+        and re.search(r"\b(?:in favou?r of|instead of|rather than)\b", said)
+        and (done or intended)
+    ):
+        return "decision", 0.82
     if verb in DECIDING and verb not in ("agree", "drop") and not (verb == "adopt" and clause.subject.kind == "I"):
         if verb in ("decide", "settle", "opt", "commit") and intended:
             return "decision", 0.0

@@ -1,6 +1,6 @@
 """The context of a turn: pinned, state, relevant and recent, each thing once, within a budget of tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -39,25 +39,25 @@ def get_context(tx: Tx, ask: GetContext) -> Context:
         "recent": _heard(tx, "recent", recent, stream.state.name if stream is not None else ""),
         "relevant": [],
     }
+    lowest = TRUST_ORDER.index(ask.minimum_trust) if ask.minimum_trust is not None else len(TRUST_ORDER)
+
+    def trusted(item: ContextItem) -> bool:
+        return item.origin is None or TRUST_ORDER.index(item.origin.trust) <= lowest
+
+    items = {part: [one for one in each if trusted(one)] for part, each in items.items()}
+    elsewhere = [one for each in items.values() for one in each]
     arms: list[str] = []
     if query and ask.relevant:
-        passages = _relevant(tx, query, conditions)
+        passages = _relevant(tx, query, conditions, ask.relevant, elsewhere, trusted)
         found = search_messages(tx, SearchMessages(query, limit=max(1, ask.relevant)))
         lines = [
             msgspec.structs.replace(item, score=hit.score)
             for hit in found.hits
             for item in _heard(tx, "relevant", [hit.message], hit.stream)
+            if trusted(item)
         ]
         arms = found.arms
-        items["relevant"] = _interleaved(passages, lines)
-    if ask.minimum_trust is not None:
-        lowest = TRUST_ORDER.index(ask.minimum_trust)
-        items = {
-            part: [one for one in each if one.origin is None or TRUST_ORDER.index(one.origin.trust) <= lowest]
-            for part, each in items.items()
-        }
-    items["relevant"] = _apart(items["relevant"], [one for part in items if part != "relevant" for one in items[part]])
-    items["relevant"] = items["relevant"][: ask.relevant]
+        items["relevant"] = _apart(_interleaved(passages, lines), elsewhere)[: ask.relevant]
     count, counted_by = counter()
     chosen, text, left_off = packed(items, ask.tokens, count)
     tx.call.used += dict.fromkeys(item.entity for item in chosen if item.entity is not None)
@@ -70,10 +70,7 @@ def _said(tx: Tx, part: Part, entities: Iterable[Stored]) -> list[ContextItem]:
     told = _visible(tx, entities)
     items: list[ContextItem] = []
     for one in entities:
-        items += [
-            ContextItem(part, noted.text, 0, 0.0, one.id, one.state.name, noted.id, at=noted.at, origin=noted.origin)
-            for noted in reversed(told[one.id])
-        ]
+        items += [_observed(part, one, noted) for noted in reversed(told[one.id])]
         if part == "pinned":
             items += _state([one], part)
             if not told[one.id] and not one.state.properties:
@@ -112,34 +109,54 @@ def _heard(tx: Tx, part: Part, messages: Iterable[Message], stream: str) -> list
     ]  # fmt: skip
 
 
-def _relevant(tx: Tx, query: str, conditions: list[str]) -> list[ContextItem]:
-    """What entities say that answers the query, best first: each observation by itself."""
+def _relevant(
+    tx: Tx,
+    query: str,
+    conditions: list[str],
+    enough: int,
+    elsewhere: list[ContextItem],
+    trusted: Callable[[ContextItem], bool],
+) -> list[ContextItem]:
+    """What entities say that answers the query, best first: each observation by itself, until `enough` are not told elsewhere.
+
+    All candidates are ranked; where each thing comes from is looked up for those alone that may be told.
+    """
     candidates, _ = tx.words.matching(query, ranking.POOL, tx.view, False, enough=ranking.POOL // 2)
     candidates, cosines = meant(tx, candidates, ranking.POOL, messages=False)
     fused = ranking.fused({one.passage: one.score for one in candidates}, cosines)
     known = tx.entities.many({one.entity for one in candidates}, *conditions)
-    told = {entity: {noted.id: noted for noted in noteds} for entity, noteds in _visible(tx, [*known.values()]).items()}
+    stands = {one.id: sum(ranking.standing(standing_of(tx, one)).values()) for one in known.values()}
+    ranked = [
+        (fused[each.passage] + stands[each.entity], each.entity, each.part)
+        for each in candidates
+        if each.entity in known
+    ]
+    ranked.sort(key=lambda each: -round(each[0], 4))
     items: list[ContextItem] = []
-    for candidate in candidates:
-        one = known.get(candidate.entity)
-        if one is None:
-            continue
-        score = fused[candidate.passage] + sum(ranking.standing(standing_of(tx, one)).values())
-        noted = told[one.id].get(candidate.part)
-        if noted is not None:
-            items.append(
-                ContextItem(
-                    "relevant", noted.text, 0, round(score, 4), one.id, one.state.name, noted.id, at=noted.at,
-                    origin=noted.origin,
-                )
-            )  # fmt: skip
-        elif not candidate.part:
-            # Its name, type or properties answer: what is known of it is what to tell.
-            items += [
-                msgspec.structs.replace(item, part="relevant", score=round(score, 4))
-                for item in [*_state([one]), *_said(tx, "relevant", [one])][:3]
-            ]
-    return sorted(items, key=lambda item: -item.score)
+    for begin in range(0, len(ranked), enough):
+        some = ranked[begin : begin + enough]
+        told = _visible(tx, [known[entity] for entity in dict.fromkeys(entity for _, entity, _ in some)])
+        for score, entity, part in some:
+            items += [item for item in _answering(known[entity], told[entity], part, round(score, 4)) if trusted(item)]
+        if len(_apart(items, elsewhere)) >= enough:
+            break
+    return items
+
+
+def _answering(one: Stored, told: list[Observation], part: int, score: float) -> list[ContextItem]:
+    """What to tell of an entity of which a passage was found: that observation; or, where name, type or properties answer, the
+    first of what is known of it."""
+    if part:
+        found = [noted for noted in told if noted.id == part]
+        return [_observed("relevant", one, noted, score) for noted in found]
+    known = [*_state([one], "relevant"), *(_observed("relevant", one, noted) for noted in reversed(told))][:3]
+    return [msgspec.structs.replace(item, score=score) for item in known]
+
+
+def _observed(part: Part, one: Stored, noted: Observation, score: float = 0.0) -> ContextItem:
+    return ContextItem(
+        part, noted.text, 0, score, one.id, one.state.name, noted.id, at=noted.at, origin=noted.origin
+    )  # fmt: skip
 
 
 def _interleaved(*found: list[ContextItem]) -> list[ContextItem]:

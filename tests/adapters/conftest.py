@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,9 @@ import pytest
 from enhanced_memory.client import Memory, Settings
 from enhanced_memory.client.settings import PREFIX
 
-from ..conftest import end_daemon
+from ..conftest import Stores, gone, on_every_engine
+
+pytest_generate_tests = on_every_engine
 
 _numbers = itertools.count(1)
 
@@ -20,13 +21,13 @@ NAMES = ("store", "socket", "log_file", "backup_folder")
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[dict[str, str]]:
+def shared(stores: Stores) -> Iterator[dict[str, str]]:
     """The settings of the module's daemon."""
     folder = Path(tempfile.mkdtemp(prefix="em-", dir="/tmp"))
     paths = ("memory.db", "run/db.sock", "log", "backups")
-    yield {name: str(folder / path) for name, path in zip(NAMES, paths, strict=True)}
-    end_daemon(folder / "memory.db")
-    shutil.rmtree(folder, ignore_errors=True)
+    named = {name: str(folder / path) for name, path in zip(NAMES, paths, strict=True)}
+    yield named | {"store": stores(folder / "memory.db")}
+    gone(folder)
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def served(shared: dict[str, str]) -> Settings:
     """The module's daemon as settings that need no environment."""
     # A machine that does much else starts a daemon slowly, and no law here is about how fast.
     slow = {"connect_timeout_s": 120.0, "timeout_s": 120.0, "synchronous": "NORMAL"}
-    return Settings.load(shared | slow, environment={"HOME": str(Path(shared["store"]).parent)})
+    return Settings.load(shared | slow, environment={"HOME": str(Path(shared["log_file"]).parent)})
 
 
 @pytest.fixture

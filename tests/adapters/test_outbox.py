@@ -11,7 +11,7 @@ import pytest
 
 from enhanced_memory.client import Memory, Settings
 from enhanced_memory.client.adapters import outbox_file
-from enhanced_memory.client.adapters.chronicle import ConversationMemory, DatabaseManager
+from enhanced_memory.client.adapters.chronicle import ConversationMemory, DatabaseManager, MemoryManager
 from enhanced_memory.client.adapters.outbox_file import OutboxFile, Waiting
 from enhanced_memory.client.errors import Broken, Busy, Error, StoreDamaged, StoreFull, TooLarge, Unavailable
 
@@ -44,6 +44,24 @@ def said_in(window: ConversationMemory) -> list[str]:
     number = window.conversation_id
     assert number is not None
     return [one.content for one in window.db_manager.engine.recent_messages(number).messages]
+
+
+def test_what_reads_first_does_nothing_while_the_daemon_is_away_and_counts_in_what_waited_afterwards(
+    there: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = MemoryManager(memory=Memory(Settings.load({"space": there}), client="chronicle"))
+    with failing(Unavailable()):
+        number, window = manager.start_new_conversation("Castle")
+        for n in range(5):
+            window.add_user_message(f"They went to room {n}.")
+        assert (manager.summarize_conversation(number), manager.cleanup_old_data(0)) == (None, None)
+        assert len(manager.db_manager.outbox) == 6
+    assert "nothing was cleaned up" in caplog.text
+    told = manager.summarize_conversation(number)
+    assert told is not None
+    assert "room 0" in told
+    assert window.get_conversation_summary() == told
+    manager.close()
 
 
 @pytest.mark.parametrize("problem", [Busy(), StoreFull(), StoreDamaged(), Broken()], ids=lambda one: one.code)

@@ -9,6 +9,14 @@ import pytest
 from enhanced_memory.client import AsyncMemory, Memory
 from enhanced_memory.client.request import Request
 
+from ..conftest import on_every_engine
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What operations do is the same on every engine; how clients connect has nothing to do with it."""
+    if metafunc.module.__name__.endswith("test_operations"):
+        on_every_engine(metafunc)
+
 
 class Face:
     """`Memory`, or `AsyncMemory` on an event loop of its own, with every call waited for."""

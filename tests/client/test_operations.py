@@ -22,6 +22,8 @@ from enhanced_memory.client.operations.service import AccessInput, Ping
 from enhanced_memory.client.request import method
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput, ObservationInput, RelationInput
 
+from ..databases import url_of
+
 Call = Callable[..., Any]
 Face = Callable[..., Any]
 
@@ -150,8 +152,9 @@ def service(call: Call, home: Path) -> None:
     call("create_entities", [EntityInput("kept", "t", ["x"])])
     status = call("get_memory_status")
     assert (status.state, status.total_entities) == ("ready", 1)
-    made = call("backup", str(home / "copy.db"))
-    assert (Path(made.path).stat().st_size, made.entities) == (made.bytes, 1)
+    if url_of(home / "memory.db") is None:  # a database is copied by its server's tools
+        made = call("backup", str(home / "copy.db"))
+        assert (Path(made.path).stat().st_size, made.entities) == (made.bytes, 1)
     assert call("verify").ok
     assert call("access_log").rows is not None
     assert call("note_access", [AccessInput("read", 1, agent="planner")]).rows == 1

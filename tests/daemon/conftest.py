@@ -2,7 +2,6 @@
 
 import os
 import select
-import shutil
 import signal
 import socket
 import struct
@@ -20,6 +19,10 @@ import pytest
 
 from enhanced_memory.client import Memory, Settings
 from enhanced_memory.client.settings import PREFIX
+
+from ..conftest import Stores, gone, on_every_engine
+
+pytest_generate_tests = on_every_engine
 
 
 class Peer:
@@ -95,6 +98,7 @@ class Daemon:
         wait: bool = True,
         through: tuple[str, ...] = (),
         options: dict[str, Any] | None = None,
+        stores: Stores = str,
         **settings: Any,
     ) -> None:
         self.folder = folder
@@ -102,7 +106,7 @@ class Daemon:
             name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "XDG_"))
         } | {"HOME": str(folder)}
         given = {
-            "store": folder / "memory.db",
+            "store": stores(folder / "memory.db"),
             "socket": folder / "run" / "db.sock",
             "backup_folder": folder / "backups",
         } | settings
@@ -160,28 +164,28 @@ def short_folder() -> Path:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Daemon]]:
+def serve(stores: Stores) -> Iterator[Callable[..., Daemon]]:
     """Starts daemons with the settings given; each in a new folder, unless one is named."""
     made: list[Daemon] = []
 
     def serve(*arguments: str, folder: Path | None = None, **more: Any) -> Daemon:
-        made.append(Daemon(folder or short_folder(), *arguments, **more))
+        made.append(Daemon(folder or short_folder(), *arguments, stores=stores, **more))
         return made[-1]
 
     yield serve
     for one in made:
         one.end(signal.SIGKILL)
-        shutil.rmtree(one.folder, ignore_errors=True)
+        gone(one.folder)
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[Daemon]:
+def house(stores: Stores) -> Iterator[Daemon]:
     """One daemon for all tests of a file, which must leave it in health."""
-    made = Daemon(short_folder())
+    made = Daemon(short_folder(), stores=stores)
     yield made
     assert made.process.poll() is None, made.log.read_text()[-3000:]
     assert made.end() == 0
-    shutil.rmtree(made.folder, ignore_errors=True)
+    gone(made.folder)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enhanced_memory.client.settings import Settings
-    from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+    from enhanced_memory.daemon.store import Engine
 
 assert handlers.__all__
 
@@ -38,7 +38,7 @@ OLD_S = 400 * 86_400
 class Keeper:
     """A store with three people, and the service that archives and purges them, without a daemon around it."""
 
-    def __init__(self, engine: SqliteEngine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine = engine
         self.service = Service(engine, Metrics(), settings)
         self.cold = self.service.cold
@@ -82,7 +82,7 @@ class Keeper:
 
 
 @pytest.fixture
-async def keeper(engine: SqliteEngine, settings: Settings) -> Keeper:
+async def keeper(engine: Engine, settings: Settings) -> Keeper:
     """Ada, Bob and Cyd, all hot."""
     made = Keeper(engine, settings)
     await made.ask(CreateEntities([EntityInput(name, "person", [f"{name} sails"]) for name in ("Ada", "Bob", "Cyd")]))

@@ -16,7 +16,8 @@ from enhanced_memory.client import Memory, Settings
 from enhanced_memory.client.errors import Error, Invalid, StoreDamaged
 from enhanced_memory.client.values import EntityInput, MessageInput, RelationInput
 from enhanced_memory.daemon.store import cold_files
-from enhanced_memory.tests.conftest import end_daemon
+
+from ..conftest import end_daemon
 
 
 def folder() -> Path:

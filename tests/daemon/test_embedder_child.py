@@ -22,6 +22,9 @@ from enhanced_memory.client.settings import PREFIX, Settings
 from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon.embedding.child import DOOR
 
+from ..conftest import rows_of
+from ..databases import url_of
+
 FAKES = Path(__file__).parent / "fakes"
 
 
@@ -369,10 +372,5 @@ def reindexed(memory: Memory) -> None:
 
 def vectors_by_size(home: Path) -> dict[int, int]:
     """How many stored vectors have how many bytes."""
-    import apsw
-
-    connection = apsw.Connection(str(home / "memory.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        return dict(connection.execute("SELECT length(vector), count(*) FROM vectors GROUP BY 1"))  # type: ignore[arg-type]
-    finally:
-        connection.close()
+    size = "length" if url_of(home / "memory.db") is None else "vector_dims"  # one byte each, or two
+    return dict(rows_of(home / "memory.db", f"SELECT {size}(vector), count(*) FROM vectors GROUP BY 1"))  # type: ignore[arg-type]

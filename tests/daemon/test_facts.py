@@ -19,7 +19,7 @@ from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.dispatch import answer_from
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.service import Service
-from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.store import Engine
 
 TALK = """user: I prefer tea to coffee. Do you like tea?
 assistant: You prefer tea to coffee.
@@ -45,7 +45,7 @@ class Daemon:
 
 
 @pytest.fixture
-async def memory(engine: SqliteEngine, settings: Settings) -> AsyncIterator[Daemon]:
+async def memory(engine: Engine, settings: Settings) -> AsyncIterator[Daemon]:
     service = Service(engine, Metrics(), settings)
     yield Daemon(service, answer_from(engine, service.attended, service.before))
     service.extraction.stop()

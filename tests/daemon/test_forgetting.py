@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import apsw
+import pytest
 
 from enhanced_memory.client import Memory
 from enhanced_memory.client.operations.entities import (
@@ -67,6 +68,9 @@ def remember(memory: Memory) -> int:
     return number
 
 
+@pytest.mark.engines(
+    "sqlite", why="the files of a database are its server's; tests/store/test_postgres.py looks into its tables"
+)
 def test_no_file_holds_what_was_purged(memory: Memory, home: Path) -> None:
     mirror = home / "mirror.jsonl"
     memory.update_space("default", {"mirror": str(mirror)})

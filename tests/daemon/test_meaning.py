@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import apsw
 import psutil
 import pytest
 
@@ -18,7 +17,8 @@ from enhanced_memory.client.settings import PREFIX
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput, ObservationInput
 from enhanced_memory.daemon.store.sqlite.comparing import PREVENT
 
-from ..conftest import end_daemon
+from ..conftest import end_daemon, rows_of
+from ..databases import url_of
 
 PEOPLE = {
     "Alice": "repairs bicycles in a small workshop",
@@ -52,18 +52,23 @@ def names(memory: Memory, query: str, **more: Any) -> list[str]:
 
 def change(home: Path, sql: str) -> None:
     """Do something to the store behind the daemon's back."""
-    connection = apsw.Connection(str(home / "memory.db"))
-    connection.set_busy_timeout(5000)
-    connection.execute(sql)
-    connection.close()
+    rows_of(home / "memory.db", sql)
 
 
 def rows(home: Path, sql: str) -> list[Any]:
-    connection = apsw.Connection(str(home / "memory.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        return list(connection.execute(sql))
-    finally:
-        connection.close()
+    return rows_of(home / "memory.db", sql)
+
+
+def of_passage(home: Path) -> str:
+    """The passage of a row `v` of the vectors, as the engine of this home keeps it."""
+    return "v.key >> 6" if url_of(home / "memory.db") is None else "v.passage"
+
+
+def tables(home: Path) -> str:
+    """Where the engine of this home lists its tables by `name`."""
+    if url_of(home / "memory.db") is None:
+        return "sqlite_schema"
+    return "(SELECT relname::text AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace) s"
 
 
 def test_what_is_near_in_meaning_is_found_without_a_common_word(memory: Memory) -> None:
@@ -105,7 +110,8 @@ def test_vectors_follow_changes_deletions_and_purges(memory: Memory, home: Path)
     memory.add_observations([{"entity": "Alice", "contents": ["bakes bread"]}])
     eventually(memory, lambda _: names(memory, "pastry and dough")[:1] == ["Alice"])
     assert rows(
-        home, "SELECT count(*) FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = v.key >> 6)"
+        home,
+        f"SELECT count(*) FROM vectors v WHERE NOT EXISTS (SELECT 1 FROM passages p WHERE p.id = {of_passage(home)})",
     ) == [(0,)]
 
 
@@ -154,6 +160,7 @@ def test_a_table_emptied_under_a_running_daemon_is_filled_by_reindex(memory: Mem
     assert rows(home, "SELECT count(*) FROM vectors") == [(3,)]
 
 
+@pytest.mark.engines("sqlite", why="pgvector compares what PostgreSQL keeps, and is always there")
 def test_without_sqlite_vec_numpy_compares_and_finds_the_same(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PREVENT, "1")
     with Memory() as memory:
@@ -167,7 +174,10 @@ def test_a_branch_pinned_in_the_past_finds_by_meaning_what_was_there_then(memory
     remember(memory)
     caught_up(memory, 3)
     then = rows(home, "SELECT max(number) FROM changes")[0][0]
-    change(home, f"INSERT INTO spaces (name, parent, pinned, kind, began) VALUES ('then', 1, {then}, 'branch', {then})")
+    change(
+        home,
+        f"INSERT INTO spaces (id, name, parent, pinned, kind, began) VALUES (2, 'then', 1, {then}, 'branch', {then})",
+    )
     memory.delete_entities(["Alice"])
     memory.create_entities([EntityInput("Dave", "person", ["mends broken bicycles"])])
     caught_up(memory, 3)
@@ -312,10 +322,13 @@ def test_reindexing_leaves_everything_as_findable_as_it_was(memory: Memory, home
         "chat", [MessageInput("the puppy sleeps", speaker="Ann"), MessageInput("so does Rex", speaker="Tom")]
     )
     caught_up(memory, 6)
-    before = [rows(home, "SELECT key, vector FROM vectors ORDER BY 1"), found_by_words(home)]
+    before = [rows(home, f"SELECT {of_passage(home)}, v.vector FROM vectors v ORDER BY 1"), found_by_words(home)]
     assert memory.reindex(what).state == "running"
     assert reindexed(memory).what == what
-    assert [rows(home, "SELECT key, vector FROM vectors ORDER BY 1"), found_by_words(home)] == before
+    assert [
+        rows(home, f"SELECT {of_passage(home)}, v.vector FROM vectors v ORDER BY 1"),
+        found_by_words(home),
+    ] == before
     assert names(memory, "bicycles")[0] == "Alice"
     assert names(memory, "fixing a bike")[0] == "Alice"
     assert memory.verify().problems == []
@@ -392,7 +405,7 @@ def test_a_reindexing_goes_on_after_kills(memory: Memory, home: Path, what: Any)
         )
         caught_up(client, 4000)
         assert rows(home, "SELECT count(*) FROM vectors") == [(4000,)]
-        assert rows(home, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'words_next%'") == [(0,)]
+        assert rows(home, f"SELECT count(*) FROM {tables(home)} WHERE name LIKE 'words_next%'") == [(0,)]
         assert names(client, "word3999")[0] == "thing 3999"
         assert client.verify().problems == []
     assert kills == 3

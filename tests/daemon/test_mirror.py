@@ -10,7 +10,8 @@ import pytest
 
 from enhanced_memory.client import Memory
 from enhanced_memory.client.values import EntityInput, RelationInput
-from tests.conftest import end_daemon
+
+from ..conftest import end_daemon
 
 
 def said(file: Path) -> list[str]:

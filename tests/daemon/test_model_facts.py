@@ -27,7 +27,7 @@ from enhanced_memory.daemon.extraction.values import UnansweredError
 from enhanced_memory.daemon.handlers.entities import create_entities
 from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.service import Service
-from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.store import Engine
 from enhanced_memory.daemon.summing_up import SummingUp
 
 pytest.importorskip("anthropic", reason="the extra llm is not installed")
@@ -95,7 +95,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     made.server.server_close()
 
 
-async def found(engine: SqliteEngine, text: str, **given: Any) -> Extracted:
+async def found(engine: Engine, text: str, **given: Any) -> Extracted:
     """The daemon's answer, by a service that is begun and ended for it."""
     service = Service(engine, Metrics(), Settings.load({"extractor": "anthropic", **given}))
     call = Call(Peer(client="test", user="tester", greeted=True), AutoExtractFacts(text))
@@ -106,7 +106,7 @@ async def found(engine: SqliteEngine, text: str, **given: Any) -> Extracted:
     return msgspec.convert(answer, Extracted)
 
 
-async def test_what_the_model_finds_is_believed_as_far_as_somebody_said_it(engine: SqliteEngine, stub: Stub) -> None:
+async def test_what_the_model_finds_is_believed_as_far_as_somebody_said_it(engine: Engine, stub: Stub) -> None:
     told = await found(engine, TALK, extractor_url=stub.url, extractor_model="stub-1")
     assert (told.method, told.note) == ("stub-1", "")
     assert [(one.text, one.status, one.trust) for one in told.facts] == [
@@ -115,20 +115,20 @@ async def test_what_the_model_finds_is_believed_as_far_as_somebody_said_it(engin
     ]  # fmt: skip
 
 
-async def test_no_secret_is_sent(engine: SqliteEngine, stub: Stub) -> None:
+async def test_no_secret_is_sent(engine: Engine, stub: Stub) -> None:
     await found(engine, TALK, extractor_url=stub.url)
     assert "I prefer tea" in str(stub.asked)
     assert "hunter2" not in str(stub.asked)
 
 
-async def test_a_days_budget_is_kept_though_the_daemon_begins_anew(engine: SqliteEngine, stub: Stub) -> None:
+async def test_a_days_budget_is_kept_though_the_daemon_begins_anew(engine: Engine, stub: Stub) -> None:
     await found(engine, TALK, extractor_url=stub.url, extractor_tokens_day=2500)
     told = await found(engine, TALK, extractor_url=stub.url, extractor_tokens_day=2500)
     assert len(stub.asked) == 1
     assert (told.method, "budget of 2,500 tokens" in told.note) == ("rules", True)
 
 
-async def test_what_is_asked_at_one_time_shares_the_budget(engine: SqliteEngine, stub: Stub) -> None:
+async def test_what_is_asked_at_one_time_shares_the_budget(engine: Engine, stub: Stub) -> None:
     settings = Settings.load({"extractor": "anthropic", "extractor_url": stub.url, "extractor_tokens_day": 4000})
     model = Model(settings, engine.clock)
     answers = await asyncio.gather(*(model.facts(TALK) for _ in range(3)), return_exceptions=True)
@@ -147,7 +147,7 @@ WRONG: dict[str, Callable[[Stub], None]] = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_where_the_model_does_not_answer_the_rules_do_and_say_so(
-    engine: SqliteEngine, stub: Stub, wrong: str, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, stub: Stub, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model_of_facts, "WAIT_S", 0.05)
     WRONG[wrong](stub)
@@ -157,7 +157,7 @@ async def test_where_the_model_does_not_answer_the_rules_do_and_say_so(
     assert next(one.text for one in told.facts if one.status == "stored") == "I prefer tea"
 
 
-async def summed_up(engine: SqliteEngine, url: str, **given: Any) -> Summarized:
+async def summed_up(engine: Engine, url: str, **given: Any) -> Summarized:
     """A summary of somebody with a secret, by a daemon whose setting names the model."""
     peer = Peer(client="test", user="tester", greeted=True)
     settings = Settings.load({"summarizer": "anthropic", "extractor_url": url, **given})
@@ -166,7 +166,7 @@ async def summed_up(engine: SqliteEngine, url: str, **given: Any) -> Summarized:
     return await SummingUp(engine, settings).summarize(Call(peer, SummarizeEntity("Ada")))
 
 
-async def test_a_summary_is_the_models_where_a_setting_says_so(engine: SqliteEngine, stub: Stub) -> None:
+async def test_a_summary_is_the_models_where_a_setting_says_so(engine: Engine, stub: Stub) -> None:
     stub.input = {"text": "Ada drinks tea."}
     told = await summed_up(engine, stub.url, extractor_model="stub-1")
     assert (told.text, told.method, told.sentences, told.note) == ("Ada drinks tea.", "stub-1", [], "")
@@ -174,9 +174,7 @@ async def test_a_summary_is_the_models_where_a_setting_says_so(engine: SqliteEng
     assert "hunter2" not in str(stub.asked)
 
 
-async def test_a_summary_that_no_model_writes_is_made_of_sentences_and_says_so(
-    engine: SqliteEngine, stub: Stub
-) -> None:
+async def test_a_summary_that_no_model_writes_is_made_of_sentences_and_says_so(engine: Engine, stub: Stub) -> None:
     stub.stop_reason = "refusal"
     told = await summed_up(engine, stub.url)
     assert (told.method, told.note) == ("extractive", "by the sentences that say most: the model refused to answer")
@@ -192,7 +190,7 @@ SAID = [
 ]
 
 
-async def asked(engine: SqliteEngine, url: str, *requests: Request[Any], key: str | None = None, **given: Any) -> Any:
+async def asked(engine: Engine, url: str, *requests: Request[Any], key: str | None = None, **given: Any) -> Any:
     """The answer to the last of some requests, by a daemon whose setting names the model."""
     service = Service(engine, Metrics(), Settings.load({"summarizer": "anthropic", "extractor_url": url, **given}))
     answer = answer_from(engine, service.attended, service.before)
@@ -208,7 +206,7 @@ async def asked(engine: SqliteEngine, url: str, *requests: Request[Any], key: st
 
 
 async def test_what_a_stream_keeps_as_its_summary_is_the_models_where_a_setting_says_so(
-    engine: SqliteEngine, stub: Stub
+    engine: Engine, stub: Stub
 ) -> None:
     stub.input = {"text": "They ship on Friday."}
     told = await asked(
@@ -224,9 +222,7 @@ async def test_what_a_stream_keeps_as_its_summary_is_the_models_where_a_setting_
 
 
 @pytest.mark.parametrize("last", [EndSession("s"), ArchiveSession("s")])
-async def test_a_session_is_summed_up_by_the_model_as_it_ends(
-    engine: SqliteEngine, stub: Stub, last: Request[Any]
-) -> None:
+async def test_a_session_is_summed_up_by_the_model_as_it_ends(engine: Engine, stub: Stub, last: Request[Any]) -> None:
     stub.input = {"text": "They ship on Friday."}
     told = await asked(engine, stub.url, StartSession("s"), AppendMessages("s", SAID), last)
     assert told["summary"] == "They ship on Friday."
@@ -235,7 +231,7 @@ async def test_a_session_is_summed_up_by_the_model_as_it_ends(
 
 
 async def test_a_stream_keeps_an_extract_where_the_model_does_not_answer_and_says_so(
-    engine: SqliteEngine, stub: Stub
+    engine: Engine, stub: Stub
 ) -> None:
     stub.stop_reason = "refusal"
     told = await asked(engine, stub.url, AppendMessages("talk", SAID), KeepSummary("talk"))
@@ -246,20 +242,20 @@ async def test_a_stream_keeps_an_extract_where_the_model_does_not_answer_and_say
     assert "Friday" in told["text"]
 
 
-async def test_a_summary_that_is_sent_again_is_not_paid_for_again(engine: SqliteEngine, stub: Stub) -> None:
+async def test_a_summary_that_is_sent_again_is_not_paid_for_again(engine: Engine, stub: Stub) -> None:
     stub.input = {"text": "They ship on Friday."}
     first = await asked(engine, stub.url, AppendMessages("talk", SAID), KeepSummary("talk"), key="once")
     assert await asked(engine, stub.url, KeepSummary("talk"), key="once") == first
     assert len(stub.asked) == 1
 
 
-async def test_a_summary_that_the_caller_wrote_asks_no_model(engine: SqliteEngine, stub: Stub) -> None:
+async def test_a_summary_that_the_caller_wrote_asks_no_model(engine: Engine, stub: Stub) -> None:
     told = await asked(engine, stub.url, AppendMessages("talk", SAID), KeepSummary("talk", text="by me"))
     assert (told["text"], told["method"], stub.asked) == ("by me", "caller", [])
     with pytest.raises(NotFound):
         await asked(engine, stub.url, KeepSummary("nobody"))
 
 
-async def test_nothing_is_asked_unless_a_setting_says_so(engine: SqliteEngine, stub: Stub) -> None:
+async def test_nothing_is_asked_unless_a_setting_says_so(engine: Engine, stub: Stub) -> None:
     told = await found(engine, TALK, extractor_url=stub.url, extractor="rules")
     assert (stub.asked, told.method) == ([], "rules")

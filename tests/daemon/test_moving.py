@@ -46,12 +46,13 @@ from enhanced_memory.client.values import EntityInput, MessageInput, Observation
 from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.handlers.told import details_of
-from enhanced_memory.daemon.store import transfer
+from enhanced_memory.daemon.store import Engine, transfer
 from enhanced_memory.daemon.store.conflicts import Proposal
 from enhanced_memory.daemon.store.records import Attributes, Extra, NotedRecord, VersionRecord
 from enhanced_memory.daemon.store.records import Record as Record_
-from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.keeping import KeptWords
+
+from ..conftest import Stores, opened
 
 assert handlers.__all__  # importing the chapters registers them
 
@@ -86,7 +87,7 @@ TABLES = (
 class Store:
     """An engine, and somebody who works in its spaces."""
 
-    def __init__(self, engine: SqliteEngine, clock: Callable[[], int]) -> None:
+    def __init__(self, engine: Engine, clock: Callable[[], int]) -> None:
         self.engine = engine
         self.clock = clock
 
@@ -173,15 +174,15 @@ class Store:
 
 
 @pytest.fixture
-def store(engine: SqliteEngine, clock: Any) -> Store:
+def store(engine: Engine, clock: Any) -> Store:
     """A store."""
     return Store(engine, clock)
 
 
 @pytest.fixture
-async def other(home: Path, settings: Settings, clock: Any) -> AsyncIterator[Store]:
+async def other(home: Path, settings: Settings, clock: Any, stores: Stores) -> AsyncIterator[Store]:
     """A second store without any change."""
-    made = await SqliteEngine.open(replace(settings, store=str(home / "other.db")), clock)
+    made = await opened(replace(settings, store=stores(home / "other.db")), clock)
     yield Store(made, clock)
     await made.close()
 

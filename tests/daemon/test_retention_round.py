@@ -19,7 +19,7 @@ from enhanced_memory.daemon.curation.steadiness import Steadiness
 from enhanced_memory.daemon.retention import Retention
 
 if TYPE_CHECKING:
-    from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+    from enhanced_memory.daemon.store import Engine
     from enhanced_memory.tests.conftest import Clock
 
 DAY_MS = 86_400_000
@@ -27,14 +27,14 @@ DAY_MS = 86_400_000
 assert handlers.__all__
 
 
-async def ask(engine: SqliteEngine, request: Request[Any], space: str = "default") -> Any:
+async def ask(engine: Engine, request: Request[Any], space: str = "default") -> Any:
     """The answer to a request in a space."""
     return await engine.write(
         lambda tx: HANDLERS[request.op](tx, request), Call(Peer(space=space, greeted=True), request)
     )
 
 
-async def session(engine: SqliteEngine, space: str = "default") -> Session:
+async def session(engine: Engine, space: str = "default") -> Session:
     """The session `talk` as it stands."""
     return (await ask(engine, ListSessions(["talk"]), space)).sessions[0]
 
@@ -44,7 +44,7 @@ def steady(clock: Clock) -> Steadiness:
     return Steadiness(clock, lambda: clock() / 1000)
 
 
-async def talk(engine: SqliteEngine, space: str, days: float | None, count: int = 200) -> None:
+async def talk(engine: Engine, space: str, days: float | None, count: int = 200) -> None:
     """A session in which so much was said, and what it keeps."""
     await ask(engine, AppendMessages("talk", [MessageInput(f"line {n}") for n in range(count)]), space)
     if days is not None:
@@ -52,7 +52,7 @@ async def talk(engine: SqliteEngine, space: str, days: float | None, count: int 
 
 
 async def test_what_time_made_older_is_archived_in_every_space_and_nothing_is_dropped(
-    engine: SqliteEngine, clock: Clock
+    engine: Engine, clock: Clock
 ) -> None:
     await ask(engine, CreateSpace("other"))
     await talk(engine, "default", 3)
@@ -68,7 +68,7 @@ async def test_what_time_made_older_is_archived_in_every_space_and_nothing_is_dr
         assert len(found.messages) == 200
 
 
-async def test_a_round_is_made_once_a_day_and_a_missed_one_is_made_up_for(engine: SqliteEngine, clock: Clock) -> None:
+async def test_a_round_is_made_once_a_day_and_a_missed_one_is_made_up_for(engine: Engine, clock: Clock) -> None:
     await talk(engine, "default", 1)
     settings = engine.settings
     assert await Retention(engine, settings, steady(clock)).go_round_if_due() == 0
@@ -82,7 +82,7 @@ async def test_a_round_is_made_once_a_day_and_a_missed_one_is_made_up_for(engine
     assert await later.go_round_if_due() == 0
 
 
-async def test_it_can_be_switched_off_and_waits_for_a_clock_that_jumped(engine: SqliteEngine, clock: Clock) -> None:
+async def test_it_can_be_switched_off_and_waits_for_a_clock_that_jumped(engine: Engine, clock: Clock) -> None:
     await talk(engine, "default", 1)
     settings = engine.settings
     off = replace(settings, retention_every_h=0.0)
@@ -94,7 +94,7 @@ async def test_it_can_be_switched_off_and_waits_for_a_clock_that_jumped(engine: 
     assert await Retention(engine, settings, steady(clock)).go_round_if_due() == 200
 
 
-async def test_streams_that_keep_everything_are_left_alone(engine: SqliteEngine, clock: Clock) -> None:
+async def test_streams_that_keep_everything_are_left_alone(engine: Engine, clock: Clock) -> None:
     await talk(engine, "default", None)
     clock.ms += 400 * DAY_MS
     assert await Retention(engine, engine.settings, steady(clock)).go_round_if_due() == 0
@@ -103,7 +103,7 @@ async def test_streams_that_keep_everything_are_left_alone(engine: SqliteEngine,
 
 @pytest.mark.parametrize("problem", [StoreDamaged(), Broken(), ValueError("odd")], ids=["damaged", "broken", "a bug"])
 async def test_a_stream_that_cannot_be_archived_holds_up_no_other_and_is_told(
-    engine: SqliteEngine,
+    engine: Engine,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -134,7 +134,7 @@ async def test_a_stream_that_cannot_be_archived_holds_up_no_other_and_is_told(
 
 
 async def test_a_round_that_a_full_disk_ended_comes_again(
-    engine: SqliteEngine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await talk(engine, "default", 3)
     clock.ms += 4 * DAY_MS

@@ -279,6 +279,7 @@ def test_a_flood_of_connections_ends_the_idle_ones(serve: Serve) -> None:
     assert "ok" in flood[-1].ask("ping")
 
 
+@pytest.mark.engines("sqlite", why="a database is copied by its server's tools")
 def test_connections_leave_descriptors_to_the_store(serve: Serve) -> None:
     """With fewer files allowed than connections: the flood may not keep anybody out, nor the store from its files."""
     daemon = serve(options={"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))})
@@ -387,6 +388,7 @@ def test_a_second_daemon_on_the_same_socket_is_refused(serve: Serve) -> None:
     assert daemon.fine()
 
 
+@pytest.mark.engines("sqlite", why="several daemons share a database")
 def test_a_second_daemon_on_the_same_store_is_refused(serve: Serve) -> None:
     daemon = serve()
     second = serve(folder=daemon.folder, wait=False, socket=daemon.folder / "run" / "other.sock", connect_timeout_s=1)
@@ -396,6 +398,7 @@ def test_a_second_daemon_on_the_same_store_is_refused(serve: Serve) -> None:
     assert daemon.fine()
 
 
+@pytest.mark.engines("sqlite", why="several daemons share a database")
 def test_a_store_that_will_be_free_soon_is_waited_for(serve: Serve) -> None:
     """One that answers what it took may take longer than anybody waits for a daemon that is there to stay."""
     folder = Path(tempfile.mkdtemp(prefix="em-", dir="/tmp"))
@@ -490,6 +493,7 @@ def test_a_service_shows_signs_of_life_while_its_writer_works(serve: Serve, fold
     manager.close()
 
 
+@pytest.mark.engines("sqlite", why="it is about a file that is none of ours")
 def test_a_service_that_cannot_serve_says_why(serve: Serve, folder: Path) -> None:
     (folder / "memory.db").write_text("notes of mine, and no database at all")
     manager = Manager(serve, folder)

@@ -11,22 +11,22 @@ from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.values import MessageInput
 from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.call import Call, Peer
-from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.store import Engine
 
 assert handlers.__all__  # importing the chapters registers them
 
 
-async def do(engine: SqliteEngine, ask: Any) -> Any:
+async def do(engine: Engine, ask: Any) -> Any:
     call = Call(Peer(client="test", user="tester", greeted=True), ask)
     run = engine.read if isinstance(ask, ListSkills) else engine.write
     return await run(lambda tx: HANDLERS[ask.op](tx, ask), call)
 
 
-async def listed(engine: SqliteEngine, **asked: Any) -> list[str]:
+async def listed(engine: Engine, **asked: Any) -> list[str]:
     return [one.name for one in (await do(engine, ListSkills(**asked))).skills]
 
 
-async def test_skills_are_found_by_what_they_do_and_by_their_tags(engine: SqliteEngine) -> None:
+async def test_skills_are_found_by_what_they_do_and_by_their_tags(engine: Engine) -> None:
     await do(engine, SaveSkill("count quokkas", "result = 1", "counts quokkas by burrow", tags=["animals", "counting"]))
     await do(engine, SaveSkill("weigh bread", "result = 2", "weighs loaves of bread", tags=["counting"]))
     assert await listed(engine, query="burrows of quokkas") == ["count quokkas"]
@@ -38,7 +38,7 @@ async def test_skills_are_found_by_what_they_do_and_by_their_tags(engine: Sqlite
         await listed(engine, query="quokkas", names=["weigh bread"])
 
 
-async def test_tags_stay_unless_others_are_given(engine: SqliteEngine) -> None:
+async def test_tags_stay_unless_others_are_given(engine: Engine) -> None:
     await do(engine, SaveSkill("s", "result = 1", tags=["a"]))
     await do(engine, SaveSkill("s", "result = 2"))
     assert (await do(engine, ListSkills())).skills[0].tags == ["a"]
@@ -47,7 +47,7 @@ async def test_tags_stay_unless_others_are_given(engine: SqliteEngine) -> None:
     assert (await do(engine, SaveSkill("s", "result = 2", tags=["b"]))).action == "unchanged"
 
 
-async def test_a_skill_says_how_often_it_ran_how_long_it_took_and_what_went_wrong_last(engine: SqliteEngine) -> None:
+async def test_a_skill_says_how_often_it_ran_how_long_it_took_and_what_went_wrong_last(engine: Engine) -> None:
     made = await do(engine, SaveSkill("s", "result = 1"))
     runs = [(True, 10.0, ""), (False, 30.0, "ValueError: no"), (True, 20.0, "")]
     lines = [MessageInput(said, kind="run", metadata={"ok": ok, "ms": ms}) for ok, ms, said in runs]

@@ -11,11 +11,11 @@ from enhanced_memory.client.request import HANDLERS, Request
 from enhanced_memory.client.values import EntityInput
 from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.handlers import search
-from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
+from enhanced_memory.daemon.store import Engine
 from tests.conftest import call
 
 
-async def ask(engine: SqliteEngine, request: Request, space: str = "default", parent: str | None = None):
+async def ask(engine: Engine, request: Request, space: str = "default", parent: str | None = None):
     handle = HANDLERS[request.op]
     asking = call(request, space=space, parent=parent)
     if isinstance(request, SearchNodes):
@@ -23,13 +23,13 @@ async def ask(engine: SqliteEngine, request: Request, space: str = "default", pa
     return await engine.write(lambda tx: handle(tx, request), asking)
 
 
-async def found(engine: SqliteEngine, query: str, space: str = "default", **more) -> list[str]:
+async def found(engine: Engine, query: str, space: str = "default", **more) -> list[str]:
     result = await ask(engine, SearchNodes(query, **({"limit": 1000} | more)), space)
     return [hit.entity.name for hit in result.hits]
 
 
 @pytest.fixture(autouse=True)
-async def known(engine: SqliteEngine) -> None:
+async def known(engine: Engine) -> None:
     """Three entities."""
     assert handlers
     await ask(engine, CreateEntities([
@@ -57,16 +57,16 @@ async def known(engine: SqliteEngine) -> None:
 )
 @pytest.mark.parametrize("substring", [True, False])
 async def test_any_piece_of_name_type_or_observation_is_found_whatever_the_case(
-    engine: SqliteEngine, query: str, names: list[str], substring: bool
+    engine: Engine, query: str, names: list[str], substring: bool
 ) -> None:
     assert sorted(await found(engine, query, substring=substring)) == names
 
 
-async def test_a_piece_does_not_reach_over_two_observations(engine: SqliteEngine) -> None:
+async def test_a_piece_does_not_reach_over_two_observations(engine: Engine) -> None:
     assert await found(engine, "udde100") == []
 
 
-async def test_only_where_asked_does_it_come_before_better_words(engine: SqliteEngine) -> None:
+async def test_only_where_asked_does_it_come_before_better_words(engine: Engine) -> None:
     await ask(
         engine, CreateEntities([EntityInput("a", "x", ["red, and the sea"]), EntityInput("b", "x", ["xsea redx"])])
     )
@@ -74,7 +74,7 @@ async def test_only_where_asked_does_it_come_before_better_words(engine: SqliteE
     assert await found(engine, "sea red", substring=True) == ["b", "a", "Lighthouse"]
 
 
-async def test_what_is_deleted_or_quarantined_or_filtered_out_is_not_found(engine: SqliteEngine) -> None:
+async def test_what_is_deleted_or_quarantined_or_filtered_out_is_not_found(engine: Engine) -> None:
     await ask(engine, DeleteEntities(["Lighthouse"]))
     await ask(engine, Quarantine(["Keeper"]))
     assert await found(engine, "ouse", substring=True) == []
@@ -82,7 +82,7 @@ async def test_what_is_deleted_or_quarantined_or_filtered_out_is_not_found(engin
     assert await found(engine, "ouse", substring=True, quarantined=True, types=["x"]) == []
 
 
-async def test_a_space_sees_its_parent_and_what_it_hides_is_hidden(engine: SqliteEngine) -> None:
+async def test_a_space_sees_its_parent_and_what_it_hides_is_hidden(engine: Engine) -> None:
     await ask(engine, CreateSpace("over", "default"))
     assert sorted(await found(engine, "ouse", "over", substring=True)) == ["Keeper", "Lighthouse"]
     await ask(engine, DeleteEntities(["Keeper"]), "over")
@@ -91,7 +91,7 @@ async def test_a_space_sees_its_parent_and_what_it_hides_is_hidden(engine: Sqlit
 
 
 async def test_no_more_bodies_are_opened_than_is_said_and_the_answer_says_so(
-    engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ask(engine, CreateEntities([EntityInput(f"n{number}", "x", [f"xfactx {number}"]) for number in range(1200)]))
     monkeypatch.setattr(search, "_SUBSTRING_BODIES", {False: 600, True: 700})
@@ -102,12 +102,12 @@ async def test_no_more_bodies_are_opened_than_is_said_and_the_answer_says_so(
     assert len(await found(engine, "fact")) == 600
 
 
-async def test_enough_words_need_no_look_at_bodies(engine: SqliteEngine) -> None:
+async def test_enough_words_need_no_look_at_bodies(engine: Engine) -> None:
     result = await ask(engine, SearchNodes("house", limit=1))
     assert "substring" not in result.arms
 
 
-async def test_pages_of_hits_follow_one_another(engine: SqliteEngine) -> None:
+async def test_pages_of_hits_follow_one_another(engine: Engine) -> None:
     await ask(engine, CreateEntities([EntityInput(f"n{number}", "x", [f"xfactx {number}"]) for number in range(25)]))
     whole = await found(engine, "fact", substring=True)
     paged: list[str] = []

@@ -21,9 +21,9 @@ from enhanced_memory.client.settings import PREFIX
 class House:
     """A folder with a store, and the daemon that serves it, as often as it takes."""
 
-    def __init__(self, folder: Path, store: Path | None = None, **settings: Any) -> None:
+    def __init__(self, folder: Path, store: Path | str | None = None, **settings: Any) -> None:
         self.folder = folder
-        self.store = store or folder / "memory.db"
+        self.store: Path | Any = store or folder / "memory.db"
         self.log = folder / "daemon.log"
         given = {
             "store": self.store,
@@ -38,9 +38,9 @@ class House:
         self.environment |= {PREFIX + name.upper(): str(value) for name, value in given.items()}
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "House":
+    def start(self, through: tuple[str, ...] = ()) -> "House":
         with open(self.log, "ab") as log:
-            command = [sys.executable, "-P", "-m", "enhanced_memory.daemon", "serve"]
+            command = [*through, sys.executable, "-P", "-m", "enhanced_memory.daemon", "serve"]
             self.process = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )

@@ -42,6 +42,8 @@ from enhanced_memory.daemon.store import Engine, Tx
 from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 
+from ..conftest import ENGINES
+
 A = TypeVar("A")
 
 assert handlers.__all__  # importing the chapters registers them
@@ -141,9 +143,6 @@ def databases(_databases: Databases) -> Databases:
     return _databases
 
 
-ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
-
-
 def opener(kind: str, request: pytest.FixtureRequest, once: bool = False) -> Open:
     """What opens an engine of a kind on the store that the settings name, which is empty the first time.
 
@@ -169,21 +168,6 @@ def opener(kind: str, request: pytest.FixtureRequest, once: bool = False) -> Ope
         return made
 
     return postgres
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
-    """What is marked `engines` runs on those alone: it is about something that the others do not have."""
-    left = [
-        item for item in items if not (marker := item.get_closest_marker("engines")) or _kinds(item) <= set(marker.args)
-    ]
-    config.hook.pytest_deselected(items=[item for item in items if item not in left])
-    items[:] = left
-
-
-def _kinds(item: pytest.Item) -> set[str]:
-    """The engines that a test uses: of a world, and of others that it opens."""
-    parameters = getattr(item, "callspec", None)
-    return set() if parameters is None else {one for one in parameters.params.values() if one in ("sqlite", "postgres")}
 
 
 @dataclass

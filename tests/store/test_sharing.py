@@ -293,6 +293,64 @@ async def test_who_makes_no_vectors_does_not_stand_for_it(stored: Settings, daem
         await without.close()
 
 
+# Views while somebody writes
+
+
+async def test_a_view_is_pinned_below_what_is_still_under_way(daemon: Daemon) -> None:
+    """A transaction that takes long has its number already. Nobody sees that number, or gives out a later one, before it is committed."""
+    slow, quick = await daemon(), await daemon()
+    await slow.default.create("Ada", "a")
+    begun, let = threading.Event(), threading.Event()
+
+    def work(tx: Any) -> int:
+        tx.entities.create(State("Slow", "thing"))
+        tx.entities.find(1)  # so that what was written is at the server
+        begun.set()
+        assert let.wait(25)
+        return tx.number
+
+    writing = asyncio.create_task(slow.default.write(work))
+    try:
+        assert await asyncio.to_thread(begun.wait, 20)
+        assert await quick.last_change() == 1
+        seen = await quick.default.listed(as_of=1)
+        later = asyncio.create_task(quick.default.create("Late"))
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        async with asyncio.timeout(20):
+            while not await quick.rows(waits):
+                await asyncio.sleep(0.01)
+        # Questions are answered meanwhile, and what is asked now is pinned below what is under way.
+        assert await quick.last_change() == 1
+        assert await quick.default.listed() == seen == ["Ada"]
+        assert not later.done()
+    finally:
+        let.set()
+    assert await writing == 2
+    await later
+    assert await quick.default.listed(as_of=1) == seen
+    assert sorted(await quick.default.listed(as_of=2)) == ["Ada", "Slow"]
+    assert sorted(await quick.default.listed()) == ["Ada", "Late", "Slow"]
+
+
+async def test_what_a_number_showed_it_shows_for_ever(daemon: Daemon) -> None:
+    one, other, reader = await daemon(), await daemon(), await daemon()
+    seen: dict[int, list[str]] = {}
+
+    async def write(world: World, who: str) -> None:
+        for number in range(15):
+            await world.default.create(f"{who}{number}")
+
+    async def look() -> None:
+        while len(seen) < 2 or max(seen) < 30:
+            number = await reader.last_change()
+            seen.setdefault(number, await reader.default.listed(as_of=number))
+
+    await asyncio.gather(write(one, "a"), write(other, "b"), look())
+    for number, names in seen.items():
+        assert len(names) == number
+        assert await one.default.listed(as_of=number) == names
+
+
 # Two daemons
 
 

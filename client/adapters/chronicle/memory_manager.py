@@ -49,8 +49,13 @@ class MemoryManager:
         return number, memory
 
     def summarize_conversation(self, conversation_id: int, force: bool = False) -> str | None:
-        """The conversation's summary; made, and kept, where there is none or `force` asks. None for fewer than five messages."""
+        """The conversation's summary; made, and kept, where there is none or `force` asks. None for fewer than five messages.
+
+        None too, and a log line, while no daemon answers: there is nothing to read then, so nothing waits.
+        """
         try:
+            self.db_manager.outbox.flush()  # what waits belongs to it
+            conversation_id = self.db_manager.outbox.meant(conversation_id)
             known = self.persistent_memory.get_conversation_summary(conversation_id)
             if known and not force:
                 return known
@@ -58,7 +63,7 @@ class MemoryManager:
             if len(lines) < FEWEST:
                 return None
             summary = self.summarizer.create_summary(lines)
-            self.db_manager.memory.keep_summary(conversation_id, text=summary)
+            self.persistent_memory.update_conversation_summary(conversation_id, summary)
         except Error:
             log.exception("conversation %s was not summed up", conversation_id)
             return None
@@ -137,8 +142,14 @@ class MemoryManager:
     def cleanup_old_data(self, days_to_keep: int = 90) -> None:
         """Sum up archived conversations in which nothing happened for so many days, and pack their messages away.
 
-        Nothing is lost: searches and exports still find what was said, and the summary stays.
+        Nothing is lost: searches and exports still find what was said, and the summary stays. While no daemon answers nothing is
+        done, a log line says so, and the next call does it.
         """
+        try:
+            self.db_manager.outbox.flush()  # what waits was said, too
+        except Error as problem:
+            log.warning("nothing was cleaned up: %s", problem)
+            return
         before = datetime.now(UTC) - timedelta(days=days_to_keep)
         for one in self.persistent_memory.get_conversations(1 << 31, include_inactive=True):
             if one["is_active"] or one["updated_at"] is None or one["updated_at"] > before:

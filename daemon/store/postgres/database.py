@@ -43,6 +43,8 @@ CREDENTIAL = "postgres-password"
 """What systemd calls the password that it hands over (LoadCredential=)."""
 TURN_S = 30
 """How long a daemon that has stopped in the middle of its turn may hold up the others; then the server ends its connection."""
+PROBES = 3
+"""Unanswered ones after which the other end of a connection counts as gone."""
 _MAKING = 0x454D656D
 """The advisory lock of whoever makes or migrates the store."""
 
@@ -101,10 +103,22 @@ def parameters(settings: Settings) -> dict[str, Any]:
             found["password"] = named.password
     found.setdefault("connect_timeout", max(2, int(settings.connect_timeout_s / 2)))
     found.setdefault("application_name", "enhanced-memory")
-    # Who listens sends nothing: without these it would be two hours before a server that vanished is noticed.
-    for name, value in (("keepalives_idle", 30), ("keepalives_interval", 10), ("keepalives_count", 3)):
+    # Who listens sends nothing: without these it would be two hours before a server that vanished is noticed, and a quarter of one
+    # where something was sent.
+    idle, interval = _probes(settings.connect_timeout_s)
+    for name, value in (
+        ("keepalives_idle", idle),
+        ("keepalives_interval", interval),
+        ("keepalives_count", PROBES),
+        ("tcp_user_timeout", 1000 * (idle + PROBES * interval)),
+    ):
         found.setdefault(name, value)
     return found
+
+
+def _probes(wait_s: float) -> tuple[int, int]:
+    """After how many seconds of silence the other end is asked whether it is there, and how often; it is given up after twice `wait_s`."""
+    return max(1, int(wait_s)), max(1, int(wait_s / PROBES))
 
 
 _SHAPE = "postgresql://user@host:5432/database"
@@ -141,8 +155,11 @@ def _unreached(problem: OperationalError) -> StoreRefused:
     return StoreRefused(f"PostgreSQL cannot be reached: {told}.", "see that the server runs and where it listens")
 
 
-def prepare(connection: "Connection[Row]", found: Found, durable: bool) -> None:
-    """Make a connection one of ours: what types travel as, and where names are looked up."""
+def prepare(connection: "Connection[Row]", found: Found, durable: bool, wait_s: float = 10.0) -> None:
+    """Make a connection one of ours: what types travel as, where names are looked up, and that the server lets go of us, our turn and
+    our locks when we are gone for twice `wait_s`.
+    """
+    idle, interval = _probes(wait_s)
     connection.prepare_threshold = 0
     connection.prepared_max = 400
     own: AdaptersMap = connection.adapters
@@ -157,6 +174,10 @@ def prepare(connection: "Connection[Row]", found: Found, durable: bool) -> None:
         "client_min_messages": "warning",
         "lock_timeout": f"{TURN_S + 5}s",
         "idle_in_transaction_session_timeout": f"{TURN_S}s",
+        "tcp_keepalives_idle": str(idle),
+        "tcp_keepalives_interval": str(interval),
+        "tcp_keepalives_count": str(PROBES),
+        "tcp_user_timeout": f"{idle + PROBES * interval}s",
     } | ({} if durable else {"synchronous_commit": "off"})
     connection.execute(
         "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) s (name, value)",

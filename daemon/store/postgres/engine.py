@@ -20,6 +20,7 @@ from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.postgres import database, months
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
 from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing
+from enhanced_memory.daemon.store.postgres.replicas import PLACE, REPLAYED, Replicas
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.writer import Writer
@@ -77,6 +78,7 @@ class PostgresEngine:
             self.scrub_due = rows.one("get_meta", key=SCRUB_DUE) is not None
         works = (HOUSE,) if settings.embedder.strip() == "none" else (HOUSE, MEANING)
         self._hearing = Hearing(self._reach, works, self._heard, self._were_chosen)
+        self._replicas = Replicas(settings, self._prepare) if settings.replicas.strip() else None
         self.name = self._hearing.name
         self._writer = Writer(
             self._reach,
@@ -87,6 +89,7 @@ class PostgresEngine:
             self._finished,
             self._searching,
             self._hearing,
+            self._replicas,
         )
         self._writer.start()
         self._hearing.start()
@@ -101,7 +104,9 @@ class PostgresEngine:
     # Connections
 
     def _prepare(self, connection: "Connection[Row]") -> None:
-        database.prepare(connection, self._found, self.settings.synchronous.upper() != "NORMAL")
+        database.prepare(
+            connection, self._found, self.settings.synchronous.upper() != "NORMAL", self.settings.connect_timeout_s
+        )
 
     def _reach(self) -> "Connection[Row]":
         connection = database.connected(self.settings)
@@ -116,6 +121,36 @@ class PostgresEngine:
                 yield PostgresRows(connection, self._searching)
         except PoolTimeout:
             raise Broken("PostgreSQL cannot be reached.", "see that the server runs") from None
+
+    @contextmanager
+    def _lent_for(self, call: Call, tried: int) -> Generator[PostgresRows]:
+        """A connection to where a question may be put: a replica that knows enough, or the primary."""
+        replicas = self._replicas
+        if replicas is None or not call.may_lag:
+            with self._lent() as rows:
+                yield rows
+            return
+        # What a replica broke off, or lost to what it replays, the primary answers.
+        lent = replicas.lend(replicas.least(call.peer, self._place)) if tried == 1 else None
+        if lent is None:
+            with self._lent() as rows:
+                yield rows
+                replicas.reached(call.peer, rows.plain(PLACE)[0][0])
+            return
+        one, connection = lent
+        try:
+            rows = PostgresRows(connection, self._searching)
+            yield rows
+            # Not before: what was shown lies before this place, and the next answer is to show no less.
+            replicas.reached(call.peer, rows.plain(REPLAYED)[0][0] or 0)
+            one.asked += 1
+        finally:
+            one.pool.putconn(connection)
+
+    def _place(self) -> int:
+        """Where the primary's log is."""
+        with self._lent() as rows:
+            return rows.plain(PLACE)[0][0]
 
     # Reading
 
@@ -143,7 +178,7 @@ class PostgresEngine:
         while True:
             tried += 1
             try:
-                with self._lent() as rows:
+                with self._lent_for(call, tried) as rows:
                     rows.begin(BEGIN)
                     try:
                         answer = work(Tx(rows, codec, call, self.clock(), self.settings))
@@ -334,3 +369,5 @@ class PostgresEngine:
         self._writer.stop()
         self._hearing.stop()
         self._pool.close()
+        if self._replicas is not None:
+            self._replicas.close()

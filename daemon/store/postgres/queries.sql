@@ -584,7 +584,7 @@ DELETE FROM entities WHERE space = ANY (:spaces::bigint[]) AND id = :entity
 
 -- Whoever holds this row writes; it has the highest numbers given out. Others wait for their turn.
 -- name: take_turn
-SELECT change, entity, relation, message, passage, conflict, pg_current_xact_id()::text FROM numbers FOR UPDATE
+SELECT change, entity, relation, message, passage, conflict FROM numbers FOR UPDATE
 
 -- Changes that other daemons hear of at the commit; and those after :heard, for whoever could not listen.
 -- name: tell

@@ -4,19 +4,24 @@ Other daemons have writers too. They take turns: a group begins by locking the o
 numbers given out, and writes them back before it commits. So changes are committed in the order of their numbers, nobody reads
 what another is about to write, and no view of a number ever changes.
 
-A connection that breaks is made anew and the group carried out once more, unless the server says that its commit was done.
+A connection that breaks is made anew, to whichever server takes changes then, and the group is carried out once more, unless it
+stands already. Every group leaves a mark of its own, by which that is known; a transaction's number would not do, since a standby
+that took over may give it out again.
 """
 
 import logging
+import secrets
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import asdict, replace
 from psycopg import Connection
 from psycopg import Error as PostgresError
+from psycopg.errors import ReadOnlySqlTransaction
 
 from enhanced_memory.client.errors import Broken, Error
 from enhanced_memory.client.settings import Settings
@@ -27,11 +32,12 @@ from enhanced_memory.daemon.store.intake import Intake
 from enhanced_memory.daemon.store.jobs import HalfDone, Job, carry_out, fail, insert, taken
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, of_the_server, told, translated
 from enhanced_memory.daemon.store.postgres.hearing import Hearing, pieces
+from enhanced_memory.daemon.store.postgres.replicas import PLACE, Replicas
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.tx import Tx
 
-__all__ = ["Writer"]
+__all__ = ["MARK", "Writer"]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +45,12 @@ CLASHES = 5
 """How often a group is carried out anew because somebody else's transaction was in the way."""
 PAUSE_S = 0.1
 """Between attempts to reach the server again."""
+
+MARK = "writer/"
+"""Before a writer's own name: the key in `meta` of its mark, which is the time and the group."""
+NOBODY_KNOWS = (
+    "The connection to PostgreSQL was lost as a change was committed, and nobody can say yet whether it stands."
+)
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
@@ -57,14 +69,22 @@ class Writer:
     searching: Searching
     hearing: Hearing
     """Other daemons are told under its name; what is our own it need not tell us."""
+    replicas: Replicas | None = None
+    """Who may answer questions instead of the server that is written to."""
     counters: Counters = field(default_factory=Counters)
     state: str = "ready"
     problem: str = ""
     commits: int = 0
     intake: Intake = field(init=False)
     _rows: PostgresRows | None = None
-    _xid: str = ""
-    """The transaction that is under way, as the server knows it; empty before it has one."""
+    _mark: str = field(default_factory=lambda: f"{MARK}{secrets.token_hex(8)}")
+    """Where this writer says which group it committed last."""
+    _group: str = ""
+    """The group that is under way, once its commit may have reached the server."""
+    _doubted: str = ""
+    """The group whose connection broke at its commit; whether it stands is not known."""
+    _place: int = 0
+    """Where the server's log was after the last commit, if there are replicas."""
     _announced: list[Touched] = field(default_factory=list[Touched])
     """What was called this daemon's own, and is not known to be committed."""
 
@@ -83,6 +103,9 @@ class Writer:
         """Write what nobody waits for, and let go of the connection."""
         if self.intake.noted:
             self.chore()
+        if self._rows is not None:
+            with suppress(PostgresError):
+                self._rows.plain("DELETE FROM meta WHERE key = :mark", mark=self._mark)
         self._leave()
 
     def group(self, batch: list[Job]) -> None:
@@ -91,9 +114,13 @@ class Writer:
         try:
             with translated():
                 self._persist(batch)
+            if self.replicas is not None:
+                for job in batch:
+                    self.replicas.reached(job.call.peer, self._place)
             self.state, self.problem = "ready", ""
         except BaseException as problem:
             self._withdraw()
+            self._group = self._doubted = ""
             self.counters = before
             self.state, self.problem = "failing", str(problem)
             fail(batch, problem)
@@ -116,42 +143,46 @@ class Writer:
                 self._undo()
                 if isinstance(problem, PostgresError) and clashed(problem) and clashes < CLASHES:
                     clashes += 1
-                elif lost(problem) or (isinstance(problem, Error) and self._rows is None):
-                    if self._stands(until):
-                        self.intake.noted, self._announced = [], []
-                        return
+                elif self._elsewhere(problem):
+                    self._doubted, self._group = self._group or self._doubted, ""
+                    self._leave()
                     if time.monotonic() > until:
+                        if self._doubted:
+                            raise Broken(NOBODY_KNOWS, "send a change that carried a key again: it is applied once; look before repeating another") from None  # fmt: skip
                         raise
                     log.warning("a group of %d changes is carried out anew: %s", len(batch), problem)
                     time.sleep(PAUSE_S)
                 else:
                     raise
-            self._withdraw()
-            for job in batch:
-                job.call.used.clear()
 
-    def _stands(self, until: float) -> bool:
-        """Whether the transaction whose connection broke was committed; asked of the server once it can be reached."""
-        xid, self._xid = self._xid, ""
-        self._leave()
-        while xid:
-            try:
-                with self.reach() as connection:
-                    row = connection.execute("SELECT pg_xact_status(%s::text::xid8)", (xid,)).fetchone()
-                if row is None or row[0] != "in progress":
-                    return row is not None and row[0] == "committed"
-            except (PostgresError, Error):
-                pass
-            if time.monotonic() > until:
-                raise Broken(
-                    "The connection to PostgreSQL was lost as a change was committed, and nobody can say yet whether it stands.",
-                    "send a change that carried a key again: it is applied once; look before repeating another",
-                )
-            time.sleep(PAUSE_S)
-        return False
+    def _elsewhere(self, problem: BaseException) -> bool:
+        """Whether another connection may do: this one is gone, there was none, or its server is a standby now."""
+        gone = lost(problem) or isinstance(problem, ReadOnlySqlTransaction)
+        return gone or (isinstance(problem, Error) and self._rows is None)
+
+    def _stands(self, rows: PostgresRows) -> bool:
+        """Whether the group whose connection broke at its commit was committed after all. The turn is ours, so that it is not
+        under way any more."""
+        row = rows.one("get_meta", key=self._mark)
+        stands = row is not None and bytes(row[0]).decode().endswith(self._doubted)
+        if stands:
+            # Where commits wait for a standby, this one's wait is that of the group, which nobody has waited for to the end.
+            self._leave_mark(rows, self._doubted)
+            self._end_turn(rows)
+            self.intake.noted = []
+        self._doubted = ""
+        return stands
+
+    def _leave_mark(self, rows: PostgresRows, group: str) -> None:
+        rows.run("set_meta", key=self._mark, value=f"{self.clock()} {group}")
 
     def _carry_out(self, batch: list[Job], one: Callable[[Job], None]) -> None:
         rows = self._turn()
+        if self._doubted and self._stands(rows):
+            return
+        self._withdraw()
+        for job in batch:
+            job.call.used.clear()
         for job in taken(batch):
             one(job)
         if self.intake.noted:
@@ -164,12 +195,12 @@ class Writer:
             with translated():
                 self._rows = PostgresRows(self.reach(), self.searching)
         rows = self._rows
-        self._xid = ""
         rows.begin(BEGIN)
         row = rows.one("take_turn")
         if row is None:
             raise Broken("The store has lost its numbers.", "restore a backup")
-        self.counters, self._xid = Counters(*row[:6]), row[6]
+        self._group = ""
+        self.counters = Counters(*row)
         return rows
 
     def _commit(self, rows: PostgresRows, changes: list[Touched]) -> None:
@@ -181,11 +212,21 @@ class Writer:
             self._announced = changes
             self.hearing.committed(changes)
             rows.many("tell", [{"piece": piece} for piece in pieces(self.hearing.name, told) if told])
-        else:
-            self._xid = ""  # nothing to be unsure of
+            group = secrets.token_hex(8)
+            self._leave_mark(rows, group)
+            self._group = group
+        self._end_turn(rows)
+
+    def _end_turn(self, rows: PostgresRows) -> None:
+        """Commit, and learn up to where a replica has to have come for who wrote."""
+        at = time.monotonic()
         rows.say("COMMIT")
-        rows.settle()
-        self._xid, self._announced = "", []
+        if self.replicas is None:
+            rows.settle()
+        else:
+            self._place = rows.plain(PLACE)[0][0]
+            self.replicas.seen(at, self._place)
+        self._group, self._announced = "", []
         self.commits += 1
 
     def _trusting(self, job: Job) -> None:
@@ -276,6 +317,7 @@ class Writer:
         except Error as problem:
             log.warning("rows that nobody waits for were not written: %s", problem)
             self.intake.noted.clear()
+            self._group = ""
             self._undo()
 
     def _insert_noted(self, rows: PostgresRows) -> None:
