@@ -195,8 +195,9 @@ def order(query: str, lines: list[Line], count: int | None = None) -> list[Ranke
     session = SESSION * best[stream]
     score += session
     first = np.lexsort(([one.passage for one in lines], -score))[:count]
+    places: list[int] = first.tolist()
     told_of: list[list[float]] = np.stack((score, *parts, session))[:, first].T.tolist()
-    return [Ranked(lines[place], *each) for place, each in zip(first.tolist(), told_of, strict=True)]
+    return [Ranked(lines[place], *each) for place, each in zip(places, told_of, strict=True)]
 
 
 def without_echoes(ranked: list[Ranked], said: Mapping[int, str]) -> list[Ranked]:
