@@ -16,22 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from enhanced_memory.daemon.embedding.arms import Arm, Bits, NumpyArm
+from enhanced_memory.daemon.embedding.weighing import BY_SIGNS, LARGE, best, packed, weighed
 
 __all__ = ["EXACT", "LOOKED_AT", "Index", "Matrix", "cosines", "quantised", "unit"]
 
 EXACT = 20_000
 LOOKED_AT = 100
-BY_SIGNS = 2000
 BY_SIGNS_SHARE = 1 / 125
-"""How many are found by signs alone: so many at least, and this share of all (docs/decisions/0022-vectors.md)."""
+"""How many are found by signs alone: this share of all, `BY_SIGNS` at least (docs/decisions/0022-vectors.md)."""
 
 MOST_BY_SIGNS = 8000
 FIRST = 1024
 """Rows that there is room for at first; it grows by doubling."""
-
-LARGE = 0.8
-"""Of a component's average size, from where on it counts as large; what small and large ones then stand for."""
-SMALL_WORTH, LARGE_WORTH = 0.6, 2.5
 
 WASTE = 0.25
 """The share of dropped rows from which on the others are moved together."""
@@ -179,11 +175,11 @@ class Matrix:
         )
 
     def _keep_bits(self, places: "npt.NDArray[np.intp]", vectors: Floats) -> None:
-        self._large[places] = _packed(np.abs(vectors) > LARGE / self.dimension**0.5, self.words)
+        self._large[places] = packed(np.abs(vectors) > LARGE / self.dimension**0.5, self.words)
         if self.arm is not None and self.arm.by_row:
-            self._bits[places] = _packed(vectors > 0, self._bits.shape[1])
+            self._bits[places] = packed(vectors > 0, self._bits.shape[1])
         else:
-            self._bits[:, places] = _packed(vectors > 0, self._bits.shape[0]).T
+            self._bits[:, places] = packed(vectors > 0, self._bits.shape[0]).T
 
     def _keep_stored(self, places: "npt.NDArray[np.intp]", vectors: Bytes) -> None:
         if self._stored is not None:
@@ -256,8 +252,8 @@ class Matrix:
             scores = exact[:end] @ query
             if allowed is not None:
                 scores[~allowed] = -2.0
-            best = _best(scores, min(count, living))
-            return ids[best].tolist(), scores[best].tolist()
+            nearest = best(scores, min(count, living))
+            return ids[nearest].tolist(), scores[nearest].tolist()
         assert arm is not None
         wanted = max(LOOKED_AT, 2 * count)
 
@@ -265,13 +261,13 @@ class Matrix:
             if stored is None:
                 return ids[places].tolist(), None
             scores = (stored[places].astype(np.float32) @ query) / norms[places]
-            best = _best(scores, min(count, len(scores)))
-            return ids[places[best]].tolist(), scores[best].tolist()
+            nearest = best(scores, min(count, len(scores)))
+            return ids[places[nearest]].tolist(), scores[nearest].tolist()
 
         if allowed is not None and living <= wanted:
             return compared(np.flatnonzero(allowed))
         first = min(max(BY_SIGNS, 2 * wanted, min(MOST_BY_SIGNS, int(end * BY_SIGNS_SHARE))), living)
-        signs = _packed(query[None, :] > 0, arm.width(self.words))[0]
+        signs = packed(query[None, :] > 0, arm.width(self.words))[0]
         if allowed is not None and arm.by_row and living > end * (1 - WASTE):
             # Few are left out: to ask for a few more is cheaper than to gather the others.
             places = arm.nearest(bits[:end], signs, min(end, first + end - living), None)
@@ -281,7 +277,7 @@ class Matrix:
         if stored is not None and len(places) <= BY_SIGNS:
             return compared(places)
         found = bits[places, : self.words] if arm.by_row else np.ascontiguousarray(bits[: self.words, places].T)
-        return compared(places[_weighed(query, found, large[places], wanted)])
+        return compared(places[weighed(query, found, large[places], wanted)])
 
     def cosines(self, query: Floats, passages: Ids) -> dict[int, float] | None:
         """How near given passages are to `query` (unit length), those that have a vector; None where the vectors are not here."""
@@ -382,41 +378,3 @@ class Index:
         """How the nearest are found just now."""
         said = [matrix.found_by for matrix in (self.of_entities, self.of_messages) if len(matrix)]
         return ", ".join(dict.fromkeys(said)) or "exact (NumPy)"
-
-
-def _packed(bits: "npt.NDArray[np.bool_]", words: int) -> Bits:
-    packed = np.packbits(bits, axis=1)
-    padded = np.zeros((len(bits), words * 8), np.uint8)
-    padded[:, : packed.shape[1]] = packed
-    return padded.view(np.uint64)
-
-
-def _weighed(query: Floats, signs: Bits, large: Bits, count: int) -> npt.NDArray[np.intp]:
-    """The places of the `count` rows of bits that agree most with `query`, in no order."""
-    if count >= len(signs):
-        return np.arange(len(signs))
-    positive, big = signs.view(np.uint8), large.view(np.uint8)
-    padded = np.zeros(positive.shape[1] * 8, np.float32)
-    padded[: len(query)] = query
-
-    def along(bits: "npt.NDArray[np.uint8]") -> Floats:
-        return np.unpackbits(bits, axis=1).astype(np.float32) @ padded
-
-    if len(signs) > BY_SIGNS >= count:
-        # Signs alone tell well enough which of many are worth more than a glance.
-        kept = np.argpartition(-along(positive), BY_SIGNS - 1)[:BY_SIGNS]
-        return kept[_weighed(query, signs[kept], large[kept], count)]
-    scores = SMALL_WORTH * (2 * along(positive) - padded.sum())
-    scores += (LARGE_WORTH - SMALL_WORTH) * (2 * along(positive & big) - along(big))
-    many = np.bitwise_count(large).sum(axis=1)
-    scores /= np.sqrt(SMALL_WORTH**2 * (len(query) - many) + LARGE_WORTH**2 * many)
-    return np.argpartition(-scores, count - 1)[:count]
-
-
-def _best(scores: "npt.NDArray[Any]", count: int) -> npt.NDArray[np.intp]:
-    """The places of the `count` largest, largest first."""
-    if count < len(scores):
-        part = np.argpartition(-scores, count - 1)[:count]
-    else:
-        part = np.arange(len(scores))
-    return part[np.argsort(-scores[part], kind="stable")][:count]
