@@ -41,7 +41,7 @@ LEVEL = 3
 PACKED = ".zst"
 _PIECE = 1 << 20
 NAME = re.compile(r"memory_(\d{8}_\d{6})\.db(\.zst)?")
-_LEFTOVER = re.compile(r"memory_\d{8}_\d{6}\.db.*\.partial(-wal|-shm|-journal)?")
+_LEFTOVER = re.compile(r"memory_\d{8}_\d{6}\.db.*\.partial(\.arriving)?(-wal|-shm|-journal)?")
 _NO_SPACE = 28
 
 

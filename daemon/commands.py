@@ -2,8 +2,11 @@
 
 import argparse
 import os
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -32,13 +35,17 @@ def declare(verbs: Any) -> None:
         ("salvage", "save what can be read of a broken store into a new one"),
         ("key", "make a key that a store can be encrypted with"),
         ("rekey", "encrypt the store, change its key, or (--plain) take encryption away"),
+        ("migrate", "move the store from a file into a PostgreSQL database, or back; the old one is left as it is"),
+        ("probe", "look whether a daemon could serve the store in a database"),
     ):
         verb = verbs.add_parser(name, help=says, description=says)
         verb.add_argument("--json", action="store_true", help="print one JSON document")
         if name == "key":
             verb.add_argument("file", help="where it is written; it must not exist yet")
             continue
-        verb.add_argument("--store", help="the SQLite file; default: the setting")
+        verb.add_argument("--store", help="the SQLite file, or postgresql://…; default: the setting")
+        if name == "probe":
+            continue
         verb.add_argument("--key-file", help="the key of what is read; default: the setting key_file")
         if name == "rekey":
             verb.add_argument("--to", help="the file of the new key; it is made where there is none")
@@ -52,11 +59,15 @@ def declare(verbs: Any) -> None:
         elif name == "salvage":
             verb.add_argument("file", nargs="?", help="the broken file, which is not touched; default: the store")
             verb.add_argument("--to", required=True, help="the new store")
+        elif name == "migrate":
+            verb.add_argument("--to", required=True, help="where: postgresql://…, or a file that does not exist yet")
+            verb.add_argument("--anew", action="store_true", help="do not go on with what an earlier run has begun")
+            verb.add_argument("--progress", action="store_true", help="print how far it is, a line of JSON each time")
         elif name != "rekey":
             verb.add_argument("--from", dest="folder", help="where backups lie; default: the setting backup_folder")
         if name in ("restore", "drill"):
             verb.add_argument("which", nargs="?", default="latest", help="latest, a name, a path, or a time")
-        if name in ("restore", "rekey"):
+        if name in ("restore", "rekey", "migrate"):
             verb.add_argument("--stop", action="store_true", help="end a daemon that has the store open")
     says = "list the months of a store in PostgreSQL, or set one of messages aside"
     verb = verbs.add_parser("months", help=says, description=says)
@@ -76,10 +87,10 @@ def run(given: argparse.Namespace) -> int:
         return 0
     settings = Settings.load({"store": getattr(given, "store", None)})
     try:
-        if settings.database and given.verb not in ("backups", "key", "months"):
+        if settings.database and given.verb in ("salvage", "rekey"):
             raise StoreRefused(
                 f"`memory-db {given.verb}` works on a file, and the store is {settings.store_name}.",
-                "use the server's own tools (pg_dump, pg_restore); `memoryctl verify` checks the store through the daemon",
+                "`memory-db restore` puts a backup in its place; a database is encrypted by its server",
             )
         said, code = _VERBS[given.verb](given, settings)
     except Error as problem:
@@ -103,6 +114,9 @@ def _check(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
         end_with_parent()
     with suppress(OSError):  # within the unit's walls no priority is changed
         os.nice(_GENTLE)
+    if settings.database and not given.file:
+        health = _databases().check(settings, given.quick)
+        return health, 1 if health.problems else 0
     path = Path(given.file).absolute() if given.file else settings.store_path
     if not path.is_file():
         raise StoreRefused(f"{path} is not a file.", "name the store's file")
@@ -149,6 +163,8 @@ def _restore(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
 
     one = backups.choose(_folder(given, settings), given.which)
     key = sealing.key_of(settings)
+    if settings.database:
+        return _databases().restore(settings, one, given.stop, key, _theirs(given, settings)), 0
     return restore(settings.store_path, one, given.stop, key=key, theirs=_theirs(given, settings)), 0
 
 
@@ -157,7 +173,8 @@ def _drill(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
     from enhanced_memory.daemon.store.sqlite import sealing
 
     one = backups.choose(_folder(given, settings), given.which)
-    drilled = drill(one, sealing.key_of(settings), _theirs(given, settings))
+    key, theirs = sealing.key_of(settings), _theirs(given, settings)
+    drilled = _databases().tried(settings, one, key, theirs) if settings.database else drill(one, key, theirs)
     return drilled, 0 if drilled.ok else 1
 
 
@@ -210,6 +227,43 @@ def _months(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
         return {"months": months.told(connection)}, 0
 
 
+def _databases() -> ModuleType:
+    """What is done for a store in a database; nothing of it is loaded where a file is served."""
+    try:
+        from enhanced_memory.daemon import databases
+    except ImportError as problem:
+        raise StoreRefused(
+            f"A store in PostgreSQL needs the extra `postgres`: {problem}.", "pip install 'enhanced-memory[postgres]'"
+        ) from None
+    return databases
+
+
+def _probe(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
+    if not settings.database:
+        raise StoreRefused(f"{settings.store_name} is a file.", "`memory-db check` looks at it")
+    probed = _databases().probe(settings)
+    return probed, 0 if probed.ok else 1
+
+
+def _migrate(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
+    from enhanced_memory.daemon.migrating import migrate
+
+    migrated = migrate(settings, given.to, _telling(given), given.stop, given.anew)
+    return migrated, 0 if migrated.ok else 1
+
+
+def _telling(given: argparse.Namespace) -> Callable[[str, int, int], None]:
+    """Says how far a long verb is: to programs a line each time, to people on a terminal one line that changes."""
+
+    def tell(step: str, done: int, total: int) -> None:
+        if given.progress:
+            print(msgspec.json.encode({"step": step, "done": done, "total": total}).decode(), flush=True)
+        elif sys.stderr.isatty():
+            print(f"\r\033[K{step} {done:,} of {total:,}", end="", file=sys.stderr, flush=True)
+
+    return tell
+
+
 _VERBS = {
     "check": _check,
     "backups": _backups,
@@ -219,6 +273,8 @@ _VERBS = {
     "key": _key,
     "rekey": _rekey,
     "months": _months,
+    "migrate": _migrate,
+    "probe": _probe,
 }
 
 

@@ -133,7 +133,7 @@ def adapters_not_at_the_edge(modules: list[Module]) -> list[str]:
     ]
 
 
-COMMAND_LINE = ("daemon.__main__", "daemon.commands", "daemon.drill")
+COMMAND_LINE = ("daemon.__main__", "daemon.commands", "daemon.databases", "daemon.drill", "daemon.migrating")
 """What is started for a store, or for a file of a kind that is named."""
 
 

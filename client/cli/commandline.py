@@ -26,6 +26,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "importing": ("import",),
     "exporting": ("export",),
     "keeping": ("backup", "backups", "salvage"),
+    "migrating": ("migrate",),
     "watching": ("health", "metrics", "top"),
     "service": ("verify", "reindex", "stop"),
     "services": ("install-service", "uninstall-service"),

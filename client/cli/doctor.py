@@ -18,7 +18,7 @@ from enhanced_memory.client.cli.declare import Answer, Call, verb
 from enhanced_memory.client.cli.exits import OK, PROBLEM
 from enhanced_memory.client.cli.handshake import mcp_clients
 from enhanced_memory.client.cli.output import Paper
-from enhanced_memory.client.cli.reaching import daemon, ownership, socket_file, socket_folder
+from enhanced_memory.client.cli.reaching import daemon, database, ownership, socket_file, socket_folder
 from enhanced_memory.client.cli.running import sandbox
 from enhanced_memory.client.cli.surroundings import (
     Finding,
@@ -76,6 +76,7 @@ class Diagnosis:
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     store_folder,
     store_file,
+    database,
     disk,
     clock,
     log_folder,

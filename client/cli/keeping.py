@@ -17,9 +17,9 @@ from enhanced_memory.client.cli.output import Paper, moment, size, warn
 from enhanced_memory.client.cli.progress import progress
 from enhanced_memory.client.errors import Broken, Conflict, Invalid, NotFound, StoreDamaged, StoreHeld, StoreRefused
 from enhanced_memory.client.operations.service import Backup
-from enhanced_memory.client.settings import PREFIX
+from enhanced_memory.client.settings import PREFIX, Settings
 
-__all__ = ["executed"]
+__all__ = ["PROGRAM", "document", "executed", "probed"]
 
 PROGRAM = [sys.executable, "-P", "-m", "enhanced_memory.daemon"]
 DOES = ("list", "restore", "drill")
@@ -120,15 +120,28 @@ def executed(call: Call, verb: str, *words: str) -> tuple[dict[str, Any], int]:
     ran = subprocess.run(
         [*PROGRAM, verb, "--json", *words], capture_output=True, env={**os.environ, **said}, check=False
     )
+    return document(verb, ran.stdout, ran.stderr), ran.returncode
+
+
+def probed(settings: Settings) -> list[dict[str, Any]]:
+    """What `memory-db probe` finds about the database that the settings name."""
+    ran = subprocess.run(
+        [*PROGRAM, "probe", "--json"], capture_output=True, env=settings.environment(dict(os.environ)), check=False
+    )
+    return document("probe", ran.stdout, ran.stderr)["findings"]
+
+
+def document(verb: str, said: bytes, complaint: bytes) -> dict[str, Any]:
+    """What `memory-db VERB` said as JSON, or else complained of. Raises what it failed with."""
     try:
-        found = msgspec.json.decode(ran.stdout, type=dict[str, Any])
+        found = msgspec.json.decode(said, type=dict[str, Any])
     except msgspec.DecodeError:
-        says = ran.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"memory-db {verb} said nothing."]
+        says = complaint.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"memory-db {verb} said nothing."]
         raise Broken(says[0].removeprefix("memory-db: "), "see `memory-db --help`") from None
     if (error := found.get("error")) is not None:
         kind = _ERRORS.get(error["code"], Broken)
         raise kind(error["message"], error.get("hint", ""))
-    return found, ran.returncode
+    return found
 
 
 _ERRORS = {kind.code: kind for kind in (Conflict, Invalid, NotFound, StoreDamaged, StoreHeld, StoreRefused)}

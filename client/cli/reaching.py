@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from enhanced_memory.client.cli.keeping import probed
 from enhanced_memory.client.cli.output import moment
 from enhanced_memory.client.cli.service import peer_pid
 from enhanced_memory.client.cli.surroundings import Finding, folder_findings, good, wary, wrong
@@ -18,7 +19,7 @@ from enhanced_memory.client.operations.service import Status
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.sync import Memory
 
-__all__ = ["daemon", "ownership", "socket_file", "socket_folder"]
+__all__ = ["daemon", "database", "ownership", "socket_file", "socket_folder"]
 
 BACKUP_DAYS = 7
 
@@ -58,6 +59,14 @@ def socket_file(settings: Settings) -> Iterator[Finding]:
         return
     with peer:
         yield good("socket", f"{path}, listened at by pid {peer_pid(peer)}")
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """The database of a store that is in one: `memory-db probe` goes there."""
+    if not settings.database:
+        return
+    for one in probed(settings):
+        yield Finding(one["check"], one["state"], one["says"], one["mend"])
 
 
 def daemon(settings: Settings) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = [
     "Given",
     "Group",
     "Written",
+    "copied",
     "delete",
     "discard",
     "lie_there",
@@ -191,6 +193,22 @@ def wrong(folder: Path, name: str, size: int, sha256: str, quick: bool) -> str:
     except OSError as problem:
         return f"cannot be read ({problem.strerror})"
     return ""
+
+
+def copied(folder: Path, to: Path, name: str) -> int:
+    """Copy a file into another folder, on disk before this returns; 1, or 0 where it lies there already."""
+    target, source = to / name, _path(folder, name)
+    if target.exists() and target.stat().st_size == source.stat().st_size:
+        return 0
+    to.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = to / (name + PARTIAL)
+    partial.unlink(missing_ok=True)
+    with open(source, "rb") as old, open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
+        shutil.copyfileobj(old, new)
+    sync(partial)
+    os.rename(partial, target)
+    sync(to)
+    return 1
 
 
 def remedy(sha256: str) -> str:

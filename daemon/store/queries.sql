@@ -664,6 +664,19 @@ UPDATE models SET embedded = :passage WHERE id = :model
 -- name: passages_after
 SELECT id, space, entity, part, message, began FROM passages WHERE id > :after AND ended = 0 ORDER BY id LIMIT :limit
 
+-- name: count_passages_living
+SELECT count(*) FROM passages WHERE ended = 0
+
+-- name: count_passages_past
+SELECT count(*) FROM passages WHERE ended > 0
+
+-- name: messages_past_after
+SELECT id, space, entity, part, message, began, ended FROM passages WHERE id > :after AND ended > 0 AND message > 0 ORDER BY id LIMIT :limit
+
+-- name: passages_past_after
+SELECT id, space, entity, part, message, began, ended FROM passages
+WHERE ended > 0 AND message = 0 AND (entity, space, id) > (:entity, :space, :after) ORDER BY entity, space, id LIMIT :limit
+
 -- name: last_passage
 SELECT coalesce(max(id), 0) FROM passages
 

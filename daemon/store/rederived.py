@@ -53,7 +53,7 @@ class Rederived:
         rows = ground.rows.all("passages_after", after=mark.words, limit=count)
         if not rows:
             return False
-        words = [word_row(row[0], row[2], *texts) for row, texts in self._texts(rows)]
+        words = [word_row(row[0], row[2], *texts) for row, texts in self.texts(rows)]
         ground.rows.many("add_words_next", words)
         mark.words = rows[-1][0]
         self.note(mark)
@@ -66,7 +66,7 @@ class Rederived:
         mark.words_done = True
         self.note(mark)
 
-    def _texts(self, rows: list[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], tuple[str, ...]]]:
+    def texts(self, rows: list[tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], tuple[str, ...]]]:
         """Name, body and dates of passages, each `(id, space, entity, part, message, began)`."""
         ground = self._ground
         found: list[tuple[tuple[Any, ...], tuple[str, ...]]] = []

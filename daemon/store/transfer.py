@@ -224,6 +224,19 @@ class Transfer:
         for row in self._rows("cold_messages", 0, space=space, stream=stream):
             yield self._message(row)
 
+    def states_of(self, space: int, entity: int) -> Iterator[tuple[int, int, State]]:
+        """What the versions say that a space holds of an entity, oldest first: each with the changes at which it began and ended."""
+        rows = self._ground.rows.all("transfer_entities", space=space, after=entity - 1, limit=1, at=NOW)
+        last: tuple[int, State] | None = None
+        for row in rows:
+            if row[0] == entity:
+                for _, began, deleted, state in self._states(space, row, 1, row[2]):
+                    if last is not None:
+                        yield last[0], began, last[1]
+                    last = None if deleted else (began, state)
+        if last is not None:
+            yield last[0], NOW, last[1]
+
     # Entities
 
     def _entities(self, at: int, after: Place) -> Iterator[tuple[dict[str, Any], tuple[int, ...]]]:

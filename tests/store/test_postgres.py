@@ -18,7 +18,7 @@ import pytest
 psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 
 from enhanced_memory.client import Memory, Settings  # noqa: E402
-from enhanced_memory.client.errors import Broken, Conflict, Invalid, StoreFull, StoreRefused, TimedOut  # noqa: E402
+from enhanced_memory.client.errors import Broken, Conflict, StoreFull, StoreRefused, TimedOut  # noqa: E402
 from enhanced_memory.client.operations.entities import (  # noqa: E402
     AddObservations,
     CreateEntities,
@@ -185,11 +185,6 @@ async def test_what_is_too_old_is_refused(
     monkeypatch.setattr(database, bound, least)
     with pytest.raises(StoreRefused, match=says):
         await PostgresEngine.open(stored)
-
-
-async def test_what_the_engine_does_not_serve_it_says(daemon: Daemon) -> None:
-    with pytest.raises(Invalid, match="not backed up by the daemon"):
-        await (await daemon()).engine.backup("/tmp")
 
 
 # Lost on the way
@@ -423,7 +418,11 @@ def test_a_client_starts_a_daemon_on_a_database(stored: Settings, home: Path, mo
             assert [hit.entity.name for hit in memory.search_nodes("tea").hits] == ["Ada"]
             assert memory.get_memory_status().engine.startswith("PostgreSQL")
             assert memory.verify().ok
-            with pytest.raises(Invalid, match="not backed up by the daemon"):
-                memory.backup(str(home / "copies"))
+            made = memory.backup(str(home / "copies"))
+            assert (made.entities, Path(made.path).parent) == (1, home / "copies")
+            assert memory.get_memory_status().last_backup is not None
+            assert memory.vacuum().problem == ""
+            health = memory.health()
+            assert {one.name for one in health.ailments} <= {"memory", "disk_full", "many_files"}
         finally:
             os.kill(pid, signal.SIGTERM)

@@ -20,16 +20,25 @@ from enhanced_memory.daemon.store.postgres import months
 from enhanced_memory.daemon.store.postgres.failures import said, translated
 
 __all__ = [
+    "MAKING",
     "MIGRATIONS",
+    "NAME",
     "OLDEST_SERVER",
+    "OLDEST_VECTOR",
     "SCHEMA",
     "Found",
     "connected",
+    "extended",
+    "fits",
+    "found",
+    "look_at",
+    "make",
     "migrations",
     "opened",
     "ours",
     "parameters",
     "prepare",
+    "schema_version",
 ]
 
 SCHEMA = Path(__file__).parent / "schema.sql"
@@ -45,7 +54,7 @@ TURN_S = 30
 """How long a daemon that has stopped in the middle of its turn may hold up the others; then the server ends its connection."""
 PROBES = 3
 """Unanswered ones after which the other end of a connection counts as gone."""
-_MAKING = 0x454D656D
+MAKING = 0x454D656D
 """The advisory lock of whoever makes or migrates the store."""
 
 Row = tuple[Any, ...]
@@ -210,14 +219,16 @@ def opened(settings: Settings) -> Found:
     connection = connected(settings)
     try:
         with translated():
-            _look_at(connection)
-            connection.execute("SELECT pg_advisory_lock(%s)", (_MAKING,))
+            look_at(connection)
+            connection.execute("SELECT pg_advisory_lock(%s)", (MAKING,))
             try:
-                path = _extended(connection)
+                path = extended(connection)
                 _made(connection, path)
             finally:
-                connection.execute("SELECT pg_advisory_unlock(%s)", (_MAKING,))
-            return _found(connection, path)
+                connection.execute("SELECT pg_advisory_unlock(%s)", (MAKING,))
+            there = found(connection, path)
+            assert there is not None
+            return there
     finally:
         connection.close()
 
@@ -227,7 +238,8 @@ def _one(connection: "Connection[Row]", text: str, *values: Any) -> Any:
     return None if row is None else row[0]
 
 
-def _look_at(connection: "Connection[Row]") -> None:
+def look_at(connection: "Connection[Row]") -> None:
+    """`StoreRefused` for a server that is too old, and a database that does not hold every text."""
     version = connection.info.server_version
     if version < OLDEST_SERVER:
         raise StoreRefused(
@@ -240,8 +252,8 @@ def _look_at(connection: "Connection[Row]") -> None:
         )
 
 
-def _extended(connection: "Connection[Row]") -> str:
-    """See that pgvector is there, or bring it in. The schemas to look names up in."""
+def extended(connection: "Connection[Row]", name: str = NAME) -> str:
+    """See that pgvector is there, or bring it in. The schemas to look names up in, for a store in the schema `name`."""
     known = (
         "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
     )
@@ -259,38 +271,67 @@ def _extended(connection: "Connection[Row]") -> str:
             "install a newer one on the server, then ALTER EXTENSION vector UPDATE",
         )
     quoted = '"' + str(schema).replace('"', '""') + '"'
-    return f"{NAME}, {quoted}"
+    return f"{name}, {quoted}"
 
 
 def _made(connection: "Connection[Row]", path: str) -> None:
     """Make the store where there is none, or carry out the steps that an older one lacks, all in one transaction."""
-    wanted = schema_version()
     with connection.transaction():
-        connection.execute(cast("LiteralString", f"SET LOCAL search_path = {path}"))
-        if _one(connection, "SELECT to_regclass(%s)::text", f"{NAME}.meta") is None:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {NAME}")
-            connection.execute(SCHEMA.read_bytes())
-            connection.execute(
-                "INSERT INTO meta (key, value) VALUES ('store_id', %s), ('made_at', %s)",
-                (secrets.token_hex(8).encode(), str(int(time.time() * 1000)).encode()),
-            )
-            months.ahead(connection, int(time.time() * 1000))
+        if make(connection, path):
             return
-        found = int(bytes(_one(connection, "SELECT value FROM meta WHERE key = 'schema'") or b"0"))
-        if found > wanted:
-            raise StoreRefused(
-                f"The database has schema {found}; this program knows {wanted}.", "install the newer enhanced-memory"
-            )
+        has, wanted = _version(connection), schema_version()
         for version, step in migrations().items():
-            if version > found:
+            if version > has:
                 connection.execute(step.read_bytes())
-        if found < wanted:
+        if has < wanted:
             months.ahead(connection, int(time.time() * 1000))
             connection.execute("UPDATE meta SET value = %s WHERE key = 'schema'", (str(wanted).encode(),))
 
 
-def _found(connection: "Connection[Row]", path: str) -> Found:
-    store_id = bytes(_one(connection, f"SELECT value FROM {NAME}.meta WHERE key = 'store_id'")).decode()
+def make(connection: "Connection[Row]", path: str, name: str = NAME) -> bool:
+    """Make a store in the schema `name`, unless one is there; whether it did. Within a transaction, in which names are looked up in
+    `path` from now on.
+    """
+    connection.execute(cast("LiteralString", f"SET LOCAL search_path = {path}"))
+    if _one(connection, "SELECT to_regclass(%s)::text", f"{name}.meta") is not None:
+        return False
+    connection.execute(cast("LiteralString", f"CREATE SCHEMA IF NOT EXISTS {name}"))
+    connection.execute(SCHEMA.read_bytes())
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES ('store_id', %s), ('made_at', %s)",
+        (secrets.token_hex(8).encode(), str(int(time.time() * 1000)).encode()),
+    )
+    months.ahead(connection, int(time.time() * 1000))
+    return True
+
+
+def _version(connection: "Connection[Row]") -> int:
+    """The schema's version, within `search_path`. `StoreRefused` for one that is newer than this program."""
+    has, wanted = int(bytes(_one(connection, "SELECT value FROM meta WHERE key = 'schema'") or b"0")), schema_version()
+    if has > wanted:
+        raise StoreRefused(
+            f"The database has schema {has}; this program knows {wanted}.", "install the newer enhanced-memory"
+        )
+    return has
+
+
+def fits(connection: "Connection[Row]", path: str) -> None:
+    """`StoreRefused` for a store that this program would have to bring up to date before it can read it, or that is newer."""
+    with connection.transaction():
+        connection.execute(cast("LiteralString", f"SET LOCAL search_path = {path}"))
+        if (has := _version(connection)) < schema_version():
+            raise StoreRefused(
+                f"The database has schema {has}, and this program's is {schema_version()}.",
+                "let a daemon of this version open it once: memory-db serve",
+            )
+
+
+def found(connection: "Connection[Row]", path: str, name: str = NAME) -> Found | None:
+    """What the store in the schema `name` says of itself; None where there is none."""
+    if _one(connection, "SELECT to_regclass(%s)::text", f"{name}.meta") is None:
+        return None
+    known = _one(connection, f"SELECT value FROM {name}.meta WHERE key = 'store_id'")
+    store_id = bytes(known or b"").decode()
     halfvec: int = _one(connection, "SELECT t.oid::bigint FROM pg_type t JOIN pg_extension e ON e.extnamespace = t.typnamespace "
                                     "WHERE t.typname = 'halfvec' AND e.extname = 'vector'")  # fmt: skip
     return Found(store_id, str(_one(connection, "SHOW server_version")).split()[0], path, halfvec)

@@ -11,13 +11,15 @@ from psycopg import Connection
 from psycopg import Error as PostgresError
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from enhanced_memory.client.errors import Broken, Error, Invalid
+from enhanced_memory.client.errors import Broken, Error
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
-from enhanced_memory.daemon.store import HOUSE, MEANING, Copy, Health, Scrubbed, Touched, Usage, checking
+from enhanced_memory.daemon.store import HOUSE, MEANING, Copy, Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
-from enhanced_memory.daemon.store.postgres import database, months
+from enhanced_memory.daemon.store.postgres import database, months, verifying
+from enhanced_memory.daemon.store.postgres.backup import backup
+from enhanced_memory.daemon.store.postgres.carried import WHOLE_TABLES
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
 from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing
 from enhanced_memory.daemon.store.postgres.replicas import PLACE, REPLAYED, Replicas
@@ -251,9 +253,8 @@ class PostgresEngine:
         """Clear deleted rows from the tables. The server's log, its backups and its replicas are its operator's."""
 
         def clear() -> None:
+            self._vacuum("VACUUM")
             with translated(), self._lent() as rows:
-                for (table,) in rows.plain("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"):
-                    rows.connection.execute(f'VACUUM "{table}"'.encode(), prepare=False)
                 rows.plain("DELETE FROM meta WHERE key = :due", due=SCRUB_DUE)
 
         await self._loop.run_in_executor(None, clear)
@@ -290,17 +291,9 @@ class PostgresEngine:
         return await self._loop.run_in_executor(None, self._check, quick)
 
     def _check(self, quick: bool) -> Health:
-        health = Health([], {})
-        codec = Codec(self.dictionaries)
         with translated(), self._lent() as rows, rows.connection.transaction():
             rows.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            checking.bodies(rows.plain, codec, health)
-            if not quick:
-                checking.versions(rows.plain, codec, health)
-            for problem in checking.indexes(rows.plain, quick, "", "v.passage", "v.model"):
-                checking.found(health, problem)
-            health.checked["last_change"] = rows.plain("SELECT coalesce(max(number), 0) FROM changes")[0][0]
-        return health
+            return verifying.check(rows.connection, Codec(self.dictionaries), quick)
 
     def reindexed(self) -> None:
         """Nothing of it is kept here."""
@@ -329,15 +322,22 @@ class PostgresEngine:
         """Nothing: the server's own checkpointer does it."""
 
     async def vacuum(self) -> str:
-        """Nothing: the server's autovacuum does it."""
-        return "the server gives free room back by itself (autovacuum); VACUUM FULL is for who runs it"
+        """Free the room of rows that nobody sees, and let the planner count anew. Others go on reading and writing, so tables get
+        no smaller but at their end."""
+        await self._loop.run_in_executor(None, self._vacuum, "VACUUM (ANALYZE)")
+        return ""
+
+    def _vacuum(self, how: str) -> None:
+        with translated(), self._lent() as rows:
+            for (table,) in rows.plain(WHOLE_TABLES):
+                rows.connection.execute(f'{how} "{table}"'.encode(), prepare=False)
 
     async def backup(self, to: str) -> Copy:
-        """Not by the daemon: the server has tools for it."""
-        raise Invalid(
-            "A store in PostgreSQL is not backed up by the daemon yet.",
-            "use pg_dump --schema=enhanced_memory, or the server's own base backups",
-        )
+        """Write what the store holds at this moment as a file, open and check it, and note it in the store."""
+        made = await self._loop.run_in_executor(None, backup, self.settings, to)
+        row = {"at": self.clock(), "path": made.path, "bytes": made.bytes, "sha256": made.sha256, "number": made.change}
+        self.note("add_backup", [row])
+        return made
 
     async def usage(self) -> Usage:
         """The room that the store takes in the database; 0 where the server does not say."""

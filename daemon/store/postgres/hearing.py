@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import platform
 import secrets
 import select
 import threading
@@ -23,13 +24,15 @@ from enhanced_memory.client.errors import Error
 from enhanced_memory.daemon.store import HOUSE, MEANING, Touched
 from enhanced_memory.daemon.store.postgres.statements import statement
 
-__all__ = ["Hearing", "pieces"]
+__all__ = ["HOST", "PRESENT", "Hearing", "pieces"]
 
 log = logging.getLogger(__name__)
 
 LOCKS = {HOUSE: 0x454D686B, MEANING: 0x454D6D6B}
 PRESENT = 0x454D6464
 """With a daemon's name behind it, a lock that says that this daemon is there."""
+HOST = platform.node()[:30]
+"""This host, as the server shows it beside a daemon's process."""
 LOOK_S = 5.0
 """How often it is looked whether work for one has become free, and whether the connection still stands."""
 AGAIN_S = 1.0
@@ -128,6 +131,10 @@ class Hearing:
         connection.add_notify_handler(self._piece)
         connection.execute("LISTEN enhanced_memory", prepare=False)
         self._parts.clear()
+        # Who looks for daemons finds their processes.
+        connection.execute(
+            "SELECT set_config('application_name', %s, false)", (f"enhanced-memory {os.getpid()}@{HOST}",)
+        )
         # A lock of two numbers takes them with their signs.
         number = int.from_bytes(bytes.fromhex(self.name), signed=True)
         connection.execute("SELECT pg_try_advisory_lock(%s::bigint::int, %s::bigint::int)", (PRESENT, number))

@@ -15,7 +15,7 @@ from psycopg import Connection, sql
 
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 
-__all__ = ["AHEAD", "TABLES", "Month", "ahead", "attach", "detach", "let_go", "months", "of", "told"]
+__all__ = ["AHEAD", "TABLES", "Month", "ahead", "attach", "detach", "let_go", "made", "months", "of", "told"]
 
 Row = tuple[Any, ...]
 
@@ -91,17 +91,17 @@ def months(connection: "Connection[Row]", tables: Iterable[str] = TABLES) -> lis
 
 def ahead(connection: "Connection[Row]", now: int) -> list[Month]:
     """Make the partitions of this month and of the next; those that were made. One transaction, begun by the caller."""
+    return made(connection, {of(table, now).after(later) for table in TABLES for later in range(AHEAD + 1)})
+
+
+def made(connection: "Connection[Row]", wanted: Iterable[Month]) -> list[Month]:
+    """Make the partitions of some months that have none yet; those that were made. One transaction, begun by the caller."""
     known = {one.name for one in months(connection)}
-    made = [
-        one
-        for table in TABLES
-        for later in range(AHEAD + 1)
-        if (one := of(table, now).after(later)).name not in known
-    ]  # fmt: skip
-    for one in made:
+    lacking = sorted(one for one in wanted if one.name not in known)
+    for one in lacking:
         connection.execute(_sql("CREATE TABLE {name} (LIKE {table} INCLUDING ALL)", one))
         _attach(connection, one)
-    return made
+    return lacking
 
 
 def let_go(connection: "Connection[Row]", now: int, access_before: int) -> list[Month]:

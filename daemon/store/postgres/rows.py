@@ -1,13 +1,12 @@
 """Named queries on one PostgreSQL connection. What only writes is gathered and sent with the next thing that is read."""
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection, RawCursor
 
 from enhanced_memory.daemon.store.postgres.searching import Searching
-from enhanced_memory.daemon.store.postgres.statements import Statement, filled, statement
+from enhanced_memory.daemon.store.postgres.statements import Statement, filled, property_told, statement
 from enhanced_memory.daemon.store.views import View
 
 __all__ = ["PostgresRows"]
@@ -102,7 +101,7 @@ class PostgresRows:
         asked = statement(name, also, key, down)
         rows = self._send((asked.text, [_sought(value) for value in asked.values(values)]))
         if name == "list_ids_by_property":
-            return [(row[0], _told(*row[1:])) for row in rows]
+            return [(row[0], property_told(*row[1:])) for row in rows]
         return [tuple(map(_opened, row)) for row in rows] if b"int8send" in asked.text else rows
 
     def run(self, name: str, /, **values: Any) -> None:
@@ -171,10 +170,3 @@ def _opened(value: Any) -> Any:
 def _sought(value: Any) -> Any:
     """A value that is only looked for. No text that is kept holds a NUL, and PostgreSQL takes none: what does is like no other."""
     return value.replace("\0", "\uffff") if type(value) is str and "\0" in value else value
-
-
-def _told(kind: int, number: Decimal, word: str) -> Any:
-    """A property's value again."""
-    if kind == 2:
-        return word
-    return int(number) if number == number.to_integral_value() and "E" not in str(number) else float(number)

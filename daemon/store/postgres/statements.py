@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -64,17 +65,17 @@ def filled(text: str) -> Statement:
 def _way(name: str, cast_to: str) -> Way:
     base, _, part = name.partition("__")
     if base == "words":
-        return (lambda given: _indexed(given)[0]) if part == "length" else (lambda given: _indexed(given)[1])
+        return (lambda given: indexed(given)[0]) if part == "length" else (lambda given: indexed(given)[1])
     if part:
         place = ("kind", "number", "word").index(part)
-        return lambda given: _scalar(given[base])[place]
+        return lambda given: property_value(given[base])[place]
     if cast_to == "::bigint[]":
         # JSON's list of whole numbers is PostgreSQL's but for the brackets.
         return lambda given: "{" + given[name][1:-1] + "}"
     if cast_to == "::text[]":
         return lambda given: msgspec.json.decode(given[name], type=list[str])
     if cast_to == "::halfvec":
-        return lambda given: _halfvec(given[name])
+        return lambda given: halfvec(given[name])
     if name == "limit":  # where -1 is no limit, PostgreSQL wants none said
         return lambda given: None if given[name] == -1 else given[name]
     if name == "value":  # of a mark in `meta`
@@ -82,7 +83,7 @@ def _way(name: str, cast_to: str) -> Way:
     return lambda given: given[name]
 
 
-def _indexed(given: Mapping[str, Any]) -> tuple[int, str]:
+def indexed(given: Mapping[str, Any]) -> tuple[int, str]:
     """A passage's words. Made once, though they have two places in the statement."""
     found: tuple[int, str] | None = given.get("indexed")
     if found is None:
@@ -91,7 +92,7 @@ def _indexed(given: Mapping[str, Any]) -> tuple[int, str]:
     return found
 
 
-def _scalar(value: Any) -> tuple[int, str, str]:
+def property_value(value: Any) -> tuple[int, str, str]:
     """A property's value as its kind, its number and its text."""
     if value is None:
         return 0, "0", ""
@@ -102,9 +103,17 @@ def _scalar(value: Any) -> tuple[int, str, str]:
     return 3, "0", ""
 
 
-def _halfvec(vector: bytes) -> str:
+def halfvec(vector: bytes) -> str:
+    """An int8 vector as PostgreSQL reads a `halfvec`."""
     return "[" + ",".join(map(str, np.frombuffer(vector, np.int8).tolist())) + "]"
 
 
 def _mark(value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
+
+
+def property_told(kind: int, number: Decimal, word: str) -> Any:
+    """A property's value again, from its kind, its number and its text."""
+    if kind == 2:
+        return word
+    return int(number) if number == number.to_integral_value() and "E" not in str(number) else float(number)
