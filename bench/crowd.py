@@ -8,13 +8,16 @@ With `--record` the figures become a chapter of docs/performance.md.
 
 import argparse
 import asyncio
+import base64
 import random
 import subprocess
 import sys
 import threading
 import time
+from itertools import count
 
 import page
+from corpus import invented
 from home import Home
 from measure import Figure, at_most, law, percentile, told
 
@@ -52,11 +55,11 @@ async def crowd(home: Home, clients: int, rate: float, seconds: float) -> list[F
                     failed.append(f"{type(problem).__name__}: {problem}")
 
     await asyncio.gather(*(one(who) for who in range(clients)))
-    count = sum(map(len, times.values()))
+    calls = sum(map(len, times.values()))
     section = f"{clients} clients at 90 % reads"
     ping = percentile(times["ping"], 0.99) / 1000
-    found = [law(section, "calls that were answered", count, count + len(failed), "; ".join(sorted(set(failed))[:3])),
-             Figure(section, "calls a second", f"{count / seconds:,.0f}", f"{rate:,.0f} asked for, by one process of Python", value=count / seconds)]  # fmt: skip
+    found = [law(section, "calls that were answered", calls, calls + len(failed), "; ".join(sorted(set(failed))[:3])),
+             Figure(section, "calls a second", f"{calls / seconds:,.0f}", f"{rate:,.0f} asked for, by one process of Python", value=calls / seconds)]  # fmt: skip
     for kind in ("read", "write"):
         p50, p99 = (percentile(times[kind], share) / 1000 for share in (0.5, 0.99))
         beside = f"p50 {told(p50)}; a ping of the same run: p50 {told(percentile(times['ping'], 0.5) / 1000)}, p99 {told(ping)}"
@@ -67,21 +70,34 @@ async def crowd(home: Home, clients: int, rate: float, seconds: float) -> list[F
     return found
 
 
+TEXT_SHARE = 0.1
+"""Of a store that is filled: sentences, which are indexed. The rest are properties that nothing packs, the worst case for a copy."""
+
+
+def _filled(memory: Memory, home: Home, size: int) -> int:
+    """Fill a store to that size; how many passages are in it."""
+    path, passages = home.settings.store_path, 0
+    for number in count():
+        entities = [EntityInput(one.name, one.type, one.observations) for one in invented(number, 500)]
+        memory.create_entities(entities)
+        passages += sum(1 + len(one.observations) for one in entities)
+        if path.stat().st_size >= TEXT_SHARE * size:
+            break
+    chance = random.Random(5)
+    for number in count():
+        if path.stat().st_size >= size:
+            return passages
+        held = [base64.b64encode(chance.randbytes(96_000)).decode() for _ in range(40)]
+        memory.create_entities(
+            [EntityInput(f"large {number}/{at}", "t", [], {"held": one}) for at, one in enumerate(held)]
+        )
+    return passages
+
+
 def backed_up(home: Home, megabytes: int) -> list[Figure]:
     """Fill a store to that size, then write at a steady rate before and during a backup; then restore it."""
-    texts = ["the lighthouse keeper wrote down " * 30 + str(number) for number in range(50)]
-    with Memory(home.settings) as memory:
-        number = 0
-        while home.settings.store_path.stat().st_size < megabytes * 2**20:
-            memory.create_entities(
-                [
-                    EntityInput(
-                        f"n{number + at}", "t", [f"{texts[(number + at) % 50]} {random.random()}" for _ in range(6)]
-                    )
-                    for at in range(200)
-                ]
-            )
-            number += 200
+    with home.client(timeout_s=600) as memory:
+        passages = _filled(memory, home, megabytes * 2**20)
         size = home.settings.store_path.stat().st_size
         done = threading.Event()
         took: list[float] = []
@@ -114,7 +130,7 @@ def backed_up(home: Home, megabytes: int) -> list[Figure]:
     before, meanwhile = percentile(quiet, 0.99), percentile(busy, 0.99)
     return [
         Figure(section, "backup", f"{seconds:.1f} s",
-               f"store {size / 2**20:,.0f} MiB, packed {made.bytes / 2**20:,.0f} MiB; copied, checked, packed, compared", value=seconds),
+               f"store {size / 2**20:,.0f} MiB with {passages:,} passages, packed {made.bytes / 2**20:,.0f} MiB; copied, checked, packed, compared", value=seconds),
         at_most(section, "writers' p99 during it", meanwhile / before, 5, " ×",
                 f"{meanwhile:.1f} / {before:.1f} ms, p50 {percentile(busy, 0.5):.1f} / {percentile(quiet, 0.5):.1f} ms; a commit each"),
         at_most(section, "restore", restored, 60, " s", "compared, unpacked, checked, put in place of a running daemon's"),

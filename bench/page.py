@@ -47,7 +47,7 @@ Measured {date} at {commit} in {seconds:.0f} s{size}, load average {load}{busy}.
 
 ORDER = (
     "latency", "load", "footprint", "branches", "mcp", "sandbox", "conflicts", "curation", "extraction", "scale", "recall",
-    "versions", "vectors", "streams", "year", "kills", "crowd", "backup", "frames", "idle", "soak",
+    "versions", "vectors", "streams", "year", "kills", "crowd", "backup", "frames", "idle", "soak", "encryption",
 )  # fmt: skip
 """Chapters as the page has them; what is not named here comes last. Those from `year` on are runs of their own."""
 
@@ -68,7 +68,8 @@ NOTES = """
 - a timing that misses its target fails nothing: it is told here.
 - search: text and questions from `bench/passages.py`, drawn by Zipf's law; a million with `bench/scale.py --passages 1000000`.
 - runs of their own, not part of `make bench`: `bench/kills.py` and `orchestrator_year.py` (both go on where they were), `crowd.py`, `frames.py`, `idle.py`,
-  `soak.py`; each writes its chapter with `--record` (the soak with `--draw`). The hour under a steady load is drawn in [drawings/soak.svg](drawings/soak.svg).
+  `soak.py`, `encryption.py`; each writes its chapter with `--record` (the soak with `--draw`). The hour under a steady load is drawn in
+  [drawings/soak.svg](drawings/soak.svg).
 - recall: R@10 is the share of a question's evidence among the first ten hits, nDCG@10 weighs their places. The data is no part of
   the project: `BENCH_RECALL_DATA` names it.
 """
@@ -172,8 +173,10 @@ def load() -> list[float]:
 
 
 def _software() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in ("apsw", "msgspec", "msgpack", "zstandard"))
-    return f"enhanced-memory {version('enhanced-memory')}, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {packages}"
+    # apsw as it says itself: the build that encrypts is another distribution.
+    packages = ", ".join(f"{name} {version(name)}" for name in ("msgspec", "msgpack", "zstandard"))
+    sqlite = f"SQLite {apsw.sqlite_lib_version()}, apsw {apsw.apsw_version()}"
+    return f"enhanced-memory {version('enhanced-memory')}, Python {platform.python_version()}, {sqlite}, {packages}"
 
 
 def _file_system(folder: Path) -> str:

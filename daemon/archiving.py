@@ -8,6 +8,7 @@ they may be another store's, or a backup may need them.
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -70,11 +71,20 @@ class ColdStorage:
         self._asked = asyncio.Lock()
         """One request to archive at a time: one that is sent again waits for the first one's answer."""
         self.problem = ""
+        self._woken = asyncio.Event()
+        engine.chosen.append(self._woken.set)
 
     # Away
 
     async def archive(self, call: Call) -> Archival:
-        """Answer `archive_entities`: file after file, until all that was asked for has gone."""
+        """Answer `archive_entities`: file after file, until all that was asked for has gone. `Invalid` where an encrypted store's
+        would lie there in the clear and nobody has allowed it."""
+        ask: Any = call.ask
+        if self._engine.encrypted and not self._settings.cold_in_the_clear and not ask.dry_run:
+            raise Invalid(
+                "The store is encrypted, and files of cold storage are not: nothing is archived.",
+                "put `cold_folder` on an encrypted disk and set `cold_in_the_clear = true`",
+            )
         async with self._asked:
             kept = None if call.key is None else await self._engine.read(partial(_kept, call), call)
             if kept is not None:
@@ -160,9 +170,11 @@ class ColdStorage:
         ]
 
     async def keep_at_it(self) -> None:
-        """Look after the files now and then, for as long as the daemon runs."""
+        """Look after the files now and then, and once that has become this daemon's work, for as long as it runs."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK_EVERY_S)
+            self._woken.clear()
             await self.look_after()
 
     async def look_after(self) -> None:

@@ -147,11 +147,12 @@ def describe(path: Path) -> Kept:
 
 
 def choose(folder: Path, which: str) -> Kept:
-    """The backup that `which` means: `latest`, a path, a name in the folder, or a time (the newest that is not newer).
+    """The backup that `which` means: `latest`, a name in the folder, a path, or a time (the newest that is not newer).
 
     `NotFound` where there is none. Backups that something speaks against are passed over unless they are named.
     """
-    path = Path(which).expanduser() if os.sep in which else folder / which
+    named = Path(which).expanduser()
+    path = folder / which if os.sep not in which and (which == "latest" or (folder / which).is_file()) else named
     if path.is_file() and not path.name.endswith(".json"):
         return describe(path.absolute())
     if os.sep in which:

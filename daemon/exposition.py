@@ -15,9 +15,9 @@ __all__ = ["exposition"]
 PREFIX = "enhanced_memory_"
 
 
-def exposition(metrics: Metrics, status: Status, health: Wellness, waiting: int, commits: int) -> str:
+def exposition(metrics: Metrics, status: Status, health: Wellness, waiting: int, commits: int, kept: int) -> str:
     """Every figure, with its type and what it is."""
-    return "\n".join([*_requests(metrics), *_store(status, waiting, commits), *_health(health), *_process()]) + "\n"
+    return "\n".join([*_requests(metrics), *_store(status, waiting, commits), *_health(health), *_process(kept)]) + "\n"
 
 
 def _metric(name: str, kind: str, says: str, *samples: tuple[str, float]) -> Iterator[str]:
@@ -99,13 +99,25 @@ def _health(health: Wellness) -> Iterator[str]:
         )  # fmt: skip
 
 
-def _process() -> Iterator[str]:
+def _process(kept: int) -> Iterator[str]:
     process = psutil.Process(os.getpid())
     with process.oneshot():
         spent, held = process.cpu_times(), process.memory_info()
         for name, kind, says, value in (
             ("process_cpu_seconds_total", "counter", "Processor time.", spent.user + spent.system),
             ("process_resident_memory_bytes", "gauge", "Memory in use.", held.rss),
+            (
+                "process_own_memory_bytes",
+                "gauge",
+                "Of it what is no page of a file, which the system takes back when it wants it.",
+                held.rss - held.shared,
+            ),
+            (
+                "sqlite_memory_bytes",
+                "gauge",
+                "Of that what SQLite holds: pages, of which each connection keeps so many at the most.",
+                kept,
+            ),
             ("process_open_fds", "gauge", "Open files.", process.num_fds()),
             ("process_threads", "gauge", "Threads.", process.num_threads()),
         ):

@@ -10,7 +10,7 @@ import msgspec
 import psutil
 from msgspec import to_builtins
 
-from enhanced_memory.client.errors import Error, Invalid
+from enhanced_memory.client.errors import Error, Invalid, StoreDamaged
 from enhanced_memory.client.operations.cold import ArchiveEntities, Vacuum, Vacuumed
 from enhanced_memory.client.operations.conflicts import DetectConflicts, ScanConflicts
 from enhanced_memory.client.operations.curation import AutonomousCuration, Expire
@@ -203,7 +203,8 @@ class Service:
         asked = Call(Peer(uid=call.peer.uid, space=call.peer.space), GetMemoryStatus())
         status = await self._status(asked)
         health = await self.wellbeing.look(FIGURES_WITHIN_S)
-        return Exposition(exposition(self._metrics, status, health, self._engine.waiting, self._engine.commits))
+        engine, kept = self._engine, (await self._engine.usage()).memory
+        return Exposition(exposition(self._metrics, status, health, engine.waiting, engine.commits, kept))
 
     def _unwell(self) -> Iterator[Ailment]:
         """What the parts beside the store have to complain of."""
@@ -284,8 +285,13 @@ class Service:
     async def _verify(self, call: Call) -> Verified:
         ask: Any = call.ask
         began = time.monotonic()
-        health = await self._engine.check(ask.quick)
-        problems, checked = await self.cold.verify(ask.quick)
-        health.problems += problems
-        health.checked |= checked
-        return Verified(not health.problems, health.problems, health.checked, round(time.monotonic() - began, 3))
+        problems, checked = list[str](), dict[str, int]()
+        try:
+            health = await self._engine.check(ask.quick)
+            problems, checked = health.problems, health.checked
+            more, files = await self.cold.verify(ask.quick)
+            problems += more
+            checked |= files
+        except StoreDamaged as problem:
+            problems.append(problem.message)  # so broken that it cannot be read to its end
+        return Verified(not problems, problems, checked, round(time.monotonic() - began, 3))

@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 import psutil
 
-from enhanced_memory.client.errors import Error
+from enhanced_memory.client.errors import Error, StoreDamaged
 from enhanced_memory.client.operations.service import Ailment, Wellness
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
@@ -83,7 +83,13 @@ class Wellbeing:
         """How all is, now, or as it was found at most `within_s` ago."""
         if self._last is not None and monotonic() - self._last[0] < within_s:
             return self._last[1]
-        ailments = [*await self._store(), *self._machine(), *await self._backup(), *self._others()]
+        ailments = await self._store()
+        try:
+            backups = await self._backup()
+        except StoreDamaged as problem:
+            # What cannot be read is told, and not why health cannot be.
+            backups = [Ailment("damaged", "failing", problem.message, problem.hint)]
+        ailments += [*self._machine(), *backups, *self._others()]
         worst = {one.state for one in ailments}
         found = Wellness(
             "failing" if "failing" in worst else "degraded" if worst else "healthy",

@@ -10,6 +10,8 @@ from typing import Any
 
 import psutil
 
+from enhanced_memory.client.settings import Settings
+
 __all__ = ["Cloned", "connected", "daemons_of", "drop", "url_of"]
 
 _URLS: dict[Path, str] = {}
@@ -17,8 +19,10 @@ _URLS: dict[Path, str] = {}
 
 
 def url_of(store: Path) -> str | None:
-    """The database that stands for the store at a path, where one does."""
-    return _URLS.get(store)
+    """The database that stands for the store at a path, or whose things lie beside that path on this machine; none: it is a file."""
+    return _URLS.get(store) or next(
+        (url for url in _URLS.values() if Settings.load({"store": url}).store_path == store), None
+    )
 
 
 def daemons_of(url: str) -> list[psutil.Process]:

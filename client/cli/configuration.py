@@ -10,6 +10,7 @@ import msgspec
 
 from enhanced_memory.client.cli.declare import Answer, Call, argument, verb
 from enhanced_memory.client.cli.output import Paper
+from enhanced_memory.client.database_url import is_database, without_password
 from enhanced_memory.client.errors import Invalid, NotFound
 from enhanced_memory.client.settings import PREFIX, Settings, default_file
 
@@ -66,9 +67,22 @@ def settings_with_sources(call: Call) -> list[Setting]:
         return "default"
 
     return [
-        Setting(entry.name, getattr(settings, entry.name), source(entry.name), entry.default, entry.metadata["help"])
+        Setting(
+            entry.name,
+            _without_passwords(getattr(settings, entry.name)),
+            source(entry.name),
+            entry.default,
+            entry.metadata["help"],
+        )
         for entry in fields(Settings)
     ]
+
+
+def _without_passwords(value: Any) -> Any:
+    """A setting as it may be shown to whoever looks over the shoulder: the URLs of databases name no password."""
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    return " ".join(without_password(one) if is_database(one) else one for one in value.split(" "))
 
 
 @verb(

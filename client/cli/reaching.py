@@ -1,6 +1,7 @@
 """What doctor finds out about the socket, the daemon behind it, and who owns the store."""
 
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from enhanced_memory.client.sync import Memory
 __all__ = ["daemon", "database", "ownership", "socket_file", "socket_folder"]
 
 BACKUP_DAYS = 7
+NAMED = re.compile(r"memory_(\d{8}_\d{6})\.db(\.zst)?")
+"""What a backup is called, by its time in UTC."""
 
 
 def socket_folder(settings: Settings) -> Iterator[Finding]:
@@ -81,6 +84,7 @@ def daemon(settings: Settings) -> Iterator[Finding]:
             if Settings.load().autostart
             else wary("daemon", "does not run, and clients may not start it", "memory-db serve")
         )
+        yield from _backups_that_lie_there(settings)
         return
     peer.close()
     try:
@@ -129,10 +133,31 @@ def _backups(status: Status) -> Iterator[Finding]:
         return
     if status.last_backup is None:
         yield wary("backup", "none has been made", "memoryctl backup")
-    elif (datetime.now(UTC) - status.last_backup).days >= BACKUP_DAYS:
-        yield wary("backup", f"the last one is of {moment(status.last_backup)}", "memoryctl backup")
     else:
-        yield good("backup", f"the last one is of {moment(status.last_backup)}")
+        yield _backup_of(status.last_backup)
+
+
+def _backups_that_lie_there(settings: Settings) -> Iterator[Finding]:
+    """The newest by its name, where there is a store and nobody who can be asked."""
+    if settings.database or not settings.store_path.exists():
+        return
+    folder = Path(settings.backup_folder).expanduser()
+    found: list[datetime] = []
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            with suppress(ValueError):
+                if named := NAMED.fullmatch(name):
+                    found.append(datetime.strptime(named[1], "%Y%m%d_%H%M%S").replace(tzinfo=UTC))
+    if found:
+        yield _backup_of(max(found))
+    else:
+        yield wary("backup", f"none lies in {folder}", "memoryctl backup")
+
+
+def _backup_of(at: datetime) -> Finding:
+    old = (datetime.now(UTC) - at).days >= BACKUP_DAYS
+    says = f"the last one is of {moment(at)}"
+    return wary("backup", says, "memoryctl backup") if old else good("backup", says)
 
 
 def ownership(settings: Settings) -> Iterator[Finding]:

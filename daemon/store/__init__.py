@@ -38,6 +38,8 @@ class Usage(msgspec.Struct):
     engine: str
     file: int
     wal: int
+    memory: int = 0
+    """Of this process: what SQLite holds, pages above all, of which each connection keeps so many at the most."""
 
 
 class Touched(msgspec.Struct):
@@ -130,6 +132,11 @@ class Engine(Protocol):
     @property
     def commits(self) -> int:
         """Transactions written since the start."""
+        ...
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the store is encrypted with a key of ours."""
         ...
 
     @property

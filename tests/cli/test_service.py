@@ -5,11 +5,13 @@ import socket
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from enhanced_memory.client.launch import dial
+from enhanced_memory.client.settings import Settings
 
 from .conftest import Ctl, eventually
 
@@ -117,6 +119,25 @@ def test_doctor_names_a_store_that_others_can_read(ctl: Ctl, home: Path) -> None
     (home / "memory.db").chmod(0o644)
     _, found = findings(ctl)
     assert found["store"]["mend"] == f"chmod 600 {home}/memory.db"
+
+
+def test_doctor_tells_of_backups_where_no_daemon_runs(ctl: Ctl, home: Path) -> None:
+    def told() -> tuple[str, str]:
+        (found,) = (one for one in ctl("doctor", "--json").json["findings"] if one["check"] == "backup")
+        return found["state"], found["says"]
+
+    folder = Path(Settings.load().backup_folder).expanduser()
+    store = Settings.load().store_path
+    store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store.touch(mode=0o600)
+    assert told() == ("warning", f"none lies in {folder}")
+    folder.mkdir()
+    for name in ("memory_20200101_000000.db.zst", "memory_20210203_040506.db", "memory_20209901_000000.db", "other"):
+        (folder / name).touch()
+    state, says = told()
+    assert (state, "2021-02-03" in says) == ("warning", True)
+    (folder / f"memory_{datetime.now(UTC):%Y%m%d_%H%M%S}.db.zst").touch()
+    assert told()[0] == "ok"
 
 
 def test_doctor_names_a_clock_that_went_back(ctl: Ctl, home: Path) -> None:

@@ -16,6 +16,7 @@ from enhanced_memory.client.operations.journal import Undo
 from enhanced_memory.client.operations.search import SearchNodes
 from enhanced_memory.client.operations.streams import AppendMessages, MessagesBy
 from enhanced_memory.client.request import HANDLERS, Request
+from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon import archiving, handlers
 from enhanced_memory.daemon.call import Call, Peer
@@ -23,11 +24,11 @@ from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.service import Service
 from enhanced_memory.daemon.store import Tx, cold_files
 from enhanced_memory.daemon.store.cold_files import Group
+from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from enhanced_memory.client.settings import Settings
     from enhanced_memory.daemon.store import Engine
 
 assert handlers.__all__
@@ -295,3 +296,19 @@ async def test_an_archiving_that_is_sent_again_gets_the_first_ones_answer_and_mo
     assert await keeper.archived() == ["Ada"]
     with pytest.raises(Conflict, match="used for"):
         await keeper.service.attended["purge_entities"](Call(Peer(), PurgeEntities(["Bob"], confirm=True), key="once"))
+
+
+async def test_what_is_encrypted_does_not_leave_in_the_clear_unless_that_is_allowed(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteEngine, "encrypted", True)
+    with pytest.raises(Invalid, match="encrypted") as refused:
+        await keeper.archive("Ada")
+    assert "cold_in_the_clear" in refused.value.hint
+    assert (await keeper.ask(ArchiveEntities(["Ada"], dry_run=True))).ids  # what would go may be asked
+    assert keeper.left() == []
+    assert await keeper.archived() == []
+
+    allowed = Keeper(keeper.engine, Settings.load({"cold_in_the_clear": True}))
+    await allowed.archive("Ada")
+    assert await allowed.archived() == ["Ada"]

@@ -100,19 +100,22 @@ def said(memory: Memory) -> Counter[str]:
         before = page[0].id
 
 
+@pytest.mark.parametrize("then", ["promoted", "started"])
 def test_every_change_that_was_answered_outlives_the_server_and_daemons_go_on_by_themselves(
-    houses: Callable[..., House],
+    houses: Callable[..., House], then: str
 ) -> None:
-    with clusters() as servers:
+    """Whether its standby takes over, or the server itself comes back."""
+    with clusters("synchronous_commit = on") as servers:
         primary = servers[0]
-        standby = primary.standby(short(), "synchronous_standby_names = ''")
-        servers.append(standby)
-        primary.set("synchronous_commit = on", "synchronous_standby_names = '*'")
-        primary.say("SELECT pg_reload_conf()")
-        wait_for(lambda: primary.say("SELECT sync_state FROM pg_stat_replication") == [("sync",)])
-        url = (
-            f"postgresql://postgres@/postgres?host={primary.sockets},{standby.sockets}&target_session_attrs=read-write"
-        )
+        url = primary.url
+        if then == "promoted":
+            standby = primary.standby(short(), "synchronous_standby_names = ''")
+            servers.append(standby)
+            primary.set("synchronous_standby_names = '*'")
+            primary.say("SELECT pg_reload_conf()")
+            wait_for(lambda: primary.say("SELECT sync_state FROM pg_stat_replication") == [("sync",)])
+            hosts = f"{primary.sockets},{standby.sockets}"
+            url = f"postgresql://postgres@/postgres?host={hosts}&target_session_attrs=read-write"
         first, second = houses(url), houses(url)
         with first.memory(WAITS_S) as memory:
             memory.start_session("talk")
@@ -123,7 +126,10 @@ def test_every_change_that_was_answered_outlives_the_server_and_daemons_go_on_by
             one.start()
         wait_for(lambda: all(len(one.kept) > 5 for one in talks))
         primary.kill()
-        standby.promote()
+        if then == "promoted":
+            servers[-1].promote()
+        else:
+            primary.start()
         before = [len(one.kept) for one in talks]
         wait_for(lambda: all(len(one.kept) > had + 5 for one, had in zip(talks, before, strict=True)))
         for one in talks:

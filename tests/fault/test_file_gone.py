@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from enhanced_memory.client.errors import Error, Unavailable
+from enhanced_memory.client.errors import Error, StoreDamaged, Unavailable
+from enhanced_memory.client.settings import PREFIX
 from enhanced_memory.client.values import EntityInput
 
 
@@ -59,3 +60,34 @@ def test_into_a_file_that_was_replaced_nothing_is_written(house: Any) -> None:
         assert memory.backup(str(house.folder / "saved.db")).entities == 2
     house.end()
     assert house.store.read_bytes() == before
+
+
+@pytest.mark.parametrize("how", ["cut short", "written over"])
+def test_a_file_that_is_spoilt_is_told_and_takes_nothing_more(house: Any, how: str) -> None:
+    house.environment[PREFIX + "EMBEDDER"] = "none"
+    house.start()
+    with house.memory() as memory:
+        for part in range(4):
+            memory.create_entities([EntityInput(f"{part}/{at}", "t", [f"word {at} " * 30]) for at in range(100)])
+    house.end()
+    house.start()
+    with house.memory(retry_changes=False) as memory:
+        size = house.store.stat().st_size
+        if how == "cut short":
+            os.truncate(house.store, size // 2)
+        else:
+            with open(house.store, "r+b") as file:
+                for at in range(8192, size, 4096):
+                    file.seek(at + 100)
+                    file.write(b"\xff" * 64)
+        with pytest.raises(StoreDamaged):
+            memory.search_nodes("word")
+        with pytest.raises(Error):
+            add(memory, "into the void")
+        found = memory.health()
+        assert found.state == "failing"
+        assert {"damaged", "not_writing"} & {one.name for one in found.ailments}
+        assert all(one.says and one.remedy for one in found.ailments)
+        assert memory.verify().problems
+        assert memory.ping() is not None
+    assert house.process.poll() is None, "whoever asks is told; nobody is left without an answer"

@@ -116,18 +116,22 @@ async def test_whoever_leaves_does_not_wait_for_a_check(
     engine.end_checks()
     with pytest.raises(Broken, match="could not be checked"):
         await check
+    with pytest.raises(Broken, match="could not be checked"):
+        await engine.check(quick=True)  # one that begins as everybody leaves is ended too
 
 
 # Which
 
 
-def test_the_newest_good_one_is_the_latest(made: Kept, tmp_path: Path) -> None:
+def test_the_newest_good_one_is_the_latest(made: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older, newer, torn = (like(made, tmp_path, NOW - timedelta(hours=hours)) for hours in (2, 1, 0))
     torn.write_bytes(torn.read_bytes()[:-10])
     assert choose(tmp_path, "latest").path == newer
     assert choose(tmp_path, torn.name).problem.endswith(f"says {made.bytes:,}")
     assert choose(tmp_path, (NOW - timedelta(minutes=90)).isoformat()).path == older
     assert choose(Path("/nowhere"), str(older)).path == older
+    monkeypatch.chdir(tmp_path)
+    assert choose(Path("/nowhere"), older.name).path == older, "one in the folder where we are"
     assert choose(Path("/nowhere"), str(tmp_path)).path == newer
     with pytest.raises(NotFound, match="or before"):
         choose(tmp_path, "2020-01-01")

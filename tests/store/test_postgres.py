@@ -11,13 +11,15 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 
 from enhanced_memory.client import Memory, Settings  # noqa: E402
+from enhanced_memory.client.cli.configuration import settings_with_sources  # noqa: E402
 from enhanced_memory.client.errors import Broken, Conflict, StoreFull, StoreRefused, TimedOut  # noqa: E402
 from enhanced_memory.client.operations.entities import (  # noqa: E402
     AddObservations,
@@ -123,6 +125,10 @@ def test_a_password_is_in_no_name_of_the_store(home: Path) -> None:
         settings = Settings.load({"store": url})
         assert "s3cret" not in settings.store_name + str(settings.store_path)
         assert settings.environment({})[PREFIX + "STORE"] == url
+        both = Settings.load({"store": url, "replicas": f"{url} {url}"})
+        shown = settings_with_sources(cast("Any", SimpleNamespace(settings=both, overrides={})))
+        assert "s3cret" not in repr(shown)
+        assert {one.name: one.value for one in shown}["store"] == settings.store_name
     assert (
         Settings.load({"store": "postgresql://ada@h/m?sslmode=require"}).store_name
         == "postgresql://ada@h/m?sslmode=require"
@@ -247,6 +253,59 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(daemon: Daemon, mon
     assert await world.default.says("Ada") == ["a", "b"]
     assert [one.version for one in await world.default.history("Ada")] == [2, 1]
     await world.sound()
+
+
+async def test_what_nobody_can_know_is_said_and_a_repeat_with_its_key_is_applied_once(
+    stored: Settings, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server takes the commit, and cannot be reached any more."""
+    world = World(await PostgresEngine.open(replace(stored, connect_timeout_s=0.3), clock), clock)
+    try:
+        engine: Any = world.engine
+        await world.default.create("Ada", "a")
+        ask = AddObservations([ObservationsInput("Ada", ["b"])])
+        rows = engine._writer._rows
+        settle = rows.settle
+
+        def lost() -> None:
+            settle()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+        def unreached() -> Any:
+            raise StoreRefused("PostgreSQL cannot be reached.")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(rows, "settle", lost)
+            patched.setattr(engine._writer, "reach", unreached)
+            with pytest.raises(Broken, match="nobody can say"):
+                await world.default.keyed(ask, "k")
+        assert world.engine.state[0] == "failing"
+        await world.default.keyed(ask, "k")
+        assert await world.default.says("Ada") == ["a", "b"]
+        assert [one.version for one in await world.default.history("Ada")] == [2, 1]
+        assert world.engine.state == ("ready", "")
+        await world.sound()
+    finally:
+        await world.engine.close()
+
+
+async def test_a_server_that_became_a_standby_is_left_for_the_one_that_takes_changes(daemon: Daemon) -> None:
+    world = await daemon()
+    await world.default.create("Ada", "a")
+    rows: Any = world.engine._writer._rows  # type: ignore[attr-defined]
+    rows.connection.execute("SET default_transaction_read_only = on", prepare=False)
+    await world.default.add("Ada", "b")
+    assert await world.default.says("Ada") == ["a", "b"]
+    assert world.engine.state == ("ready", "")
+
+
+async def test_of_writers_that_were_killed_no_mark_is_left_for_ever(daemon: Daemon, clock: Any) -> None:
+    await (await daemon()).default.create("Ada")
+    clock.ms += 2 * 86_400_000
+    world = await daemon()
+    assert await world.rows("SELECT 1 FROM meta WHERE starts_with(key, 'writer/')") == []
+    await world.default.create("Bob")
+    assert len(await world.rows("SELECT 1 FROM meta WHERE starts_with(key, 'writer/')")) == 1
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing
 from enhanced_memory.daemon.store.postgres.replicas import PLACE, REPLAYED, Replicas
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
-from enhanced_memory.daemon.store.postgres.writer import Writer
+from enhanced_memory.daemon.store.postgres.writer import MARK, Writer
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.readers import Answering, Readers
 from enhanced_memory.daemon.store.tx import Tx
@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 PRESENT_NOW = """SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid::bigint = :mark
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+MARKS_KEPT_MS = 86_400_000
 TRIES = 3
 """How often a question is put when its connection breaks."""
 
@@ -54,6 +55,7 @@ class PostgresEngine:
 
     near = False
     comparing = ""
+    encrypted = False
     unclean = False
     """The server looks after its own files when it starts again."""
 
@@ -78,6 +80,12 @@ class PostgresEngine:
         self.dictionaries = {BUILT_IN: built_in()}
         with translated(), self._lent() as rows:
             self.scrub_due = rows.one("get_meta", key=SCRUB_DUE) is not None
+            # Of writers that were killed. One that is at work renews its own with each group.
+            rows.plain(
+                "DELETE FROM meta WHERE key LIKE :marks AND split_part(convert_from(value, 'UTF8'), ' ', 1)::bigint < :before",
+                marks=MARK + "%",
+                before=clock() - MARKS_KEPT_MS,
+            )
         works = (HOUSE,) if settings.embedder.strip() == "none" else (HOUSE, MEANING)
         self._hearing = Hearing(self._reach, works, self._heard, self._were_chosen)
         self._replicas = Replicas(settings, self._prepare) if settings.replicas.strip() else None

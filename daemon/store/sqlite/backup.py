@@ -6,8 +6,10 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,7 +23,7 @@ from enhanced_memory.daemon.store import Health
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["APART", "Copy", "backup", "checked_apart"]
+__all__ = ["APART", "Checks", "Copy", "backup", "checked_apart"]
 
 APART = 32 * 1024 * 1024
 """Bytes from which a copy is checked by a process of its own: in this one that would hold up everybody who asks meanwhile."""
@@ -40,6 +42,35 @@ class Copy(msgspec.Struct):
     change: int
     seconds: float
     store_bytes: int
+
+
+class Checks:
+    """The processes that look at a file for somebody. Once they are ended, one that begins just then is ended too."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._over = False
+
+    @contextmanager
+    def holding(self, child: "subprocess.Popen[bytes]") -> Generator[None]:
+        """While the block runs, `end` ends the child."""
+        with self._lock:
+            self._running.add(child)
+            if self._over:
+                child.kill()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(child)
+
+    def end(self) -> None:
+        """End them, and whatever begins from now on."""
+        with self._lock:
+            self._over = True
+            for child in self._running:
+                child.kill()
 
 
 def backup(
@@ -109,9 +140,9 @@ def checked_apart(
     store: Path,
     quick: bool,
     key: sealing.Key | None = None,
-    running: "set[subprocess.Popen[bytes]] | None" = None,
+    checks: Checks | None = None,
 ) -> Health:
-    """What `verifying.check` finds, found by a process of its own that gives way to others. It stands in `running` while it
+    """What `verifying.check` finds, found by a process of its own that gives way to others. It stands in `checks` while it
     runs: whoever has to leave ends it there, which is `Broken` here."""
     command = [
         sys.executable,
@@ -124,13 +155,13 @@ def checked_apart(
         *(["--quick"] if quick else []),
     ]
     command += ["--key-file", str(key.path)] if key is not None else []
-    running = set() if running is None else running
-    with subprocess.Popen(
-        [*command, "--", str(store)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
-        running.add(child)
+    with (
+        subprocess.Popen(
+            [*command, "--", str(store)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as child,
+        (checks or Checks()).holding(child),
+    ):
         out, err = child.communicate()
-        running.discard(child)
     try:
         return msgspec.json.decode(out, type=Health)
     except msgspec.DecodeError:

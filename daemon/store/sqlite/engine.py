@@ -5,7 +5,6 @@
 import asyncio
 import os
 import secrets
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -70,7 +69,7 @@ class SqliteEngine:
         self._owned = owned
         self._dropped: set[int] = set()
         self._trainer: threading.Thread | None = None
-        self._checks: set[subprocess.Popen[bytes]] = set()
+        self._checks = backup.Checks()
         self.key = sealing.key_of(settings)
         connection = file.open_store(settings.store_path, settings.synchronous, self.key)
         for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
@@ -336,6 +335,11 @@ class SqliteEngine:
         return True
 
     @property
+    def encrypted(self) -> bool:
+        """Whether pages are encrypted with a key."""
+        return self.key is not None
+
+    @property
     def comparing(self) -> str:
         """What keeps the store from comparing vectors itself, or nothing."""
         return self._own.refused
@@ -349,8 +353,7 @@ class SqliteEngine:
 
     def end_checks(self) -> None:
         """End processes that look at the file: whoever leaves does not wait for them, and they only read."""
-        for check in list(self._checks):
-            check.kill()
+        self._checks.end()
 
     async def backup(self, to: str) -> backup.Copy:
         """Write a copy, open and check it, and note it in the store. One that lost its path is copied by whoever still has it open."""
@@ -390,7 +393,9 @@ class SqliteEngine:
     async def usage(self) -> Usage:
         """The room that the file and its log take."""
         sizes = [os.path.getsize(self.path + end) if os.path.exists(self.path + end) else 0 for end in ("", "-wal")]
-        return Usage(engine=f"SQLite {apsw.sqlite_lib_version()}", file=sizes[0], wal=sizes[1])
+        return Usage(
+            engine=f"SQLite {apsw.sqlite_lib_version()}", file=sizes[0], wal=sizes[1], memory=apsw.memory_used()
+        )
 
     def leave(self) -> None:
         """Tell whoever wants the store that it will be free soon."""
