@@ -102,7 +102,7 @@ class Cluster:
                 self.kill()
             except (psutil.NoSuchProcess, psutil.TimeoutExpired):
                 pass
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
 
 
 @contextmanager
