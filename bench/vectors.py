@@ -20,10 +20,11 @@ from home import Home, until
 from measure import Figure, Size, at_least, at_most, percentile, told
 
 from enhanced_memory.client.operations.entities import CreateEntities
+from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput
 from enhanced_memory.daemon.embedding.arms import Arm, FaissArm, NumpyArm
 from enhanced_memory.daemon.embedding.asked import Asked
-from enhanced_memory.daemon.embedding.index import LOOKED_AT, Index, Matrix, quantised
+from enhanced_memory.daemon.embedding.index import Index, Matrix, quantised
 from enhanced_memory.daemon.embedding.static import StaticEmbedder
 from enhanced_memory.daemon.store.sqlite import comparing, file
 from enhanced_memory.daemon.store.sqlite.rows import QUERIES, SqliteRows
@@ -67,7 +68,7 @@ def near(size: Size) -> list[Figure]:
             for arm in arms():
                 if count <= 20_000 and arm is not NumpyArm:
                     continue  # compared exactly, with no arm at all
-                figures += arm_figures(tx, arm, stored[:count], queries, best, refused)
+                figures += arm_figures(tx, arm, stored[:count], queries, best)
         connection.close()
     return figures
 
@@ -81,12 +82,12 @@ def arms() -> list[Callable[[], Arm]]:
     return [NumpyArm, FaissArm]
 
 
-def arm_figures(
-    tx: Any, arm: Callable[[], Arm], stored: Any, queries: Any, best: list[set[int]], refused: str
-) -> list[Figure]:
+def arm_figures(tx: Any, arm: Callable[[], Arm], stored: Any, queries: Any, best: list[set[int]]) -> list[Figure]:
     """One arm at one size."""
     count = len(stored)
-    index = Index(MODEL, stored.shape[1], lambda dimension: Matrix(dimension, arm))
+    index = Index(
+        MODEL, stored.shape[1], lambda dimension: Matrix(dimension, arm, most_bytes=Settings().vectors_memory_mb << 20)
+    )
     ids = np.arange(1, count + 1)
     index.of_messages.add(ids, np.ones_like(ids), np.ones_like(ids), stored)
     cpu: list[float] = []
@@ -100,11 +101,7 @@ def arm_figures(
         hits += len(wanted & {passage for passage, _ in found})
     name = index.of_messages.arm.name if index.of_messages.arm is not None else "exact, NumPy"
     recall = hits / (10 * len(queries))
-    looked = (
-        "all compared"
-        if index.of_messages.exact
-        else f"{LOOKED_AT} looked at again by {'NumPy' if refused else 'sqlite-vec'}"
-    )
+    looked = "all compared" if index.of_messages.exact else index.arm
     says = f"{name}, {count:,} vectors of {stored.shape[1]}"
     beside = f"p95 {told(percentile(cpu, 0.95))}; wall p50 {told(median(wall))}; {looked}"
     target = TARGETS_MS.get((name, count))

@@ -160,9 +160,12 @@ def standing(one: Standing) -> dict[str, float]:
     }
 
 
-def order(query: str, lines: list[Line]) -> list[Ranked]:
-    """Messages with their scores, best first."""
-    scores = fused({one.passage: one.words for one in lines}, {one.passage: one.meaning for one in lines})
+def order(query: str, lines: list[Line], count: int | None = None) -> list[Ranked]:
+    """Messages with their scores, best first: all of them, or `count`."""
+    import numpy as np
+
+    if not lines:
+        return []
     asked = {word.lower() for word in _WORD.findall(query)}
     first_names = {_first(speaker) for speaker in {one.speaker for one in lines}} - {""}
     named = asked & first_names
@@ -171,23 +174,30 @@ def order(query: str, lines: list[Line]) -> list[Ranked]:
     roles = {one.role for one in lines}
     own = "user" in roles and len(roles) > 1 and bool(asked & _FIRST_PERSON)
     calls_on = {one.speaker: bool(named) and _first(one.speaker) in named for one in lines}
-    ranked: list[Ranked] = []
-    best: dict[int, float] = {}
-    for one in lines:
-        fused_score = scores[one.passage]
-        speaker = SPEAKER if calls_on[one.speaker] or (own and one.role == "user") else 0.0
-        length = LENGTH * min(1.0, math.log1p(one.length) / _LENGTH_FULL_LOG)
-        recent = recency(one.age_ms)
-        importance = IMPORTANCE * min(1.0, max(0.0, one.importance))
-        score = fused_score + speaker + length + recent + importance
-        ranked.append(Ranked(one, score, fused_score, speaker, length, recent, importance))
-        if score > best.get(one.stream, 0.0):
-            best[one.stream] = score
-    for one in ranked:
-        one.session = SESSION * best.get(one.line.stream, 0.0)
-        one.score += one.session
-    ranked.sort(key=lambda one: (-one.score, one.line.passage))
-    return ranked
+    told = np.array([(one.words, one.meaning, one.length, one.age_ms, one.importance) for one in lines])
+    words, meaning, length, age_ms, importance = told.T
+    best_words, best_meaning = words.max(), meaning.max()
+    share = MEANING if best_meaning > 0 else 0.0
+    either = (1 - share) * words / (best_words or 1.0) + share * np.maximum(meaning, 0) / (best_meaning or 1.0)
+    parts = np.stack(
+        (
+            either,
+            [SPEAKER if calls_on[one.speaker] or (own and one.role == "user") else 0.0 for one in lines],
+            LENGTH * np.minimum(1, np.log1p(length) / _LENGTH_FULL_LOG),
+            RECENCY * 0.5 ** (np.maximum(0, age_ms) / DAY_MS / HALF_LIFE_DAYS),
+            IMPORTANCE * np.clip(importance, 0, 1),
+        )
+    )
+    score = parts.sum(axis=0)
+    _, stream = np.unique([one.stream for one in lines], return_inverse=True)
+    best = np.zeros(len(lines))
+    np.maximum.at(best, stream, score)
+    session = SESSION * best[stream]
+    score += session
+    first = np.lexsort(([one.passage for one in lines], -score))[:count]
+    places: list[int] = first.tolist()
+    told_of: list[list[float]] = np.stack((score, *parts, session))[:, first].T.tolist()
+    return [Ranked(lines[place], *each) for place, each in zip(places, told_of, strict=True)]
 
 
 def without_echoes(ranked: list[Ranked], said: Mapping[int, str]) -> list[Ranked]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection
 
+import numpy as np
+
 from enhanced_memory.daemon.embedding.index import Floats, Index, cosines, quantised
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.views import View
@@ -55,7 +57,14 @@ class Asked:
                 past = tx.vectors.past(self._index.model, view, messages, stream)
                 near = list(zip(past, cosines(self._vector, list(past.values())), strict=True))
             found += near
-        known_already = {lead for lead, _ in self._spoken_for(tx, beside, messages).values()} if beside else set[int]()
+        # A message shares its vector with none.
+        known_already = (
+            set(beside)
+            if messages
+            else {lead for lead, _ in self._spoken_for(tx, beside).values()}
+            if beside
+            else set[int]()
+        )
         best = sorted(found, key=lambda one: -one[1])[:count]
         return [one for one in best if one[0] not in known_already]
 
@@ -64,17 +73,22 @@ class Asked:
 
         `messages` says of what they are, where they are all of one kind.
         """
-        spoken = self._spoken_for(tx, passages, messages)
+        if messages:
+            return self._of_messages(tx, passages)
+        spoken = self._spoken_for(tx, passages)
         found = cosines(self._vector, [vector for _, vector in spoken.values()])
         return dict(zip(spoken, found, strict=True))
 
-    def _spoken_for(self, tx: Tx, passages: Collection[int], messages: bool | None) -> dict[int, tuple[int, bytes]]:
+    def _of_messages(self, tx: Tx, passages: Collection[int]) -> dict[int, float]:
+        here = self._index.of_messages.cosines(self._vector, np.array(sorted(passages), np.int64)) or {}
+        others = [passage for passage in passages if passage not in here]
+        stored = tx.vectors.of(self._index.model, others) if others else {}
+        return here | dict(zip(stored, cosines(self._vector, list(stored.values())), strict=True))
+
+    def _spoken_for(self, tx: Tx, passages: Collection[int]) -> dict[int, tuple[int, bytes]]:
         """The vector that speaks for each passage, and the passage that has it; looked up once."""
         unknown = [passage for passage in passages if passage not in self._spoken]
-        if unknown and messages:
-            own = tx.vectors.of(self._index.model, unknown)  # a message shares its vector with none
-            self._spoken |= {passage: (passage, own[passage]) if passage in own else None for passage in unknown}
-        elif unknown:
+        if unknown:
             self._spoken |= dict.fromkeys(unknown) | tx.vectors.for_each(self._index.model, unknown)
         return {passage: known for passage in passages if (known := self._spoken[passage]) is not None}
 

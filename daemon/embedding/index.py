@@ -1,8 +1,9 @@
 """Vectors in memory by passage: exact while they are few, by their signs and a second look above that.
 
 Up to `EXACT` vectors every one is compared as float32. Beyond, each is kept as two bits a dimension: its sign, and whether it is
-large. An arm (`arms.py`) finds some thousands that are nearest to a question's own signs, these are weighed by both bits against
-the question itself, and the best `LOOKED_AT` are compared with the int8 vectors that the store holds. (Binary quantisation with rescoring: Yamada et al. 2021,
+large; and as it is stored, in int8, while there is room. An arm (`arms.py`) finds some thousands that are nearest to a question's
+own signs. Where the int8 vectors are here these are compared with them; where not, they are weighed by both bits against the
+question itself, and the best `LOOKED_AT` are compared with the int8 vectors that the store holds. (Binary quantisation with rescoring: Yamada et al. 2021,
 Shakir et al. 2024; weighing signs against an unquantised question: asymmetric distances, Gordo et al. 2014.)
 """
 
@@ -15,22 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from enhanced_memory.daemon.embedding.arms import Arm, Bits, NumpyArm
+from enhanced_memory.daemon.embedding.weighing import BY_SIGNS, LARGE, best, packed, weighed
 
 __all__ = ["EXACT", "LOOKED_AT", "Index", "Matrix", "cosines", "quantised", "unit"]
 
 EXACT = 20_000
 LOOKED_AT = 100
-BY_SIGNS = 2000
 BY_SIGNS_SHARE = 1 / 125
-"""How many are found by signs alone: so many at least, and this share of all (docs/decisions/0022-vectors.md)."""
+"""How many are found by signs alone: this share of all, `BY_SIGNS` at least (docs/decisions/0022-vectors.md)."""
 
 MOST_BY_SIGNS = 8000
 FIRST = 1024
 """Rows that there is room for at first; it grows by doubling."""
-
-LARGE = 0.8
-"""Of a component's average size, from where on it counts as large; what small and large ones then stand for."""
-SMALL_WORTH, LARGE_WORTH = 0.6, 2.5
 
 WASTE = 0.25
 """The share of dropped rows from which on the others are moved together."""
@@ -63,8 +60,14 @@ def cosines(query: Floats, stored: Sequence[bytes]) -> list[float]:
 class Matrix:
     """Vectors that are searched together, in the order of their passages. Reading goes on while others are added or dropped."""
 
-    def __init__(self, dimension: int, arm: Callable[[], Arm] = NumpyArm, exact: int = EXACT) -> None:
-        """`arm` is called once more than `exact` vectors are held: before that there is nothing for it to do."""
+    def __init__(
+        self, dimension: int, arm: Callable[[], Arm] = NumpyArm, exact: int = EXACT, most_bytes: int = 0
+    ) -> None:
+        """`arm` is called once more than `exact` vectors are held: before that there is nothing for it to do.
+
+        `most_bytes` is the room for vectors as they are stored, once they are no longer held exactly.
+        """
+        self._most_bytes = most_bytes
         self.dimension = dimension
         self.words = -(-dimension // 64)
         self.arm: Arm | None = None
@@ -84,6 +87,13 @@ class Matrix:
         self._bits = self._no_bits(0 if exact else size)
         self._large = np.zeros((0 if exact else size, self.words), np.uint64)
         self._exact = np.zeros((min(size, self._exact_up_to), self.dimension), np.float32) if exact else None
+        self._stored = np.zeros((size, self.dimension), np.int8) if not exact and self._fits else None
+        self._norms = np.zeros(0 if self._stored is None else size, np.float32)
+
+    @property
+    def _fits(self) -> bool:
+        """Whether there is room for the vectors as they are stored. Rows that are not in use yet take none."""
+        return self._count * (self.dimension + 4) <= self._most_bytes
 
     def _no_bits(self, size: int) -> Bits:
         width = self.words if self.arm is None else self.arm.width(self.words)
@@ -96,6 +106,14 @@ class Matrix:
     def exact(self) -> bool:
         """Whether every vector is compared."""
         return self._exact is not None
+
+    @property
+    def found_by(self) -> str:
+        """How the nearest are found just now."""
+        if self.arm is None:
+            return "exact (NumPy)"
+        again = f"{LOOKED_AT} looked at again" if self._stored is None else f"{BY_SIGNS:,} compared"
+        return f"bits ({self.arm.name}), {again}"
 
     @property
     def rows_held(self) -> int:
@@ -129,6 +147,8 @@ class Matrix:
                 last = self._ids[begin - 1] if begin else -1
                 ids = passages[fresh][order]
                 self._count += more
+                if not self._fits:
+                    self._stored = None
                 self._put(
                     np.arange(begin, begin + more),
                     ids,
@@ -147,6 +167,7 @@ class Matrix:
             self._exact[places] = unit(vectors)
         else:
             self._keep_bits(places, unit(vectors))
+            self._keep_stored(places, vectors)
         self._alive[places] = True
         self._living += len(places)
         self._spaces_held.update(
@@ -154,11 +175,16 @@ class Matrix:
         )
 
     def _keep_bits(self, places: "npt.NDArray[np.intp]", vectors: Floats) -> None:
-        self._large[places] = _packed(np.abs(vectors) > LARGE / self.dimension**0.5, self.words)
+        self._large[places] = packed(np.abs(vectors) > LARGE / self.dimension**0.5, self.words)
         if self.arm is not None and self.arm.by_row:
-            self._bits[places] = _packed(vectors > 0, self._bits.shape[1])
+            self._bits[places] = packed(vectors > 0, self._bits.shape[1])
         else:
-            self._bits[:, places] = _packed(vectors > 0, self._bits.shape[0]).T
+            self._bits[:, places] = packed(vectors > 0, self._bits.shape[0]).T
+
+    def _keep_stored(self, places: "npt.NDArray[np.intp]", vectors: Bytes) -> None:
+        if self._stored is not None:
+            self._stored[places] = vectors
+            self._norms[places] = np.maximum(np.linalg.norm(vectors.astype(np.float32), axis=1), 1e-12)
 
     def _leave_exactness(self) -> None:
         """From here on signs are kept, and what they find is compared again with what the store holds."""
@@ -169,6 +195,9 @@ class Matrix:
         self._bits = self._no_bits(size)
         self._large = np.zeros((size, self.words), np.uint64)
         self._keep_bits(np.arange(self._count), exact[: self._count])
+        if self._fits:
+            self._stored, self._norms = np.zeros((size, self.dimension), np.int8), np.zeros(size, np.float32)
+            self._keep_stored(np.arange(self._count), quantised(exact[: self._count]))
 
     def drop(self, passages: Iterable[int]) -> None:
         """Forget vectors."""
@@ -196,12 +225,12 @@ class Matrix:
     ) -> tuple[list[int], list[float] | None]:
         """The passages nearest to `query` (unit length), of these spaces and this entity or stream where they are given.
 
-        With their cosines, nearest first, if all were compared. Else more than `count` of them, in no order, and no cosines:
-        they are to be looked at again.
+        With their cosines, nearest first, where the vectors are here. Else more than `count` of them, in no order, and no
+        cosines: they are to be looked at again.
         """
         with self._lock:
             end, ids, bits, alive, exact = self._count, self._ids, self._bits, self._alive, self._exact
-            arm, large = self.arm, self._large
+            arm, large, stored, norms = self.arm, self._large, self._stored, self._norms
             living = self._living
             held = {space for space, number in self._spaces_held.items() if number > 0}
             where, whose = self._spaces, self._entities
@@ -223,22 +252,49 @@ class Matrix:
             scores = exact[:end] @ query
             if allowed is not None:
                 scores[~allowed] = -2.0
-            best = _best(scores, min(count, living))
-            return ids[best].tolist(), scores[best].tolist()
+            nearest = best(scores, min(count, living))
+            return ids[nearest].tolist(), scores[nearest].tolist()
         assert arm is not None
         wanted = max(LOOKED_AT, 2 * count)
+
+        def compared(places: "npt.NDArray[np.intp]") -> tuple[list[int], list[float] | None]:
+            if stored is None:
+                return ids[places].tolist(), None
+            scores = (stored[places].astype(np.float32) @ query) / norms[places]
+            nearest = best(scores, min(count, len(scores)))
+            return ids[places[nearest]].tolist(), scores[nearest].tolist()
+
         if allowed is not None and living <= wanted:
-            return ids[np.flatnonzero(allowed)].tolist(), None
+            return compared(np.flatnonzero(allowed))
         first = min(max(BY_SIGNS, 2 * wanted, min(MOST_BY_SIGNS, int(end * BY_SIGNS_SHARE))), living)
-        signs = _packed(query[None, :] > 0, arm.width(self.words))[0]
+        signs = packed(query[None, :] > 0, arm.width(self.words))[0]
         if allowed is not None and arm.by_row and living > end * (1 - WASTE):
             # Few are left out: to ask for a few more is cheaper than to gather the others.
             places = arm.nearest(bits[:end], signs, min(end, first + end - living), None)
             places = places[allowed[places]]
         else:
             places = arm.nearest(bits[:end] if arm.by_row else bits[:, :end], signs, first, allowed)
+        if stored is not None and len(places) <= BY_SIGNS:
+            return compared(places)
         found = bits[places, : self.words] if arm.by_row else np.ascontiguousarray(bits[: self.words, places].T)
-        return ids[places[_weighed(query, found, large[places], wanted)]].tolist(), None
+        return compared(places[weighed(query, found, large[places], wanted)])
+
+    def cosines(self, query: Floats, passages: Ids) -> dict[int, float] | None:
+        """How near given passages are to `query` (unit length), those that have a vector; None where the vectors are not here."""
+        with self._lock:
+            exact, stored, norms = self._exact, self._stored, self._norms
+            ids, alive = self._ids, self._alive
+            places = self._places(passages)
+        if exact is None and stored is None:
+            return None
+        places = places[places >= 0]
+        places = places[alive[places]]
+        if exact is not None:
+            scores = exact[places] @ query
+        else:
+            assert stored is not None
+            scores = (stored[places].astype(np.float32) @ query) / norms[places]
+        return dict(zip(ids[places].tolist(), scores.tolist(), strict=True))
 
     @property
     def wasted(self) -> bool:
@@ -256,7 +312,7 @@ class Matrix:
         ids, spaces, entities, alive, bits, exact = (
             self._ids, self._spaces, self._entities, self._alive, self._bits, self._exact,
         )  # fmt: skip
-        large = self._large
+        large, stored, norms = self._large, self._stored, self._norms
         count = self._count = len(places)
         # Fewer than can be compared exactly are so again once the store is read anew: their vectors are not here.
         self._make(size, exact=exact is not None)
@@ -266,6 +322,10 @@ class Matrix:
             self._exact[:count] = exact[places]
         else:
             self._large[:count] = large[places]
+            if self._stored is not None and stored is not None:
+                self._stored[:count], self._norms[:count] = stored[places], norms[places]
+            else:
+                self._stored = None
             if self.arm is not None and self.arm.by_row:
                 self._bits[:count] = bits[places]
             else:
@@ -319,47 +379,5 @@ class Index:
     @property
     def arm(self) -> str:
         """How the nearest are found just now."""
-        said = [
-            "exact (NumPy)" if matrix.arm is None else f"bits ({matrix.arm.name}), {LOOKED_AT} looked at again"
-            for matrix in (self.of_entities, self.of_messages)
-            if len(matrix)
-        ]
+        said = [matrix.found_by for matrix in (self.of_entities, self.of_messages) if len(matrix)]
         return ", ".join(dict.fromkeys(said)) or "exact (NumPy)"
-
-
-def _packed(bits: "npt.NDArray[np.bool_]", words: int) -> Bits:
-    packed = np.packbits(bits, axis=1)
-    padded = np.zeros((len(bits), words * 8), np.uint8)
-    padded[:, : packed.shape[1]] = packed
-    return padded.view(np.uint64)
-
-
-def _weighed(query: Floats, signs: Bits, large: Bits, count: int) -> npt.NDArray[np.intp]:
-    """The places of the `count` rows of bits that agree most with `query`, in no order."""
-    if count >= len(signs):
-        return np.arange(len(signs))
-    positive, big = signs.view(np.uint8), large.view(np.uint8)
-    padded = np.zeros(positive.shape[1] * 8, np.float32)
-    padded[: len(query)] = query
-
-    def along(bits: "npt.NDArray[np.uint8]") -> Floats:
-        return np.unpackbits(bits, axis=1).astype(np.float32) @ padded
-
-    if len(signs) > BY_SIGNS >= count:
-        # Signs alone tell well enough which of many are worth more than a glance.
-        kept = np.argpartition(-along(positive), BY_SIGNS - 1)[:BY_SIGNS]
-        return kept[_weighed(query, signs[kept], large[kept], count)]
-    scores = SMALL_WORTH * (2 * along(positive) - padded.sum())
-    scores += (LARGE_WORTH - SMALL_WORTH) * (2 * along(positive & big) - along(big))
-    many = np.bitwise_count(large).sum(axis=1)
-    scores /= np.sqrt(SMALL_WORTH**2 * (len(query) - many) + LARGE_WORTH**2 * many)
-    return np.argpartition(-scores, count - 1)[:count]
-
-
-def _best(scores: "npt.NDArray[Any]", count: int) -> npt.NDArray[np.intp]:
-    """The places of the `count` largest, largest first."""
-    if count < len(scores):
-        part = np.argpartition(-scores, count - 1)[:count]
-    else:
-        part = np.arange(len(scores))
-    return part[np.argsort(-scores[part], kind="stable")][:count]

@@ -35,8 +35,10 @@ COMING_S = 5.0
 class Loader:
     """Makes indexes of what the store has."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, most_bytes: int) -> None:
+        """`most_bytes` is the room for the vectors of one kind as they are stored."""
         self.engine = engine
+        self._most_bytes = most_bytes
         self.call = Call(Peer(), Request())
         self._arm: Arm | None = None
 
@@ -54,7 +56,7 @@ class Loader:
         """An index of a model's vectors that holds none yet."""
         from enhanced_memory.daemon.embedding.index import Index, Matrix
 
-        return Index(model.id, model.dimension, partial(Matrix, arm=self._chosen))
+        return Index(model.id, model.dimension, partial(Matrix, arm=self._chosen, most_bytes=self._most_bytes))
 
     async def load(self, index: "Index", after: int = 0, last: int | None = None) -> None:
         """Read into an index what the store has of its model, of all passages or of those beyond `after` and up to `last`."""

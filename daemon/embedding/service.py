@@ -56,7 +56,7 @@ class Embedding:
         self.problem = ""
         self.hint = ""
         self.call = Call(Peer(), Request())
-        self.loader = Loader(engine)
+        self.loader = Loader(engine, settings.vectors_memory_mb << 20)
         self.own = OwnModels(self.loader)
         self.mismatch = ""
         self._following = Following(self.loader)

@@ -267,7 +267,7 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     look_back(tx, ask.at)
     stream = tx.entities.get(ask.stream).id if ask.stream is not None else 0
     conditions, values = message_conditions(ask.roles, ask.kinds, ask.speakers, ask.since, ask.until)
-    wanted, whole = max(ranking.POOL, ask.limit * 2), False
+    wanted, whole, some_dead = max(ranking.POOL, ask.limit * 2), False, False
     while True:
         candidates, more = tx.words.matching(
             ask.query, wanted, tx.view, True, stream, *conditions, enough=max(ranking.POOL // 2, ask.limit * 2), whole=whole,
@@ -275,23 +275,28 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
         )  # fmt: skip
         pool, cosines = meant(tx, candidates, wanted, messages=True, stream=stream)
         heads = tx.streams.heads([one.message for one in pool], *conditions, **values)
-        living = tx.entities.living({head.stream for head in heads.values()})
-        pool = [one for one in pool if one.message in heads and one.entity in living]
-        if len(pool) > ask.limit or not more or wanted >= MAX_CANDIDATES:
+        pool = [one for one in pool if one.message in heads]
+        if some_dead:
+            living = tx.entities.living({one.entity for one in pool})
+            pool = [one for one in pool if one.entity in living]
+        if len(pool) <= ask.limit and more and wanted < MAX_CANDIDATES:
+            wanted, whole = wanted * 8, True
+            continue
+        lines = [
+            ranking.Line(
+                one.passage, one.score, cosines.get(one.passage, 0.0), head.speaker, head.role, head.length, head.stream,
+                tx.now - head.at, head.importance or 0.0,
+            )
+            for one in pool
+            for head in (heads[one.message],)
+        ]  # fmt: skip
+        near_top = ranking.order(ask.query, lines, ask.limit + _ECHOES)
+        streams_near_top = {one.line.stream for one in near_top}
+        if some_dead or tx.entities.living(streams_near_top) == streams_near_top:
             break
-        wanted, whole = wanted * 8, True
-    lines = [
-        ranking.Line(
-            one.passage, one.score, cosines.get(one.passage, 0.0), head.speaker, head.role, head.length, head.stream,
-            tx.now - head.at, head.importance or 0.0,
-        )
-        for one in pool
-        for head in (heads[one.message],)
-    ]  # fmt: skip
-    ranked = ranking.order(ask.query, lines)
+        some_dead = True  # a stream was deleted, which is rare: only then are all looked at
     # What they say is read of those alone that may be told.
     message_of = {one.passage: one.message for one in pool}
-    near_top = ranked[: ask.limit + _ECHOES]
     known = tx.streams.many([message_of[one.line.passage] for one in near_top])
     said = {one.line.passage: known[message_of[one.line.passage]] for one in near_top}
     chosen = ranking.without_echoes(near_top, {passage: message.content for passage, message in said.items()})[
@@ -312,7 +317,7 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     ]
     arms = ["words", "meaning"] if tx.call.meaning is not None else ["words"]
     total = _messages_counted(tx, ask, stream, conditions, values) if ask.count else None
-    return MessageSearch(hits, arms, tx.space_name, len(ranked) > ask.limit or more, total)
+    return MessageSearch(hits, arms, tx.space_name, len(pool) > ask.limit or more, total)
 
 
 def _messages_counted(tx: Tx, ask: SearchMessages, stream: int, conditions: list[str], values: dict[str, Any]) -> int:

@@ -18,10 +18,10 @@ def vectors(count: int, seed: int = 0, dimension: int = DIMENSION) -> np.ndarray
 
 
 def filled(
-    arm: type = NumpyArm, count: int = MANY, exact: int = 100, dimension: int = DIMENSION
+    arm: type = NumpyArm, count: int = MANY, exact: int = 100, dimension: int = DIMENSION, most_bytes: int = 0
 ) -> tuple[Matrix, np.ndarray]:
     """A matrix of passages 1 to `count`; odd ones in space 1, even ones in space 2; entity = passage % 10 + 1."""
-    matrix, given = Matrix(dimension, arm, exact), vectors(count, dimension=dimension)
+    matrix, given = Matrix(dimension, arm, exact, most_bytes), vectors(count, dimension=dimension)
     ids = np.arange(1, count + 1)
     for begin in range(0, count, 700):
         part = ids[begin : begin + 700]
@@ -98,6 +98,34 @@ def test_signs_and_a_second_look_find_what_comparing_all_finds(arm: type) -> Non
         again = sorted(candidates, key=lambda passage: -float(everything[passage - 1] @ query))[:10]
         hits += len(best & set(again))
     assert hits / 400 >= 0.95
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_vectors_that_are_here_as_they_are_stored_need_no_second_look(arm: type) -> None:
+    matrix, given = filled(arm, most_bytes=1 << 20)
+    everything = unit(given)
+    matrix.drop([5, 6])
+    matrix.add(np.array([7, MANY + 1]), np.array([1, 1]), np.array([1, 1]), given[[9, 10]])
+    everything[6] = everything[9]
+    matrix.drop(range(1000, 2000))
+    matrix.compact()
+    for passage in (7, 77, MANY):
+        query = everything[passage - 1]
+        found, known = matrix.nearest(query, 10)
+        assert known is not None
+        assert known[0] == pytest.approx(1.0, abs=1e-5)
+        assert passage in found[:2]
+        assert known == pytest.approx([everything[one - 1] @ query if one <= MANY else everything[10] @ query for one in found], abs=1e-5)  # fmt: skip
+        assert known == sorted(known, reverse=True)
+    told = matrix.cosines(everything[0], np.array([1, 5, 7, 1500, 2500, 99_999]))
+    assert told == pytest.approx({one: float(everything[one - 1] @ everything[0]) for one in (1, 7, 2500)}, abs=1e-5)
+
+
+def test_vectors_that_outgrow_their_room_are_looked_up_again() -> None:
+    matrix, given = filled(most_bytes=2000 * (DIMENSION + 4))
+    assert matrix.nearest(unit(given[:1])[0], 10)[1] is None
+    assert matrix.cosines(unit(given[:1])[0], np.array([1])) is None
+    assert filled(exact=10_000)[0].cosines(unit(given[:1])[0], np.array([1])) == pytest.approx({1: 1.0}, abs=1e-5)
 
 
 def test_few_vectors_are_compared_exactly_and_come_nearest_first() -> None:

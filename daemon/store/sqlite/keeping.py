@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 AHEAD = 20_000
 """Passages from which on words are read before anybody asks for them."""
-COMMON, SHARE = 50, 1_000
+COMMON, SHARE = 20, 3_000
 """Words of so many passages are, and of one passage of so many."""
 MOST_WANTED = 100
 """Questions whose words wait to be read; what more are lacking is lacked again by the next."""
