@@ -17,6 +17,9 @@ class _Count:
     def __len__(self) -> int:
         return self.vectors
 
+    def cosines(self, *_: object) -> None:
+        """None: the vectors are not here."""
+
 
 class StoredIndex(Index):
     """What `Index` is, of vectors that are searched where they are stored. Adding and dropping are the store's own affair."""
