@@ -63,7 +63,7 @@ async def test_the_index_answers_as_memory_does(world: World, databases: Databas
     small = world.place("small")
     await filled(small, 5, "their")
     engine = world.engine
-    loader = Loader(engine)
+    loader = Loader(engine, 1 << 20)
     model = (await world.default.read(lambda tx: tx.vectors.models()))[0]
     assert (model.name, model.dimension) == ("own", DIMENSION)
     in_memory = await loader.loaded(model)
@@ -117,7 +117,7 @@ async def test_what_ended_is_not_found(world: World, databases: Databases) -> No
     (stream,) = (await world.rows("SELECT id FROM entities WHERE deleted = 0"))[0]
     (ids,) = [[row[0] for row in await world.rows("SELECT id FROM messages ORDER BY id LIMIT 100")]]
     await world.default.write(lambda tx: tx.streams.withdraw(stream, ids))
-    stored = await Loader(world.engine).loaded(model)
+    stored = await Loader(world.engine, 1 << 20).loaded(model)
     assert not stored.stored, "few are compared in memory again"
     asked = np.array(vector(), np.float32)
     near = await world.default.read(
