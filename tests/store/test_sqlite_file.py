@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -332,3 +333,60 @@ def test_the_second_words_index_is_made_as_the_first_is(store: Path) -> None:
     one, other = (" ".join(told[name].split("(", 1)[1].split()) for name in ("words", "words_next"))
     assert one == other
     assert settings[0] == settings[1]
+
+
+def test_the_log_stays_bounded_though_somebody_always_reads(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two readers take turns so that one is always at it; the log begins anew all the same."""
+    monkeypatch.setattr(file, "LOG_PAGES", 50)
+    writer = file.open_store(store, "NORMAL")
+    readers = [file.connect(store, readonly=True) for _ in range(2)]
+    log = store.with_name("memory.db-wal")
+    largest = changes = 0
+
+    def begin(reader: apsw.Connection) -> None:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM meta").fetchall()
+
+    begin(readers[0])
+    waiting = threading.Event()
+    done = threading.Event()
+
+    def read_by_turns() -> None:
+        turn = 0
+        while not done.is_set():
+            begin(readers[1 - turn])
+            waiting.wait(0.002)
+            readers[turn].execute("COMMIT")
+            turn = 1 - turn
+        readers[turn].execute("COMMIT")
+
+    reading = threading.Thread(target=read_by_turns)
+    reading.start()
+    try:
+        while changes < 1500:
+            changes += 1
+            writer.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (f"k{changes % 40}", "x" * 9000))
+            largest = max(largest, log.stat().st_size)
+    finally:
+        done.set()
+        reading.join()
+    assert largest < 1500 * 3 * 4096 / 4, "fifteen hundred changes of three pages each"
+    assert writer.execute("SELECT count(*) FROM meta WHERE key LIKE 'k%'").fetchall() == [(40,)]
+    for connection in (*readers, writer):
+        connection.close()
+
+
+def test_a_reader_that_stays_holds_the_writer_up_for_a_moment_alone(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "READERS_MS", 1)
+    writer, reader = file.open_store(store, "NORMAL"), file.connect(store, readonly=True)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM meta").fetchall()
+    writer.execute("INSERT INTO meta (key, value) VALUES ('later', 'x')")
+    assert file.fold_log(writer, apsw.SQLITE_CHECKPOINT_TRUNCATE) is False
+    reader.execute("COMMIT")
+    assert file.fold_log(writer, apsw.SQLITE_CHECKPOINT_TRUNCATE) is True
+    assert store.with_name("memory.db-wal").stat().st_size == 0
+    for connection in (reader, writer):
+        connection.close()

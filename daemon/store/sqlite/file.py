@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -17,10 +18,17 @@ from enhanced_memory.daemon import ROOT
 from enhanced_memory.daemon.store.sqlite import sealing
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
 
-__all__ = ["SCHEMA", "Owned", "connect", "drafts", "fold", "leaving", "migrations", "open_store"]
+__all__ = ["SCHEMA", "Owned", "connect", "drafts", "fold", "fold_log", "leaving", "migrations", "open_store"]
 
 SCHEMA = ROOT / "schema.sql"
 MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_MS = 5_000
+"""How long a statement waits for a lock."""
+READERS_MS = 100
+"""How long the writer waits for readers before the log begins anew. Changes that come meanwhile wait too."""
+LOG_PAGES = 10_000
+"""One checkpoint for every 40 MB of log: smaller ones cost more commits a stall (measured), idle moments truncate it."""
+
 _LEAVING = "leaving"
 
 
@@ -89,7 +97,7 @@ def connect(
     """A connection with our settings, for one thread. `notes` on each stand beside it."""
     flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(os.fspath(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
-    connection.set_busy_timeout(5000)
+    connection.set_busy_timeout(BUSY_MS)
     run = connection.execute
     if key is not None:
         sealing.unlock(connection, key)
@@ -109,9 +117,41 @@ def connect(
     else:
         run(f"PRAGMA synchronous = {'NORMAL' if synchronous.upper() == 'NORMAL' else 'FULL'}")
         run("PRAGMA secure_delete = FAST")
-        # One checkpoint for every 40 MB of log: smaller ones cost more commits a stall (measured), idle moments truncate it.
-        run("PRAGMA wal_autocheckpoint = 10000")
+        connection.set_wal_hook(_Folding())
     return connection
+
+
+class _Folding:
+    """Copies the log into the file while changes keep coming: called after each of them."""
+
+    def __init__(self) -> None:
+        self._copied = 0
+
+    def __call__(self, connection: apsw.Connection, _: str, pages: int) -> int:
+        if pages < self._copied:
+            self._copied = 0  # it begins at its start again
+        if pages - self._copied >= LOG_PAGES:
+            self._copied = pages
+            # Where somebody was always reading it never began anew: it does once nobody reads in it for a moment, and who
+            # begins to read after it was copied reads in the file.
+            with suppress(apsw.Error):  # the change stands in the log; what ails the file is found by who uses it next
+                fold_log(
+                    connection,
+                    apsw.SQLITE_CHECKPOINT_PASSIVE if pages < 2 * LOG_PAGES else apsw.SQLITE_CHECKPOINT_RESTART,
+                )
+        return apsw.SQLITE_OK
+
+
+def fold_log(connection: apsw.Connection, mode: int) -> bool:
+    """Copy the log into the file, and wait a moment for readers where `mode` wants it; whether all was done."""
+    connection.set_busy_timeout(READERS_MS)
+    try:
+        connection.wal_checkpoint(mode=mode)
+    except (apsw.BusyError, apsw.LockedError):
+        return False
+    finally:
+        connection.set_busy_timeout(BUSY_MS)
+    return True
 
 
 def fold(path: Path, key: sealing.Key | None = None) -> None:

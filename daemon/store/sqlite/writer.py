@@ -304,9 +304,7 @@ class Writer:
 
     def _fold(self) -> None:
         """Fold the log into the file and empty it. With a reader in the way, some other time will do."""
-        try:
-            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except (apsw.BusyError, apsw.LockedError):
+        if not file.fold_log(self.connection, apsw.SQLITE_CHECKPOINT_TRUNCATE):
             log.debug("the log was not folded into the file: somebody reads")
 
     def _merge(self) -> None:
