@@ -174,18 +174,14 @@ def order(query: str, lines: list[Line], count: int | None = None) -> list[Ranke
     roles = {one.role for one in lines}
     own = "user" in roles and len(roles) > 1 and bool(asked & _FIRST_PERSON)
     calls_on = {one.speaker: bool(named) and _first(one.speaker) in named for one in lines}
-    told = np.array([(one.words, one.meaning, one.length, one.age_ms, one.importance) for one in lines])
-    words, meaning, length, age_ms, importance = told.T
-    best_words, best_meaning = words.max(), meaning.max()
-    share = MEANING if best_meaning > 0 else 0.0
-    either = (1 - share) * words / (best_words or 1.0) + share * np.maximum(meaning, 0) / (best_meaning or 1.0)
+    scores = fused({one.passage: one.words for one in lines}, {one.passage: one.meaning for one in lines})
     parts = np.stack(
         (
-            either,
+            [scores[one.passage] for one in lines],
             [SPEAKER if calls_on[one.speaker] or (own and one.role == "user") else 0.0 for one in lines],
-            LENGTH * np.minimum(1, np.log1p(length) / _LENGTH_FULL_LOG),
-            RECENCY * 0.5 ** (np.maximum(0, age_ms) / DAY_MS / HALF_LIFE_DAYS),
-            IMPORTANCE * np.clip(importance, 0, 1),
+            LENGTH * np.minimum(1, np.log1p([one.length for one in lines]) / _LENGTH_FULL_LOG),
+            [recency(one.age_ms) for one in lines],
+            IMPORTANCE * np.clip([one.importance for one in lines], 0, 1),
         )
     )
     score = parts.sum(axis=0)
