@@ -158,9 +158,7 @@ def fold(path: Path, key: sealing.Key | None = None) -> None:
     """Copy the log into the file as far as readers allow. Who else does so just now is as good."""
     connection = connect(path, readonly=False, key=key)
     try:
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-    except (apsw.BusyError, apsw.LockedError):
-        pass
+        fold_log(connection, apsw.SQLITE_CHECKPOINT_PASSIVE)
     finally:
         connection.close()
 
