@@ -6,7 +6,6 @@ import numpy as np
 
 from enhanced_memory.daemon.embedding.index import Floats, Index, cosines, quantised
 from enhanced_memory.daemon.store import Tx
-from enhanced_memory.daemon.store.views import View
 
 __all__ = ["Asked"]
 
@@ -37,20 +36,14 @@ class Asked:
                 found += tx.vectors.near(
                     self._index.model, self._index.dimension, self._stored, count, view, said, stream
                 )
-            return self._apart(tx, view, found, count, messages, stream, beside)
-        for matrix, of_messages in ((self._index.of_entities, False), (self._index.of_messages, True)):
-            if messages in (None, of_messages):
-                passages, known = matrix.nearest(self._vector, count, spaces, stream)
-                if known is None:
-                    found += self._again(tx, passages, count)
-                else:
-                    found += zip(passages, known, strict=True)
-        return self._apart(tx, view, found, count, messages, stream, beside)
-
-    def _apart(
-        self, tx: Tx, view: View, found: list[tuple[int, float]], count: int, messages: bool | None, stream: int, beside: Collection[int]
-    ) -> list[tuple[int, float]]:  # fmt: skip
-        """The best of what was found, together with what is over in a view of the past, and without what is `beside`."""
+        else:
+            for matrix, of_messages in ((self._index.of_entities, False), (self._index.of_messages, True)):
+                if messages in (None, of_messages):
+                    passages, known = matrix.nearest(self._vector, count, spaces, stream)
+                    if known is None:
+                        found += self._again(tx, passages, count)
+                    else:
+                        found += zip(passages, known, strict=True)
         if not view.now:
             near = tx.vectors.past_nearest(self._index.model, self._stored, view, messages, stream, count)
             if near is None:

@@ -57,6 +57,10 @@ def cosines(query: Floats, stored: Sequence[bytes]) -> list[float]:
     return (unit(vectors) @ query).tolist()
 
 
+def _cosines(query: Floats, vectors: Bytes, norms: Floats) -> Floats:
+    return (vectors.astype(np.float32) @ query) / norms
+
+
 class Matrix:
     """Vectors that are searched together, in the order of their passages. Reading goes on while others are added or dropped."""
 
@@ -260,7 +264,7 @@ class Matrix:
         def compared(places: "npt.NDArray[np.intp]") -> tuple[list[int], list[float] | None]:
             if stored is None:
                 return ids[places].tolist(), None
-            scores = (stored[places].astype(np.float32) @ query) / norms[places]
+            scores = _cosines(query, stored[places], norms[places])
             nearest = best(scores, min(count, len(scores)))
             return ids[places[nearest]].tolist(), scores[nearest].tolist()
 
@@ -293,7 +297,7 @@ class Matrix:
             scores = exact[places] @ query
         else:
             assert stored is not None
-            scores = (stored[places].astype(np.float32) @ query) / norms[places]
+            scores = _cosines(query, stored[places], norms[places])
         return dict(zip(ids[places].tolist(), scores.tolist(), strict=True))
 
     @property
