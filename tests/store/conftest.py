@@ -293,9 +293,16 @@ class World:
     engine: Engine
     clock: Any
     places: dict[str, Place] = field(default_factory=dict[str, Place])
+    left: bool = False
 
     def __post_init__(self) -> None:
         self.default = self.place("default")
+
+    async def leave(self) -> None:
+        """End the engine, as a daemon does that ends; once."""
+        if not self.left:
+            self.left = True
+            await self.engine.close()
 
     def place(self, space: str, **peer: Any) -> Place:
         """Somebody in a space that exists."""
@@ -411,3 +418,22 @@ async def project(world: World) -> Place:
 async def default(world: World) -> Place:
     """Somebody in the space everybody starts in."""
     return world.default
+
+
+Daemon = Callable[[], Awaitable[World]]
+
+
+@pytest.fixture
+async def daemon(stored: Settings, clock: Any) -> AsyncIterator[Daemon]:
+    """Opens one more engine on the database that a test's `stored` settings name, as another daemon would."""
+    from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
+
+    made: list[World] = []
+
+    async def opened() -> World:
+        made.append(World(await PostgresEngine.open(stored, clock), clock))
+        return made[-1]
+
+    yield opened
+    for world in made:
+        await world.leave()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,12 +22,9 @@ from enhanced_memory.daemon import databases as verbs  # noqa: E402
 from enhanced_memory.daemon.backing_up import Backups  # noqa: E402
 from enhanced_memory.daemon.backups import Kept, choose, kept  # noqa: E402
 from enhanced_memory.daemon.store.postgres import database  # noqa: E402
-from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
 from enhanced_memory.daemon.wellbeing import Wellbeing  # noqa: E402
 
-from .conftest import Databases, World  # noqa: E402
-
-Daemon = Callable[[], Awaitable[World]]
+from .conftest import Daemon, Databases, World  # noqa: E402
 
 
 @pytest.fixture
@@ -40,31 +36,6 @@ def stored(databases: Databases, home: Path) -> Settings:
         for (name,) in connection.execute(schemas).fetchall():
             connection.execute(f"DROP SCHEMA {name} CASCADE")
     return Settings.load({"store": url, "readers": 1, "embedder": "none", "synchronous": "NORMAL"})
-
-
-@pytest.fixture
-async def daemon(stored: Settings, clock: Any) -> AsyncIterator[Daemon]:
-    """Opens an engine on the database; it is ended at the end unless that was done."""
-    made: list[World] = []
-
-    async def opened() -> World:
-        made.append(World(await PostgresEngine.open(stored, clock), clock))
-        return made[-1]
-
-    yield opened
-    for world in made:
-        if world not in over:
-            await world.engine.close()
-    over.clear()
-
-
-over: list[World] = []
-
-
-async def end(world: World) -> None:
-    """End a daemon."""
-    over.append(world)
-    await world.engine.close()
 
 
 async def fill(world: World) -> None:
@@ -111,7 +82,7 @@ async def test_a_backup_takes_the_place_of_the_store_which_is_kept_beside_it(dae
     await world.default.create("Eve", "came after the backup")
     with pytest.raises(StoreHeld, match=f"{os.getpid()}@"):
         await asyncio.to_thread(verbs.restore, stored, one)
-    await end(world)
+    await world.leave()
     done = await asyncio.to_thread(verbs.restore, stored, one)
     assert done.replaced.startswith("schema enhanced_memory_replaced_")
     back = await daemon()
@@ -130,7 +101,7 @@ async def test_a_damaged_backup_replaces_nothing(daemon: Daemon, stored: Setting
     world = await daemon()
     await fill(world)
     made = await Backups(world.engine, stored).make("", prune=False)
-    await end(world)
+    await world.leave()
     data = bytearray(Path(made.path).read_bytes())
     data[len(data) // 2] ^= 0x40
     Path(made.path).write_bytes(data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,32 +33,16 @@ from enhanced_memory.daemon.store import Tx  # noqa: E402
 from enhanced_memory.daemon.store.postgres import database  # noqa: E402
 from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
 
-from .conftest import Databases, World  # noqa: E402
+from .conftest import Daemon, Databases, World  # noqa: E402
 
 if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place
-
-Daemon = Callable[[], Awaitable[World]]
 
 
 @pytest.fixture
 def stored(settings: Settings, databases: Databases) -> Settings:
     """Settings that name an empty database."""
     return replace(settings, store=databases.url("one"))
-
-
-@pytest.fixture
-async def daemon(stored: Settings, clock: Any) -> AsyncIterator[Daemon]:
-    """Opens one more engine on the same database, as another daemon would."""
-    made: list[World] = []
-
-    async def opened() -> World:
-        made.append(World(await PostgresEngine.open(stored, clock), clock))
-        return made[-1]
-
-    yield opened
-    for world in made:
-        await world.engine.close()
 
 
 def backends(url: str, sql: str) -> list[Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -32,11 +31,8 @@ from enhanced_memory.daemon.embedding.service import Embedding
 from enhanced_memory.daemon.retention import Retention
 from enhanced_memory.daemon.store import HOUSE
 from enhanced_memory.daemon.store.postgres import hearing
-from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
 
-from .conftest import Databases, World
-
-Daemon = Callable[[], Awaitable[World]]
+from .conftest import Daemon, Databases, World
 
 
 @pytest.fixture
@@ -45,36 +41,15 @@ def stored(settings: Settings, databases: Databases) -> Settings:
     return replace(settings, store=databases.url("cared for"), embedder="none", backup_every_h=1.0)
 
 
-@pytest.fixture
-async def daemon(stored: Settings, clock: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    """Opens one more engine on the same database, as another daemon would. The first of them keeps house."""
+@pytest.fixture(autouse=True)
+def hears_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "LOOK_S", 0.05)
-    made: list[World] = []
-
-    async def opened() -> World:
-        made.append(World(await PostgresEngine.open(stored, clock), clock))
-        return made[-1]
-
-    yield opened
-    for world in made:
-        if world not in left:
-            await world.engine.close()
-    left.clear()
-
-
-left: list[World] = []
-
-
-async def leave(world: World) -> None:
-    """End a daemon before its time."""
-    left.append(world)
-    await world.engine.close()
 
 
 async def test_daemons_know_who_of_them_is_there(daemon: Daemon) -> None:
     one, other = await daemon(), await daemon()
     assert await one.engine.present() == await other.engine.present() == {one.engine.name, other.engine.name}
-    await leave(other)
+    await other.leave()
     assert await one.engine.present() == {one.engine.name}
 
 
@@ -143,7 +118,7 @@ async def test_a_scan_that_a_daemon_left_is_another_s_to_finish(
     try:
         await detection._take_up()
         assert not detection.working, "who left it is there still, and may be at it"
-        await leave(other)
+        await other.leave()
         async with asyncio.timeout(20):
             while await one.default.read(lambda tx: tx.conflicts.scans_left()):
                 await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,9 +30,7 @@ from enhanced_memory.daemon.store.bodies import State  # noqa: E402
 from enhanced_memory.daemon.store.postgres import hearing  # noqa: E402
 from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
 
-from .conftest import Databases, World  # noqa: E402
-
-Daemon = Callable[[], Awaitable[World]]
+from .conftest import Daemon, Databases, World  # noqa: E402
 
 
 @pytest.fixture
@@ -41,20 +39,10 @@ def stored(settings: Settings, databases: Databases) -> Settings:
     return replace(settings, store=databases.url("shared"))
 
 
-@pytest.fixture
-async def daemon(stored: Settings, clock: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    """Opens one more engine on the same database, as another daemon would."""
+@pytest.fixture(autouse=True)
+def hears_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "LOOK_S", 0.1)
     monkeypatch.setattr(hearing, "AGAIN_S", 0.1)
-    made: list[World] = []
-
-    async def opened() -> World:
-        made.append(World(await PostgresEngine.open(stored, clock), clock))
-        return made[-1]
-
-    yield opened
-    for world in made:
-        await world.engine.close()
 
 
 def hears(world: World) -> list[Touched]:
