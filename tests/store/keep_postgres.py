@@ -11,11 +11,9 @@ to the present version. A file that is there already is never made anew.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -50,29 +48,21 @@ def copied(connection: psycopg.Connection[Any]) -> dict[str, str]:
 
 def main() -> int:
     """Make the store of the present schema, unless it is there."""
-    from enhanced_memory.client import Memory, Settings
+    from enhanced_memory.client import Memory
     from enhanced_memory.daemon.store.postgres import database
-    from enhanced_memory.tests.store.keep_store import asked, end, fill
+    from enhanced_memory.tests.store.keep_store import asked, end, fill, settled, wait_for_vectors
 
     path = KEPT / f"postgres-{database.schema_version()}.json.zst"
     if path.exists():
         print(f"{path} is there already")
         return 0
     folder = Path(tempfile.mkdtemp(prefix="em-", dir="/tmp"))
-    given = {
-        "store": sys.argv[1],
-        "socket": folder / "db.sock",
-        "log_file": folder / "log",
-        "backup_folder": folder / "b",
-    }
     pid = 0
-    os.environ |= {f"ENHANCED_MEMORY_{name.upper()}": str(value) for name, value in given.items()}
     try:
-        with Memory(Settings.load()) as memory:
+        with Memory(settled(folder, sys.argv[1])) as memory:
             pid = memory.get_memory_status().pid
             fill(memory)
-            while not ((fares := memory.get_memory_status().meaning) and fares.vectors and not fares.backlog):
-                time.sleep(0.1)
+            wait_for_vectors(memory)
             told = asked(memory)
         end(pid)
         pid = 0

@@ -202,6 +202,19 @@ def full(path: Path) -> dict[str, int]:
     return counts
 
 
+def settled(folder: Path, store: str | Path) -> Settings:
+    """Settings, for the daemon too, of a store that is served from a folder of its own."""
+    given = {"store": store, "socket": folder / "db.sock", "log_file": folder / "log", "backup_folder": folder / "b"}
+    os.environ |= {f"ENHANCED_MEMORY_{name.upper()}": str(value) for name, value in given.items()}
+    return Settings.load()
+
+
+def wait_for_vectors(memory: Memory) -> None:
+    """Wait until all that is remembered has its vector."""
+    while not ((fares := memory.get_memory_status().meaning) and fares.vectors and not fares.backlog):
+        time.sleep(0.1)
+
+
 def end(pid: int) -> None:
     """End the daemon, and wait until it is gone."""
     os.kill(pid, 15)
@@ -217,23 +230,15 @@ def main() -> int:
         print(f"{packed} is there already")
         return 0
     folder = Path(tempfile.mkdtemp(prefix="em-", dir="/tmp"))
-    given = {
-        "store": folder / "memory.db",
-        "socket": folder / "db.sock",
-        "log_file": folder / "log",
-        "backup_folder": folder / "b",
-    }
     pid = 0
-    os.environ |= {f"ENHANCED_MEMORY_{name.upper()}": str(value) for name, value in given.items()}
     try:
-        with Memory(Settings.load()) as memory:
+        with Memory(settled(folder, folder / "memory.db")) as memory:
             pid = memory.get_memory_status().pid
             fill(memory)
             while not full(folder / "memory.db")["dictionaries"]:  # trained in the background
                 time.sleep(0.1)
             memory.create_entities([EntityInput("Late", "note", ["packed with the store's own dictionary"])])
-            while not ((fares := memory.get_memory_status().meaning) and fares.vectors and not fares.backlog):
-                time.sleep(0.1)
+            wait_for_vectors(memory)
             memory.backup(str(folder / "b"))
             told = asked(memory)
         end(pid)
