@@ -264,7 +264,7 @@ class Matrix:
         def compared(places: "npt.NDArray[np.intp]") -> tuple[list[int], list[float] | None]:
             if stored is None:
                 return ids[places].tolist(), None
-            scores = _cosines(query, stored[places], norms[places])
+            scores = _cosines(query, stored.take(places, axis=0), norms[places])
             nearest = best(scores, min(count, len(scores)))
             return ids[places[nearest]].tolist(), scores[nearest].tolist()
 
@@ -280,8 +280,9 @@ class Matrix:
             places = arm.nearest(bits[:end] if arm.by_row else bits[:, :end], signs, first, allowed)
         if stored is not None and len(places) <= BY_SIGNS:
             return compared(places)
-        found = bits[places, : self.words] if arm.by_row else np.ascontiguousarray(bits[: self.words, places].T)
-        return compared(places[weighed(query, found, large[places], wanted)])
+        found = bits.take(places, axis=0) if arm.by_row else np.ascontiguousarray(bits.take(places, axis=1).T)
+        found = np.ascontiguousarray(found[:, : self.words])
+        return compared(places[weighed(query, found, lambda kept: large.take(places[kept], axis=0), wanted)])
 
     def cosines(self, query: Floats, passages: Ids) -> dict[int, float] | None:
         """How near given passages are to `query` (unit length), those that have a vector; None where the vectors are not here."""
