@@ -151,7 +151,7 @@ class KeptWords:
             more = self._within(connection, postings, lambda mark: postings.follow(source, mark))
         for term in terms:
             if not self._closing:
-                self._within(connection, postings, lambda mark, term=term: postings.read(source, mark, term))
+                self._within(connection, postings, lambda mark, term=term: postings.read(source, mark, [term]))
 
     def _within(self, connection: apsw.Connection, postings: "Postings", work: Callable[["Mark"], Any]) -> Any:
         mark = postings.mark()
