@@ -10,8 +10,10 @@ from enhanced_memory.daemon.extraction.english_words import (
     KNOWN,
     LASTING,
     LASTING_WITH,
+    MADE,
     NO_ROLE,
     PETS,
+    PLACES,
     ROLES,
     TRANSIENT,
 )
@@ -72,6 +74,15 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             and not clause.denied
         ):
             return "profile", 0.75
+        if (
+            kind in ("the", "it", "our")
+            and subject.head in MADE
+            and clause.form != "d"
+            and not clause.denied
+            and re.match(r"(?:an?|the|in|on|at|based|built|written|hosted|licensed|owned)\b", said)
+            and head not in TRANSIENT | NO_ROLE
+        ):
+            return "profile", 0.68
         return None
     if re.match(r"(?:called|named|known as|nicknamed) ", said):
         return "profile", 0.9
@@ -109,6 +120,8 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         if head in TRANSIENT or head in NO_ROLE:
             return "profile", 0.0
         return "profile", 0.64 if re.match(r"an? ", said) and clause.form != "d" else 0.45
+    if _MEMBER.match(said):
+        return "profile", 0.75
     if first in ROLES and (after.startswith(("of", "at", "for", "in")) or not after):
         return "profile", 0.85
     if re.match(
@@ -130,6 +143,12 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "profile", 0.85
     return None
 
+
+_MEMBER = re.compile(
+    r"(?:in|on|with) (?:(?:the|an?|our|my|his|her) )?(?:[\w-]+ ){0,3}?(?:team|board|committee|council|squad|crew|jury|staff|guild|choir|band|orchestra|"
+    r"club|union|army|navy|party|cohort|league|department|faculty|network|association)\b"
+)
+"""What somebody is part of."""
 
 _NUMBERS = "(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-\\w+)?|eighteen|nineteen|sixteen|seventeen|fifteen|fourteen|thirteen|twelve|eleven"
 
@@ -177,6 +196,10 @@ def _attribute(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None
         )
     ):
         return "profile", 0.72
+    if subject.head in PLACES and re.match(
+        r"(?:in|on|at|near|by|next to|behind|above|below|opposite|close to|outside|across|between|right)\b", said
+    ):
+        return "profile", 0.68
     if re.match(r"an? ", said) and subject.kind == "our" and any(word.capital for word in clause.rest[:3]):
         return "profile", 0.72
     if re.match(r"an? ", said) and subject.kind == "my" and subject.head not in TRANSIENT:
@@ -189,11 +212,13 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     helpers = set(clause.helpers)
     if {"will", "would", "plan", "want"} & helpers or not said:
         return None
+    if clause.subject.kind in ("we", "our") and clause.form != "d" and _COUNT.match(said):
+        return "profile", 0.75
     if not (who.person or who.own):
         # Of things alone: what an organisation counts.
         counted = clause.subject.head in _ORGANISATIONS and clause.form == "s" and _COUNT.match(said)
         return ("profile", 0.75) if counted else None
-    if clause.form == "d" and "perfect" not in helpers:
+    if clause.form in "dg" and "perfect" not in helpers:
         return None
     noun = noun_of(said) or next(
         (
@@ -215,7 +240,7 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return None
     if POINTING.match(said) or NOW.search(said):
         return None
-    if "perfect" in helpers and not SINCE.search(said):
+    if "perfect" in helpers and not SINCE.search(said) and clause.cut != "since":
         return None
     if _LASTING_THINGS.search(said):
         return "profile", 0.88

@@ -4,14 +4,17 @@ import re
 
 from enhanced_memory.daemon.extraction.clauses import Clause
 from enhanced_memory.daemon.extraction.english_words import (
+    ABLE,
     BUILDING,
     BUILT,
     DOING,
     KNOWN,
     LIFE,
     LIVING,
+    MADE,
     PASSING,
     TRIVIAL,
+    WORKING,
 )
 from enhanced_memory.daemon.extraction.signs import NOW, OLD, PAST_TIME, POINTING, SINCE, WHEN, YEAR
 from enhanced_memory.daemon.extraction.subjects import Who
@@ -23,9 +26,11 @@ __all__ = ["doing"]
 def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     """What one does for a living, where, in which language; what a project runs on."""
     helpers, verb, kind = set(clause.helpers), clause.verb, clause.subject.kind
+    own = who.person or who.own
+    if "can" in helpers and own and clause.verb in ABLE and said and not POINTING.match(said) and not NOW.search(said):
+        return "profile", 0.66
     if {"will", "would", "could", "can", "should", "did", "want", "plan", "need", "must"} & helpers:
         return None
-    own = who.person or who.own
     if "passive" in helpers:
         return _done_to(clause, who, said)
     if verb == "mean" or (POINTING.match(said) and verb not in ("live", "work")):
@@ -60,7 +65,7 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             return "profile", 0.62
         return None
     if "perfect" in helpers:
-        if own and SINCE.search(said) and verb not in ("wait", "try", "look", "think", "see", "fail", "hear"):
+        if own and _lasting(clause, said) and verb not in ("wait", "try", "look", "think", "see", "fail", "hear"):
             return "profile", 0.85
         if own and verb in LIFE | {"live", "teach", "study"} and not PAST_TIME.search(said):
             return "profile", 0.8
@@ -108,10 +113,20 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             and (kind in ("our", "name") or clause.subject.name)
         ):
             return "profile", 0.8
+        if (
+            clause.subject.head in MADE
+            and verb in BUILDING | WORKING
+            and clause.form in "bs"
+            and said
+            and not clause.helpers
+        ):
+            return None if NOW.search(said) or POINTING.match(said) else ("profile", 0.66)
         return _by_default(clause, who, said) if kind == "our" or (kind == "name" and who.type) else None
     if kind in ("my", "their") and not clause.subject.name:
         # `My printer jams` says how things stand; `my brother works in Oslo` is about somebody.
-        return ("relationship", 0.82) if clause.subject.head in KNOWN and verb in LIVING and said else None
+        if clause.subject.head in KNOWN and verb in LIVING and said:
+            return "relationship", 0.82
+        return _by_default(clause, who, said) if clause.subject.head in KNOWN else None
     if kind == "we" and verb in BUILDING and said:
         return "profile", 0.74
     if verb == "use":
@@ -137,6 +152,11 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     if verb in ("code", "program", "grow", "go") and re.match(r"(?:in|up in|by)\b", said):
         return "profile", 0.75
     return _by_default(clause, who, said)
+
+
+def _lasting(clause: Clause, said: str) -> bool:
+    """Whether it is said since when or for how long, in front of the subject or behind the verb."""
+    return clause.cut == "since" or bool(SINCE.search(said) or SINCE.search(" ".join(word.low for word in clause.lead)))
 
 
 def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:

@@ -14,6 +14,7 @@ from enhanced_memory.daemon.extraction.english_words import (
 from enhanced_memory.daemon.extraction.signs import POINTING, WHEN
 from enhanced_memory.daemon.extraction.subjects import Who, noun_of
 from enhanced_memory.daemon.extraction.values import Kind
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["required"]
 
@@ -78,7 +79,7 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         ):
             return "requirement", 0.8 if _BOUND.search(said) else 0.72 if clause.subject.head[
                 -1:
-            ] == "s" and said else 0.55
+            ] == "s" and said else 0.72 if len(clause.rest) > 2 else 0.55
         if kind == "my" and clause.subject.head in KNOWN:
             return None
         return "requirement", 0.9 if "need" not in helpers else 0.82
@@ -88,6 +89,17 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "requirement", 0.72
     if "should" in helpers and kind == "bare" and "never" in clause.adverbs:
         return "requirement", 0.75
+    if "should" in helpers and kind == "bare" and clause.subject.head not in _ANYBODY and said:
+        return "requirement", 0.72
+    if (
+        "can" in helpers
+        and clause.denied
+        and (who.own or who.person)
+        and kind in ("I", "we", "he", "name")
+        and clause.verb in ("work", "come", "attend", "join", "travel", "commit", "accept", "go", "meet")
+        and (clause.cut in ("because", "since", "as") or _BOUNDED.search(said))
+    ):
+        return "requirement", 0.72
     if "can" in helpers or "may" in helpers:
         if clause.subject.words and clause.subject.words[0].low == "no" and thing:
             return "requirement", 0.75
@@ -153,6 +165,14 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "requirement", 0.75
     return None
 
+
+_ANYBODY = wordlist(
+    "people kids children parents teachers women men students companies governments adults beginners users everybody"
+)
+_BOUNDED = re.compile(
+    r"\b(?:because|due to|without|before|after|until|on (?:mon|tues|wednes|thurs|fri|satur|sun)days?|on weekends|at weekends|more than|later than)\b"
+)
+"""By what somebody is held: a day, a reason, a limit."""
 
 _BOUND = re.compile(
     r"\b(?:below|under|above|over|within|at least|at most|no more than|less than|more than|before|after|by|until|every|up to)\b(?:.*\d| \w+day)"

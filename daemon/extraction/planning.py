@@ -60,7 +60,7 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         if when and not who.person and (kind in ("the", "our", "my") or (kind == "it" and "passive" in helpers)):
             return "plan", 0.75
         if who.person or who.own:
-            trivial = verb in TRIVIAL and verb not in ("start", "leave", "come", "be")
+            trivial = verb in TRIVIAL and verb not in ("start", "leave", "come", "be") and not _PHRASAL.match(said)
             if clause.denied and not when:
                 return "plan", 0.5
             said_what = len(clause.rest) > 1 and not re.match(r"(?:definitely|keep|make|up|on|all|always|some)\b", said)

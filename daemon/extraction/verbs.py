@@ -114,10 +114,16 @@ def read_group(words: Sequence[Word], at: int, subject: Kind) -> Group | None:
                 group.helpers.append("must")
                 at = following + 1
                 continue
+            if HAVE[low] == "g" and be:
+                group.helpers.append("progressive")
             if after == "got" and following + 1 < len(words) and words[following + 1].low != "to":
                 group.verb, group.form = "have", HAVE[low]
                 at = following
-            elif (nxt and nxt[1] in "nd" and after not in ("read", "set")) or after in ("been", "had", "done"):
+            elif (
+                (nxt and nxt[1] in "nd" and after not in ("read", "set"))
+                or after in ("been", "had", "done")
+                or (nxt is None and subject in ("I", "we", "he", "name", "my", "our") and _participle(after))
+            ):
                 group.helpers.append("perfect")
                 have = True
             else:
@@ -194,6 +200,16 @@ _NO_GERUNDS = wordlist(
 def _gerund(word: str) -> bool:
     """Whether a word that no known verb has is built like a gerund: `we are pairing`."""
     return len(word) > 5 and word.endswith("ing") and word not in _NO_GERUNDS
+
+
+def _participle(word: str) -> bool:
+    """Whether a word that no known verb has is built like a participle: `I have guarded`."""
+    return len(word) > 5 and word.endswith("ed") and word not in _NO_PARTICIPLES
+
+
+_NO_PARTICIPLES = wordlist(
+    "hundred sacred wicked naked ragged rugged limited mixed unlimited advanced blessed beloved talented gifted"
+)
 
 
 def _guessed(word: str) -> tuple[str, str]:

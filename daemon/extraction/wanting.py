@@ -5,6 +5,7 @@ import re
 from enhanced_memory.daemon.extraction.clauses import Clause
 from enhanced_memory.daemon.extraction.english_words import (
     ATTRIBUTES,
+    CHANGING,
     DECIDING,
     DECIDING_WITH,
     FOND,
@@ -97,6 +98,20 @@ def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and (who.own or who.person)
     ):
         return "correction", 0.85
+    lead = " ".join(word.low for word in clause.lead)
+    done = clause.form in "dn" or "perfect" in clause.helpers or "passive" in clause.helpers
+    if clause.verb in CHANGING and done and _FROM_TO.search(said) and (not who.person or clause.verb != "go"):
+        return "correction", 0.82
+    if ("now" in clause.adverbs or _NOW.search(said) or "now" in lead) and _INSTEAD.search(f"{lead} {said}"):
+        return "correction", 0.82
+    if (
+        clause.verb == "leave"
+        and "perfect" in clause.helpers
+        and re.match(
+            r"(?:us|the|our|their) ?(?:\w+ )?(?:$|company|team|firm|project|house|city|town|band|club|country)", said
+        )
+    ):
+        return "correction", 0.75
     if clause.verb == "give" and clause.form in "dn" and said.startswith("up "):
         return "correction", 0.8
     if clause.verb == "move" and clause.form in "dn" and who.person and not PAST_TIME.search(said):
@@ -111,6 +126,10 @@ def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "correction", 0.8
     return None
 
+
+_FROM_TO = re.compile(r"\bfrom\b.+\bto\b|\binstead of\b|\brather than\b")
+_NOW = re.compile(r"\b(?:now|these days|nowadays|from now on|since then)\b")
+_INSTEAD = re.compile(r"\b(?:instead of|rather than|in place of)\b")
 
 _MOVING = wordlist("suit annoy bore bother delight fascinate irritate relax calm disgust thrill upset")
 """What something does to whoever feels it."""
@@ -210,6 +229,8 @@ def decided(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and (done or intended)
     ):
         return "decision", 0.82
+    if verb == "resolve" and not said.startswith("to "):
+        return None
     if verb in DECIDING and verb not in ("agree", "drop") and not (verb == "adopt" and clause.subject.kind == "I"):
         if verb in ("decide", "settle", "opt", "commit") and intended:
             return "decision", 0.0
