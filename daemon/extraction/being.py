@@ -83,6 +83,8 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             and head not in TRANSIENT | NO_ROLE
         ):
             return "profile", 0.68
+        if kind in ("the", "our") and _somewhere(clause, said):
+            return "profile", 0.68
         return None
     if re.match(r"(?:called|named|known as|nicknamed) ", said):
         return "profile", 0.9
@@ -110,6 +112,14 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         if first in ("new", "good", "bad", "afraid", "scared", "terrible") and (POINTING.match(rest) or not rest):
             return "profile", 0.0
         return "relationship" if first in ("married", "engaged", "related") else "profile", 0.88
+    if (
+        "perfect" in clause.helpers
+        and (clause.cut == "since" or SINCE.search(said))
+        and not clause.denied
+        and clause.rest[:1]
+        and clause.rest[0].low not in _PASSING_STATES
+    ):
+        return "profile", 0.8
     if head:
         if head in ROLES or head in KNOWN or _role_like(head):
             return "profile", 0.9
@@ -133,6 +143,8 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "profile", 0.85
     if first in ("in", "from", "at") and len(clause.rest) > 1 and clause.rest[1].capital and not WHEN.match(said):
         return "profile", 0.72 if first != "from" else 0.88
+    if re.match(r"on (?:an?|my) ", said) and any(word.capital for word in clause.rest[2:4]) and not WHEN.search(said):
+        return "profile", 0.72
     if clause.name_first():
         return "profile", 0.88
     if (
@@ -144,6 +156,10 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     return None
 
 
+_PASSING_STATES = wordlist(
+    "a so very too really ill sick busy down up away out waiting trying thinking looking ages long"
+)
+
 _MEMBER = re.compile(
     r"(?:in|on|with) (?:(?:the|an?|our|my|his|her) )?(?:[\w-]+ ){0,3}?(?:team|board|committee|council|squad|crew|jury|staff|guild|choir|band|orchestra|"
     r"club|union|army|navy|party|cohort|league|department|faculty|network|association)\b"
@@ -151,6 +167,17 @@ _MEMBER = re.compile(
 """What somebody is part of."""
 
 _NUMBERS = "(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-\\w+)?|eighteen|nineteen|sixteen|seventeen|fifteen|fourteen|thirteen|twelve|eleven"
+
+
+def _somewhere(clause: Clause, said: str) -> bool:
+    """Whether it is said of something that it stands in a place that has a name."""
+    return (
+        clause.form != "d"
+        and not clause.denied
+        and not WHEN.search(said)
+        and bool(re.match(r"(?:in|on|at|near|by|next to|behind|opposite|across from) ", said))
+        and any(word.capital for word in clause.rest[1:4])
+    )
 
 
 def _called(clause: Clause, said: str) -> bool:
@@ -212,11 +239,15 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     helpers = set(clause.helpers)
     if {"will", "would", "plan", "want"} & helpers or not said:
         return None
-    if clause.subject.kind in ("we", "our") and clause.form != "d" and _COUNT.match(said):
+    if (
+        (clause.subject.kind in ("we", "our") or (clause.subject.kind == "the" and clause.subject.head in PLACES))
+        and clause.form != "d"
+        and _COUNT.match(said)
+    ):
         return "profile", 0.75
     if not (who.person or who.own):
         # Of things alone: what an organisation counts.
-        counted = clause.subject.head in _ORGANISATIONS and clause.form == "s" and _COUNT.match(said)
+        counted = clause.subject.head in _ORGANISATIONS | MADE | PLACES and clause.form == "s" and _COUNT.match(said)
         return ("profile", 0.75) if counted else None
     if clause.form in "dg" and "perfect" not in helpers:
         return None

@@ -19,6 +19,7 @@ from enhanced_memory.daemon.extraction.english_words import (
 from enhanced_memory.daemon.extraction.signs import NOW, OLD, PAST_TIME, POINTING, SINCE, WHEN, YEAR
 from enhanced_memory.daemon.extraction.subjects import Who
 from enhanced_memory.daemon.extraction.values import Kind
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["doing"]
 
@@ -42,6 +43,8 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and not re.match(r"from (?:my|the|a|school|work|home)\b", said)
     ):
         return "profile", 0.85
+    if kind == "we" and clause.subject.with_us and re.search(r"\b(?:together|each other|one another)\b", said):
+        return "relationship", 0.75
     if verb == "report" and said.startswith("to ") and own:
         return "relationship", 0.9
     if (
@@ -160,7 +163,15 @@ def _lasting(clause: Clause, said: str) -> bool:
 
 
 def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
-    """The present tense of a verb that tells of no passing thing: `I major in phonetics`, `she breeds horses`."""
+    """The present tense of a verb that tells of no passing thing: `I major in phonetics`, `she breeds horses`.
+
+    Of others one tells less what passes just now: `she takes the early train`.
+    """
+    if (
+        clause.subject.kind in ("he", "name") and who.person and clause.form == "s" and not clause.helpers and clause.verb not in _SAID_OF_OTHERS
+        and len(clause.rest) > 1 and not NOW.search(said) and not POINTING.match(said)
+    ):  # fmt: skip
+        return "profile", 0.68
     if clause.verb in PASSING or clause.verb in TRIVIAL or not said or clause.form not in "bs" or NOW.search(said):
         return None
     if (
@@ -174,6 +185,11 @@ def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | Non
         return None
     return "profile", 0.62
 
+
+_SAID_OF_OTHERS = wordlist(
+    "say think know want need see hear feel seem look mean tell ask wonder hope wish suggest believe claim agree doubt find sound appear get let show have be do come go"
+)
+"""What passes in others, too."""
 
 _PLACED = {
     "work": r"(?:(?:\w+ )?(?:shifts|weekends)\b|in|at|for|as|with|from|remotely|part-time|full-time|freelance|nights|on|out of|here|"

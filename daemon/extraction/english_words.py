@@ -10,7 +10,7 @@ __all__ = ["ADVERBS", "VERBS", "verb_of"]
 # Verbs, by what a sentence with them tells
 
 LIKING = wordlist(
-    "prefer like love enjoy hate dislike adore detest loathe despise favour favor fancy cherish dread resent mind suit admire relish"
+    "prefer like love enjoy hate dislike adore detest loathe despise favour favor fancy cherish dread resent mind suit admire relish fear crave treasure savour savor"
 )
 """Preferences, with whatever they are about."""
 

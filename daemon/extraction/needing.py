@@ -83,6 +83,18 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         if kind == "my" and clause.subject.head in KNOWN:
             return None
         return "requirement", 0.9 if "need" not in helpers else 0.82
+    if (
+        must
+        and who.own
+        and kind == "I"
+        and clause.verb not in TRIVIAL
+        and not WHEN.search(said)
+        and (
+            clause.denied
+            or clause.verb in ("eat", "drink", "avoid", "wear", "sleep", "use", "travel", "work", "inject")
+        )
+    ):
+        return ("requirement", 0.7) if said and not POINTING.match(said) else None
     if must and who.own and kind == "I":
         return ("plan", 0.7) if WHEN.search(said) and clause.verb not in TRIVIAL else ("plan", 0.4)
     if "should" in helpers and thing and kind not in ("bare", "name"):

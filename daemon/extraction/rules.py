@@ -96,7 +96,10 @@ _AT_HOME = re.compile(
     rf"\b(?:{'|'.join(sorted(KIN | PETS))}|hen|chicken|bee|goat|sheep|cow|garden|house|flat|car|allotment)(?:s|es)?\b"
 )
 """What a household has, and no project."""
-_BOUND = re.compile(r"\b(?:without|unless|except|before|after|until)\b")
+_BOUND = re.compile(
+    r"\b(?:without|unless|except|before|after|until|on (?:mon|tues|wednes|thurs|fri|satur|sun)days?|during|outside)\b",
+    re.IGNORECASE,
+)
 
 
 def _is_so(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:

@@ -13,6 +13,7 @@ from enhanced_memory.daemon.extraction.english_words import (
     KNOWN,
     LASTING,
     LASTING_WITH,
+    MADE,
     PERSONAL,
     PETS,
     ROLES,
@@ -109,6 +110,8 @@ def _named(name: str, clause: Clause, scene: Scene) -> Who | None:
     ):
         scene.meet(name)
         return Who(name, "person")
+    if len(parts) == 1 and low in MADE:
+        return Who(scene.project, "project", 0.9, person=False)
     if len(parts) == 1 and low in scene.common:
         return None
     if _only_people(clause):
@@ -154,8 +157,10 @@ def _only_people(clause: Clause) -> bool:
         return clause.verb in ("bear", "promote", "hire", "marry", "appoint", "diagnose", "raise") and not OLD.search(
             said
         )
-    if clause.verb == "stand" and clause.denied:
+    if clause.verb == "stand" and (clause.denied or said.startswith("in for ")):
         return True
+    if clause.verb in ("leave", "join") and ("perfect" in clause.helpers or clause.form == "d"):
+        return bool(re.match(r"(?:us|the|our|my)\b", said))
     if "will" in clause.helpers or "plan" in clause.helpers:
         return (
             bool(WHEN.search(said))

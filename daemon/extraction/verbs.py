@@ -40,6 +40,7 @@ _TO = {
     "tend": "tend",
     "need": "need",
     "wish": "want",
+    "mean": "plan",
     "expect": "plan",
 }
 
@@ -99,10 +100,12 @@ def read_group(words: Sequence[Word], at: int, subject: Kind) -> Group | None:
                 and words[following + 1].low == "to"
             ):
                 group.helpers.append("must")
+                group.denied = group.denied or _denied_next(words, at + 1)
                 at = following + 2
                 continue
             if after in ("allowed", "permitted") and following + 1 < len(words) and words[following + 1].low == "to":
                 group.helpers.append("may")
+                group.denied = group.denied or _denied_next(words, at + 1)
                 at = following + 2
                 continue
             guessed = nxt is None and subject in ("I", "we", "he", "name") and _gerund(after)

@@ -30,6 +30,13 @@ def doubted(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and re.match(r"(?:\w+er|more|less|fewer|if you|no|short|brief|concise|plain|simple)\b", said)
     ):
         return "preference", 0.75
+    if (
+        "would" in helpers
+        and clause.verb == "like"
+        and re.search(r"\b(?:instead of|rather than)\b", said)
+        and not POINTING.match(said)
+    ):
+        return "preference", 0.75
     if "would" in helpers and clause.verb in ("like", "love") and said.startswith("to "):
         verb = said.split()[1] if len(said.split()) > 1 else ""
         good = WHEN.search(said) and verb in (
@@ -49,6 +56,8 @@ def doubted(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return ("plan", 0.65) if good else ("plan", 0.0)
     if "can" in helpers and clause.denied and clause.verb in ("stand", "bear", "abide", "tolerate"):
         return ("preference", 0.0) if POINTING.match(said) else ("preference", 0.88)
+    if "can" in helpers and clause.denied and clause.verb == "get" and said.startswith("enough of "):
+        return ("preference", 0.0) if POINTING.match(said.removeprefix("enough of ")) else ("preference", 0.85)
     if {"would", "could", "might"} & set(helpers) or ("may" in helpers and not clause.denied):
         return "plan", 0.0
     if "did" in helpers and not clause.denied:
@@ -93,7 +102,7 @@ def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "correction", 0.85
     if (
         clause.verb in ("stop", "quit")
-        and clause.form in "dn"
+        and (clause.form in "dn" or (clause.verb == "quit" and clause.form == "b" and not clause.helpers))
         and re.match(r"[a-z]+ing\b", said)
         and (who.own or who.person)
     ):
@@ -160,6 +169,11 @@ def preferred(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             if first == "into" and not after:
                 return None
             return ("preference", 0.0) if POINTING.match(about) or not about else ("preference", 0.82)
+        if re.match(
+            r"(?:my|our) (?:best|worst|ideal|happy|comfort|guilty) (?:time|place|food|pleasure|drink|season|hours?|thing)s?\b",
+            said,
+        ):
+            return "preference", 0.8
         if re.search(
             r"\b(?:my|our|his|her) (?:(?:absolute|all-time|new|second|least) )*(?:favou?rite|preferred|go-to)\b", said
         ):
@@ -282,6 +296,8 @@ def decided(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and (who.own or who.person)
         and re.match(r"up (?:going|choosing|picking|using|buying|taking|with|settling|deciding|sticking)\b", said)
     ):
+        return "decision", 0.8
+    if verb == "make" and done and re.match(r"up (?:my|our|his|her|their) minds?\b", said):
         return "decision", 0.8
     if verb == "make" and done and re.match(r"(?:the|a|our) (?:final )?decision\b", said):
         return "decision", 0.8
