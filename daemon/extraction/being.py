@@ -230,7 +230,7 @@ def _attribute(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None
     if re.match(r"an? ", said) and subject.kind == "our" and any(word.capital for word in clause.rest[:3]):
         return "profile", 0.72
     if re.match(r"an? ", said) and subject.kind == "my" and subject.head not in TRANSIENT:
-        return "profile", 0.5
+        return "profile", 0.62 if noun_of(said) not in NO_ROLE | TRANSIENT else 0.5
     return None
 
 
@@ -276,7 +276,7 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     if _LASTING_THINGS.search(said):
         return "profile", 0.88
     if clause.subject.kind in ("we", "our"):
-        return "profile", 0.66 if re.search(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten)\b", said) else 0.5
+        return "profile", 0.66 if re.search(r"\d|\b(?:an?|two|three|four|five|six|seven|eight|nine|ten)\b", said) else 0.5
     if noun.endswith(("tion", "sion", "ment", "ness", "ity", "ence", "ance", "ship", "ing", "ism")):
         return "profile", 0.45
     named = any(word.capital or word.raw[0].isdigit() for word in clause.rest[:4])

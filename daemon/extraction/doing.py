@@ -178,7 +178,7 @@ def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | Non
         set(clause.helpers) - {"do"}
         or POINTING.match(said)
         or re.match(
-            r"(?:the|that|this|your|a (?:bit|lot|few)|(?:on|in|for|with|to|at|about) (?:it|that|this|them|him|her|you|what))\b",
+            r"(?:that|this|your|a (?:bit|lot|few)|(?:on|in|for|with|to|at|about) (?:it|that|this|them|him|her|you|what))\b",
             said,
         )
     ):
