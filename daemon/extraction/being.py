@@ -17,7 +17,7 @@ from enhanced_memory.daemon.extraction.english_words import (
     ROLES,
     TRANSIENT,
 )
-from enhanced_memory.daemon.extraction.signs import NOW, POINTING, SINCE, WHEN
+from enhanced_memory.daemon.extraction.signs import NOW, POINTING, SINCE, WHEN, YEAR
 from enhanced_memory.daemon.extraction.subjects import Who, noun_of
 from enhanced_memory.daemon.extraction.values import Kind
 from enhanced_memory.daemon.extraction.wordlists import wordlist
@@ -83,6 +83,8 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             and head not in TRANSIENT | NO_ROLE
         ):
             return "profile", 0.68
+        if kind == "the" and head in KNOWN and re.match(r"(?:my|our) [\w' ]+ 's ", said):
+            return "relationship", 0.72
         if kind in ("the", "our") and _somewhere(clause, said):
             return "profile", 0.68
         return None
@@ -143,6 +145,8 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "profile", 0.85
     if first in ("in", "from", "at") and len(clause.rest) > 1 and clause.rest[1].capital and not WHEN.match(said):
         return "profile", 0.72 if first != "from" else 0.88
+    if kind == "we" and first == "on" and clause.rest[1:2] and clause.rest[1].capital and not WHEN.search(said):
+        return "profile", 0.72
     if re.match(r"on (?:an?|my) ", said) and any(word.capital for word in clause.rest[2:4]) and not WHEN.search(said):
         return "profile", 0.72
     if clause.name_first():
@@ -249,6 +253,8 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         # Of things alone: what an organisation counts.
         counted = clause.subject.head in _ORGANISATIONS | MADE | PLACES and clause.form == "s" and _COUNT.match(said)
         return ("profile", 0.75) if counted else None
+    if clause.form == "d" and "perfect" not in helpers and who.person and YEAR.search(said):
+        return "profile", 0.66
     if clause.form in "dg" and "perfect" not in helpers:
         return None
     noun = noun_of(said) or next(
@@ -276,7 +282,9 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     if _LASTING_THINGS.search(said):
         return "profile", 0.88
     if clause.subject.kind in ("we", "our"):
-        return "profile", 0.66 if re.search(r"\d|\b(?:an?|two|three|four|five|six|seven|eight|nine|ten)\b", said) else 0.5
+        return "profile", 0.66 if re.search(
+            r"\d|\b(?:an?|two|three|four|five|six|seven|eight|nine|ten)\b", said
+        ) else 0.5
     if noun.endswith(("tion", "sion", "ment", "ness", "ity", "ence", "ance", "ship", "ing", "ism")):
         return "profile", 0.45
     named = any(word.capital or word.raw[0].isdigit() for word in clause.rest[:4])

@@ -40,7 +40,10 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         verb == "come"
         and own
         and re.match(r"(?:originally )?from ", said)
-        and not re.match(r"from (?:my|the|a|school|work|home)\b", said)
+        and not re.match(
+            r"from (?:my|the|a(?! (?:\w+ )?(?:family|village|town|island|line|country|farm|background))|school|work|home)\b",
+            said,
+        )
     ):
         return "profile", 0.85
     if kind == "we" and clause.subject.with_us and re.search(r"\b(?:together|each other|one another)\b", said):
@@ -141,7 +144,7 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     if verb == "look" and re.match(r"after (?:the|our|my|an?|all|\w+s\b)", said):
         return "profile", 0.75
     if verb in _PLACED and not re.match(_PLACED[verb], said):
-        return None
+        return _by_default(clause, who, said) if kind in ("he", "name") else None
     if verb in LIVING and said:
         return "profile", 0.86 if verb in ("live", "work", "study", "teach", "speak", "own") else 0.74
     if verb in ("eat", "drink", "smoke", "take") and clause.denied:

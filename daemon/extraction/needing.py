@@ -95,6 +95,25 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         )
     ):
         return ("requirement", 0.7) if said and not POINTING.match(said) else None
+    if (
+        "can" in helpers
+        and "only" in clause.adverbs
+        and (who.own or thing)
+        and kind in ("I", "we", "our", "the", "bare")
+        and said
+        and not POINTING.match(said)
+    ):
+        return "requirement", 0.72
+    if clause.verb == "be" and thing and not helpers - {"is"} and _LIMIT.search(said):
+        return "requirement", 0.75
+    if (
+        must
+        and kind == "I"
+        and clause.verb in ("keep", "stay", "have", "be", "avoid")
+        and _FOR.search(said)
+        and not POINTING.match(said)
+    ):
+        return "requirement", 0.66
     if must and who.own and kind == "I":
         return ("plan", 0.7) if WHEN.search(said) and clause.verb not in TRIVIAL else ("plan", 0.4)
     if "should" in helpers and thing and kind not in ("bare", "name"):
@@ -177,6 +196,14 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "requirement", 0.75
     return None
 
+
+_LIMIT = re.compile(
+    r"\d.*\b(?:at most|at least|max(?:imum)?|min(?:imum)?|tops|or (?:less|more|fewer|above|below))\b|"
+    r"^(?:at most|at least|no more than|not more than|limited to|capped at) .*\d"
+)
+"""A bound: `100 at most`."""
+_FOR = re.compile(r"\b(?:for (?:the|my|our|work)|because|above|below|under|over|within|at all times)\b")
+"""For what, or between what, something has to be kept."""
 
 _ANYBODY = wordlist(
     "people kids children parents teachers women men students companies governments adults beginners users everybody"

@@ -34,6 +34,7 @@ FREQUENT = re.compile(
     r"weekends|mornings|evenings|of the time)\b|"
     r"\b(?:before|after|during) (?:breakfast|lunch|dinner|work|school|bed|sleep)\b|\baround (?:\d|noon|one|two|three|four|five|six|"
     r"seven|eight|nine|ten|eleven|twelve|midnight)|\bas a rule\b|\ball the time\b|"
+    r"\b(?:hours?|times?|minutes?|cups?|days?|litres?|miles|km|kilometres|units?|[a-z]+s) (?:a|per) (?:day|night|week|month|year)\b|"
     r"\bwhen(?:ever)? (?:i|we|he|she|it|the|my)\b|\bon the day\b|\bevery\b",
     re.IGNORECASE,
 )

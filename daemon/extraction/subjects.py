@@ -64,6 +64,8 @@ def subject_of(subject: Subject, clause: Clause, scene: Scene) -> Who | None:
         for word in subject.words:
             if word.low in scene.projects:
                 return Who(scene.projects[word.low], "project", person=False)
+        if kind == "the" and subject.head in _HOUSEHOLD:
+            return Who(scene.speaker, type_of(scene.speaker), 0.9)
         return Who(scene.project, "project", 0.95 if kind == "the" else 0.85, person=False)
     if kind == "it":
         return Who(scene.project, "project", 0.8, person=False)
@@ -181,6 +183,10 @@ def _only_people(clause: Clause) -> bool:
     ) and not OLD.search(said)
 
 
+_HOUSEHOLD = wordlist(
+    "kids children baby twins boys girls wife husband missus dog dogs cat cats puppy in-laws grandkids grandchildren"
+)
+"""Whom one calls so who lives with them: `the kids`."""
 _FEELING = wordlist(
     "afraid scared terrified responsible allergic married engaged fluent related certified trained raised enrolled employed diagnosed qualified addicted"
 )

@@ -108,7 +108,14 @@ def read_group(words: Sequence[Word], at: int, subject: Kind) -> Group | None:
                 group.denied = group.denied or _denied_next(words, at + 1)
                 at = following + 2
                 continue
-            guessed = nxt is None and subject in ("I", "we", "he", "name") and _gerund(after)
+            guessed = nxt is None and (
+                (subject in ("I", "we", "he", "name") and _gerund(after))
+                or (
+                    bool({"must", "shall", "should", "will", "can", "may"} & set(group.helpers))
+                    and _participle(after)
+                    and after not in _FELT
+                )
+            )
             if not (guessed or (nxt and nxt[1] in "ng") or (nxt and nxt[1] == "d")) and after not in BE:
                 group.verb, group.form = "be", BE[low]
         elif low in HAVE and not group.verb:
@@ -209,6 +216,11 @@ def _participle(word: str) -> bool:
     """Whether a word that no known verb has is built like a participle: `I have guarded`."""
     return len(word) > 5 and word.endswith("ed") and word not in _NO_PARTICIPLES
 
+
+_FELT = wordlist(
+    "excited thrilled pleased delighted disappointed surprised confused worried scared annoyed amazed bored relaxed interested married ashamed"
+)
+"""Participles of what somebody feels."""
 
 _NO_PARTICIPLES = wordlist(
     "hundred sacred wicked naked ragged rugged limited mixed unlimited advanced blessed beloved talented gifted"

@@ -56,6 +56,13 @@ def doubted(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return ("plan", 0.65) if good else ("plan", 0.0)
     if "can" in helpers and clause.denied and clause.verb in ("stand", "bear", "abide", "tolerate"):
         return ("preference", 0.0) if POINTING.match(said) else ("preference", 0.88)
+    if (
+        "can" in helpers
+        and clause.denied
+        and clause.verb == "bring"
+        and re.match(r"(?:my|him|her)self to \w+ (?!it|this|that)\w", said)
+    ):
+        return "preference", 0.78
     if "can" in helpers and clause.denied and clause.verb == "get" and said.startswith("enough of "):
         return ("preference", 0.0) if POINTING.match(said.removeprefix("enough of ")) else ("preference", 0.85)
     if {"would", "could", "might"} & set(helpers) or ("may" in helpers and not clause.denied):
@@ -111,6 +118,16 @@ def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     done = clause.form in "dn" or "perfect" in clause.helpers or "passive" in clause.helpers
     if clause.verb in CHANGING and done and _FROM_TO.search(said) and (not who.person or clause.verb != "go"):
         return "correction", 0.82
+    if clause.verb == "replace" and done and re.search(r"\b(?:with|by)\b", said):
+        return "correction", 0.8
+    if (
+        clause.verb in ("go", "come", "turn", "switch")
+        and done
+        and re.match(r"back to (?!the|my|our|bed|sleep|work|school|it|that)[a-z]", said)
+    ):
+        return "correction", 0.75
+    if clause.verb == "be" and clause.form != "d" and re.match(r"(?:down|up) (?:from|to) (?:\W?\d|\w+ty\b)", said):
+        return "correction", 0.78
     if ("now" in clause.adverbs or _NOW.search(said) or "now" in lead) and _INSTEAD.search(f"{lead} {said}"):
         return "correction", 0.82
     if (
@@ -139,6 +156,18 @@ def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
 _FROM_TO = re.compile(r"\bfrom\b.+\bto\b|\binstead of\b|\brather than\b")
 _NOW = re.compile(r"\b(?:now|these days|nowadays|from now on|since then)\b")
 _INSTEAD = re.compile(r"\b(?:instead of|rather than|in place of)\b")
+
+_WITH = {
+    "swear": "by",
+    "live": "for",
+    "yearn": "for",
+    "long": "for",
+    "object": "to",
+    "marvel": "at",
+    "delight": "in",
+    "thrive": "on",
+}
+"""Verbs that tell what is liked by what goes with them."""
 
 _MOVING = wordlist("suit annoy bore bother delight fascinate irritate relax calm disgust thrill upset")
 """What something does to whoever feels it."""
@@ -205,7 +234,12 @@ def preferred(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and re.match(r"(?!to\b)\w+ \w", said)
     ):
         return ("preference", 0.0) if POINTING.match(said) else ("preference", 0.75)
-    liking = clause.verb in LIKING or (clause.verb in ("care", "go") and clause.denied and said.startswith("for "))
+    liking = (
+        clause.verb in LIKING
+        or (clause.verb in _WITH and said.startswith(f"{_WITH[clause.verb]} "))
+        or (clause.verb == "trust" and said.startswith(("no ", "nobody", "only ")))
+        or (clause.verb in ("care", "go") and clause.denied and said.startswith("for "))
+    )
     if not liking or not who.person:
         return None
     if {"progressive", "passive", "will", "should", "must"} & set(clause.helpers):
