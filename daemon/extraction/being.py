@@ -227,6 +227,8 @@ def _attribute(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None
         )
     ):
         return "profile", 0.72
+    if subject.kind == "our" and re.match(r"(?:near|next to|behind|above|below|opposite|across from|between)\b", said):
+        return "profile", 0.66
     if subject.head in PLACES and re.match(
         r"(?:in|on|at|near|by|next to|behind|above|below|opposite|close to|outside|across|between|right)\b", said
     ):
@@ -277,8 +279,8 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return None
     if POINTING.match(said) or NOW.search(said):
         return None
-    if "perfect" in helpers and not SINCE.search(said) and clause.cut != "since":
-        return None
+    if "perfect" in helpers:
+        return ("profile", 0.78) if SINCE.search(said) or clause.cut == "since" else None
     if _LASTING_THINGS.search(said):
         return "profile", 0.88
     if clause.subject.kind in ("we", "our"):

@@ -78,7 +78,11 @@ def clauses(words: Sequence[Word], bare: bool = True) -> list[Clause]:
                 starts[0][2].kind == "name"
                 and starts[0][1] == 0
                 and (
-                    (verb_of(words[starts[0][3].end - 1].low) is None and starts[0][3].verb not in ("be", "have", "do"))
+                    (
+                        not {"will", "plan"} & set(starts[0][3].helpers)
+                        and verb_of(words[starts[0][3].end - 1].low) is None
+                        and starts[0][3].verb not in ("be", "have", "do")
+                    )
                     or _finite_next(words, starts[0][3].end)
                 )
             )

@@ -175,13 +175,15 @@ def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | Non
         and len(clause.rest) > 1 and not NOW.search(said) and not POINTING.match(said)
     ):  # fmt: skip
         return "profile", 0.68
+    if clause.subject.kind in ("he", "name") and clause.verb in _SAID_OF_OTHERS:
+        return None
     if clause.verb in PASSING or clause.verb in TRIVIAL or not said or clause.form not in "bs" or NOW.search(said):
         return None
     if (
         set(clause.helpers) - {"do"}
         or POINTING.match(said)
         or re.match(
-            r"(?:that|this|your|a (?:bit|lot|few)|(?:on|in|for|with|to|at|about) (?:it|that|this|them|him|her|you|what))\b",
+            r"(?:the|that|this|your|a (?:bit|lot|few)|(?:on|in|for|with|to|at|about) (?:it|that|this|them|him|her|you|what))\b",
             said,
         )
     ):
@@ -190,9 +192,13 @@ def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | Non
 
 
 _SAID_OF_OTHERS = wordlist(
-    "say think know want need see hear feel seem look mean tell ask wonder hope wish suggest believe claim agree doubt find sound appear get let show have be do come go"
+    """
+    say think know want need see hear feel seem look mean tell ask wonder hope wish suggest believe claim agree doubt find sound
+    appear get let show have be do come go send greet thank laugh smile nod sigh shake sit stand walk open close turn point wave cry
+    shout whisper enter leave arrive reply answer explain add note mention report promise refuse offer remind apologise apologize
+    """
 )
-"""What passes in others, too."""
+"""What passes in others, too, and what a narrator tells of them."""
 
 _PLACED = {
     "work": r"(?:(?:\w+ )?(?:shifts|weekends)\b|in|at|for|as|with|from|remotely|part-time|full-time|freelance|nights|on|out of|here|"

@@ -21,8 +21,10 @@ __all__ = ["unelided"]
 
 _DENIED = LIKING | wordlist("stand bear abide tolerate eat drink smoke drive own speak have care work live")
 """What nobody is told not to do: `don't like`, `can't stand`."""
-_POINTED = wordlist("the it that this these those and or all having your you how to when seeing hearing him her them")
-"""What an approval of the moment goes on with: `love the necklace`."""
+_POINTED = wordlist(
+    ", to from the it that this these those and or all having your you how to when seeing hearing him her them"
+)
+"""What an approval of the moment or a letter's end goes on with: `love the necklace`, `love from all of us`."""
 _DONE = LIFE | LIVING | wordlist("switch migrate stop quit give change")
 _IDLE = wordlist("look hope wait think get feel try")
 _FINITE = wordlist(
@@ -50,9 +52,15 @@ def unelided(words: Sequence[Word], speaker: str) -> list[Word]:
         return _with(words, "i", "have")
     if low in LASTING or (low in LASTING_WITH and following in LASTING_WITH[low].split()):
         return _with(words, "i", "am")
-    if verb in LIKING and form == "b" and low not in ("mind", "like") and following not in _POINTED:
+    if (
+        verb in LIKING
+        and form == "b"
+        and low not in ("mind", "like", "enjoy")
+        and following not in _POINTED
+        and not words[at + 1].capital
+    ):
         return _with(words, "i")
-    if speaker != USER and form == "d" and verb in _DONE and low != verb:
+    if speaker != USER and form == "d" and verb in _DONE and low != verb and not words[0].capital:
         return _with(words, "i")
     if speaker != USER and form == "g" and verb not in _IDLE and low not in LASTING_WITH:
         alone = not any(word.low in BE or word.low in _FINITE for word in words[at + 1 :])
