@@ -145,7 +145,7 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "profile", 0.85
     if first in ("in", "from", "at") and len(clause.rest) > 1 and clause.rest[1].capital and not WHEN.match(said):
         return "profile", 0.72 if first != "from" else 0.88
-    if kind == "we" and first == "on" and clause.rest[1:2] and clause.rest[1].capital and not WHEN.search(said):
+    if kind == "we" and first == "on" and len(clause.rest) > 1 and clause.rest[1].capital and not WHEN.search(said):
         return "profile", 0.72
     if re.match(r"on (?:an?|my) ", said) and any(word.capital for word in clause.rest[2:4]) and not WHEN.search(said):
         return "profile", 0.72
