@@ -29,6 +29,7 @@ from enhanced_memory.client.sync import Memory
 from enhanced_memory.client.values import Entity, EntityInput, ObservationInput, OriginInput, Tier
 
 __all__ = [
+    "DB_PATH",
     "SOCKET_PATH",
     "ConnectionPool",
     "MemoryClient",
@@ -49,6 +50,9 @@ Answer = dict[str, Any]
 
 SOCKET_PATH = "/tmp/memory-db.sock"
 """The guide's default. Anybody could take that name, so it stands for the socket that the settings name, which nobody else can."""
+
+DB_PATH = os.path.expanduser("~/.memories/memory.db")
+"""The guide's default, and ours where neither the settings nor the environment name another store."""
 
 TRIES = 10
 RUN_S = 150.0
