@@ -241,7 +241,7 @@ def test_a_clean_up_lets_others_go_on_and_loses_nothing(manager: MemoryManager, 
     rows = {one["id"]: one for one in manager.persistent_memory.get_conversations(include_inactive=True)}
     assert (rows[number]["message_count"], rows[short]["message_count"]) == (30, 1)
     assert rows[number]["summary"]
-    assert [one["id"] for one in manager.persistent_memory.search_conversations("hidden room 17")] == [number]
+    assert [one["id"] for one in manager.persistent_memory.search_conversations("the hidden room")] == [number]
     assert short in [one["id"] for one in manager.persistent_memory.search_conversations("Old and short")]
     assert apart.recent_messages(number).messages == []
     assert len(apart.recent_messages(number, 100, archived=True).messages) == 30
