@@ -48,11 +48,8 @@ __all__ = [
 P = ParamSpec("P")
 Answer = dict[str, Any]
 
-SOCKET_PATH = "/tmp/memory-db.sock"
-"""The guide's default. Anybody could take that name, so it stands for the socket that the settings name, which nobody else can."""
-
-DB_PATH = os.path.expanduser("~/.memories/memory.db")
-"""The guide's default, and ours where neither the settings nor the environment name another store."""
+DB_PATH, SOCKET_PATH = os.path.expanduser("~/.memories/memory.db"), "/tmp/memory-db.sock"
+"""The guide's defaults. Anybody could take the socket's name, so it stands for the one that the settings name, which nobody else can."""
 
 TRIES = 10
 RUN_S = 150.0
