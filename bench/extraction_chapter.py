@@ -23,6 +23,10 @@ SAID = {
     "third.txt": "later, mended for",
     "fourth.txt": "later still, mended for",
     "fifth.txt": "last, never looked at",
+    "sixth.txt": "mended for",
+    "seventh.txt": "mended for",
+    "eighth.txt": "hard, mended for",
+    "ninth.txt": "plain, not looked at",
 }
 TALK = (
     "user: I prefer tea over coffee. The tram was late. Do you know why?\n"

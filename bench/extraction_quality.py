@@ -4,6 +4,8 @@ A line of an excerpt is `speaker | label | text`; an empty speaker goes on. A la
 subject (or several), or `-` and the sort of trap. `first.txt` was tuned on; `second.txt` was written before the rules, and judged
 without looking at what was wrong. `third.txt` to `fifth.txt` were written when the rules were done, without looking at them: what was
 missed in the third, then in the fourth, was mended where grammar could; what is missed in the fifth was never looked at.
+`sixth.txt` and `seventh.txt` were written by somebody who had not read the rules, `eighth.txt` and `ninth.txt` by the same once they
+were; what was missed in all but the last was mended for, one after the other, each judged before it was looked at.
 """
 
 import re
@@ -16,7 +18,17 @@ from enhanced_memory.daemon.extraction.turns import Turn, role_of
 __all__ = ["HALVES", "Excerpt", "Quality", "Row", "by_keywords", "excerpts", "judged"]
 
 FOLDER = Path(__file__).parent / "extraction"
-HALVES = ("first.txt", "second.txt", "third.txt", "fourth.txt", "fifth.txt")
+HALVES = (
+    "first.txt",
+    "second.txt",
+    "third.txt",
+    "fourth.txt",
+    "fifth.txt",
+    "sixth.txt",
+    "seventh.txt",
+    "eighth.txt",
+    "ninth.txt",
+)
 KINDS = {
     "pref": "preference", "req": "requirement", "dec": "decision", "plan": "plan", "habit": "habit", "prof": "profile",
     "rel": "relationship", "change": "correction",

@@ -18,7 +18,7 @@ WITHIN = frozenset((
     "create_relations", "delete_relations", "read_graph", "find_related", "find_path",
     "append_messages", "recent_messages", "messages_by", "get_window", "set_retention", "archive_messages", "keep_summary",
     "start_session", "end_session", "archive_session", "delete_session", "list_sessions",
-    "search_nodes", "search_messages", "get_context", "memory_history", "memory_diff", "memory_revert", "graph_at",
+    "search_nodes", "search_messages", "search_streams", "get_context", "memory_history", "memory_diff", "memory_revert", "graph_at",
     "memory_commit", "list_snapshots", "delete_snapshot", "journal", "undo", "redo",
     "save_skill", "list_skills", "auto_extract_facts", "store_facts", "summarize_entity", "store_summary",
     "detect_conflicts", "list_conflicts", "resolve_conflict",

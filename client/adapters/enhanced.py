@@ -29,6 +29,7 @@ from enhanced_memory.client.sync import Memory
 from enhanced_memory.client.values import Entity, EntityInput, ObservationInput, OriginInput, Tier
 
 __all__ = [
+    "DB_PATH",
     "SOCKET_PATH",
     "ConnectionPool",
     "MemoryClient",
@@ -47,8 +48,8 @@ __all__ = [
 P = ParamSpec("P")
 Answer = dict[str, Any]
 
-SOCKET_PATH = "/tmp/memory-db.sock"
-"""The guide's default. Anybody could take that name, so it stands for the socket that the settings name, which nobody else can."""
+DB_PATH, SOCKET_PATH = os.path.expanduser("~/.memories/memory.db"), "/tmp/memory-db.sock"
+"""The guide's defaults. Anybody could take the socket's name, so it stands for the one that the settings name, which nobody else can."""
 
 TRIES = 10
 RUN_S = 150.0

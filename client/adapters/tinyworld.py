@@ -197,6 +197,13 @@ class MemoryRepository:
             self._ready[character_id] = known
         return known
 
+    def _cleanup_old_messages(self, db: Any, character_id: str) -> None:
+        """Have the daemon archive what the character no longer keeps. It does so by itself as messages are saved; `db` is what
+        `get_db` lends."""
+        known = self._known(character_id)
+        if known is not None:
+            self._memory.send(SetRetention(known, self._config.max_stored_messages_per_character))
+
     def _character(self, character_id: str) -> Entity | None:
         found = self._memory.send(OpenNodes([character_id], scope=SCOPE, relations=False)).entities
         return found[0] if found else None

@@ -79,6 +79,7 @@ class Operations:
 
     search_nodes = method(search.SearchNodes)
     search_messages = method(search.SearchMessages)
+    search_streams = method(search.SearchStreams)
     get_context = method(search.GetContext)
 
     memory_history = method(versions.MemoryHistory)

@@ -98,6 +98,39 @@ class SearchMessages(Question[MessageSearch]):
     """The name under which vectors of the same model were stored with messages; empty: the daemon's own model."""
 
 
+class StreamHit(Value, frozen=True):
+    """A stream in which something was said that was sought."""
+
+    stream: int
+    name: str
+    type: str
+    score: float
+    """How well the best of its messages answers."""
+    messages: int
+    """How many of those that were looked at are its own."""
+
+
+class StreamSearch(Value, frozen=True):
+    """Streams, best first."""
+
+    hits: list[StreamHit]
+    space: str = "default"
+    cut: bool = False
+    """Whether there may be more."""
+
+
+class SearchStreams(Question[StreamSearch]):
+    """Find streams by words that were said in them, best first. What was said is not read, which `search_messages` does.
+
+    The best thousand messages are looked at, or eight for each stream that is wanted; `types` names the types of streams
+    (`session`, `character` …) that are told.
+    """
+
+    query: Query
+    limit: Limit = 10
+    types: list[str] = []
+
+
 Part = Literal["pinned", "state", "relevant", "recent"]
 
 

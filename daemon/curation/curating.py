@@ -21,6 +21,7 @@ from enhanced_memory.client.operations.curation import AutonomousCuration, Curat
 from enhanced_memory.daemon.ageing import DAY_MS, Standing, importance, keeping
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.conflicts.comparing import Meaning
+from enhanced_memory.daemon.curation import looking
 from enhanced_memory.daemon.curation.actions import Done, Habit, habits
 from enhanced_memory.daemon.curation.ahead import limited
 from enhanced_memory.daemon.curation.episodes import Episode, Shared, Statement, shared
@@ -29,27 +30,23 @@ from enhanced_memory.daemon.curation.rules import ALWAYS, MOVES, RULES, TITLES, 
 from enhanced_memory.daemon.curation.slices import in_slices
 from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import Engine, Tx
-from enhanced_memory.daemon.store.known import TIERS, Stored
+from enhanced_memory.daemon.store.known import TIERS
 from enhanced_memory.daemon.store.tended import LIMITS, Mark, Row
 
 __all__ = ["LEAST_ACTS", "Curating"]
 
+EPISODIC, PROCEDURAL = TIERS.index("episodic"), TIERS.index("procedural")
+
 log = logging.getLogger(__name__)
 
-PAGE = 250
-"""Entities looked at by one question: two milliseconds of a reader's time."""
-
 OPENED = 50
-"""Entities opened by one question, for the same reason."""
+"""Entities opened by one question: two milliseconds of a reader's time."""
 
 LEAST_ACTS = 10
 """What a run may do in a small space: a hundredth of fifty would be nothing for ever."""
 
 WITHIN_MS = 20 * 3_600_000
 """The cap is for this time: less than a day, so that the run of the next day is not held back by that of the day before."""
-
-ACTIONS = 2000
-"""The newest actions of a stream that are looked at."""
 
 ACTION_TYPES = frozenset(("action", "procedure", "task"))
 """Types of episodes that tell what was done: what they repeat is procedural, not semantic."""
@@ -134,28 +131,39 @@ class Curating:
         cap = max(int(self._cap * size), LEAST_ACTS if self._cap else 0)
         self._room = max(0, cap - done)
         self._note(total=size, cap=cap)
-        episodes: list[int] = []
-        known: list[int] = []
         every: list[Row] = []
         after = 0
         while not self._stopping:
-            now, page = await self._read(partial(_page, after))
+            now, page = await self._read(partial(looking.page, after))
             for move in MOVES:
                 if self._wants(move.rule):
                     plans[move.rule] += await self._moves(move, page, now, self._room - len(plans[move.rule]))
-            episodes += [one.id for one in page if one.tier == 1 and kind_of(one.type).curated]
-            known += [one.id for one in page if one.tier >= 2]
             every += page
             self._note(entities=len(every))
-            if len(page) < PAGE:
+            if len(page) < looking.PAGE:
                 break
             after = page[-1].id
-        if self._wants("repeated_episodes") and episodes:
-            plans["repeated_episodes"] = await self._knowledge(episodes, known)
+        # What is moved in this run is looked at as it will stand, so that the next run finds nothing in it.
+        moves = [plan.told for rule in plans for plan in plans[rule]][: self._room]
+        tiers = {one.id: one.tier for one in every}
+        tiers |= {
+            told.entity: TIERS.index(told.tier) for told in moves if told.entity is not None and told.tier is not None
+        }
         if self._wants("repeated_actions"):
-            plans["repeated_actions"] = await self._procedures()
-        if self._wants("size_limit"):
-            plans["size_limit"] = await self._too_much(every)
+            plans["repeated_actions"] = await self._procedures([one.id for one in every if tiers[one.id] == PROCEDURAL])
+        going: set[int] = set()
+        while not self._stopping:
+            if self._wants("repeated_episodes"):
+                told = [plan.shared for plan in plans["repeated_episodes"] if plan.shared is not None]
+                ids = [one.id for one in every if one.id not in going and (tiers[one.id] or kind_of(one.type).curated)]
+                plans["repeated_episodes"] += await self._knowledge(ids, tiers, told)
+            before = len(going)
+            if self._wants("size_limit"):
+                made = [*plans["repeated_episodes"], *plans["repeated_actions"]][: self._room - len(moves)]
+                plans["size_limit"] = await self._too_much(every, made)
+                going = {plan.told.entity for plan in plans["size_limit"] if plan.told.entity is not None}
+            if len(going) == before or not any(tiers[one] == EPISODIC for one in going):
+                break  # else those that stay are looked at once more, as the next run would
         return self._capped(plans)
 
     def _capped(self, plans: dict[RuleName, list[Plan]]) -> list[Plan]:
@@ -184,7 +192,7 @@ class Curating:
         plans: list[Plan] = []
         for begin in range(0, len(found), OPENED):
             some = {one.id: one for one in found[begin : begin + OPENED]}
-            for stored in (await self._read(partial(_open, list(some)))).values():
+            for stored in (await self._read(partial(looking.opened, list(some)))).values():
                 row = some[stored.id]
                 if stored.began == row.began and moved(move, row, now, "confirmed_at" in stored.state.attributes):
                     act = CurationAct(
@@ -194,14 +202,20 @@ class Curating:
                     plans.append(Plan(act, row.began, row.used or 0))
         return plans
 
-    async def _knowledge(self, ids: list[int], known: list[int]) -> list[Plan]:
-        """What episodes repeat."""
+    async def _knowledge(self, ids: list[int], tiers: dict[int, int], made: list[Shared]) -> list[Plan]:
+        """What episodes repeat that is neither known nor to be made in this run."""
         episodes: list[Episode] = []
-        for some, told in ((ids, False), (known, True)):
+        for known in (False, True):
+            some = [one for one in ids if (tiers[one] > EPISODIC if known else tiers[one] == EPISODIC)]
+            if not some and not known:
+                return []
             for begin in range(0, len(some), OPENED):
                 if self._stopping:
                     return []
-                episodes += await self._read(partial(_episodes, some[begin : begin + OPENED], told))
+                episodes += await self._read(partial(looking.episodes, some[begin : begin + OPENED], known))
+        for one in made:
+            says = [Statement(place, said.text) for place, said in enumerate(one.statements, 1)]
+            episodes.append(Episode(0, one.type, says, True))
         found: list[Shared] = await self._think(lambda: shared(episodes, self._meaning(), lambda: self._stopping))
         names = await self._read(lambda tx: [free_name(tx, title(one.statements[0].text)) for one in found])
         plans: list[Plan] = []
@@ -217,25 +231,30 @@ class Curating:
             plans.append(Plan(act, shared=one))
         return plans
 
-    async def _procedures(self) -> list[Plan]:
-        """What was done again and again."""
+    async def _procedures(self, known: list[int]) -> list[Plan]:
+        """What was done again and again, and is none of the procedures that are known."""
         done: list[Done] = []
         after: int = 0
         while not self._stopping:
-            streams: list[int] = await self._read(lambda tx, after=after: tx.tended.streams(after, PAGE))
+            streams: list[int] = await self._read(lambda tx, after=after: tx.tended.streams(after, looking.PAGE))
             for stream in streams:
-                lines = await self._read(partial(_actions, stream))
+                lines = await self._read(partial(looking.actions, stream))
                 days: dict[int, list[tuple[int, str]]] = defaultdict(list)
                 for number, at, text in lines:
                     days[at // DAY_MS].append((number, text))
                 done += [Done(stream, actions) for _, actions in sorted(days.items())]
-            if len(streams) < PAGE:
+            if len(streams) < looking.PAGE:
                 break
             after = streams[-1]
         if not done:
             return []
         found: list[Habit] = await self._think(habits, done)
-        names = await self._read(partial(_procedure_names, found))
+        there: set[tuple[str, ...]] = set()
+        for begin in range(0, len(known) if found else 0, OPENED):
+            for one in (await self._read(partial(looking.opened, known[begin : begin + OPENED]))).values():
+                there.add(looking.plain_steps(noted.text for noted in one.state.observations))
+        found = [one for one in found if looking.plain_steps(one.steps) not in there]
+        names = await self._read(partial(looking.procedure_names, found))
         plans: list[Plan] = []
         for one, name in zip(found, names, strict=True):
             if name is not None:
@@ -247,9 +266,12 @@ class Curating:
                 plans.append(Plan(act, habit=one))
         return plans
 
-    async def _too_much(self, every: list[Row]) -> list[Plan]:
-        """What goes where the space holds more than its limit."""
+    async def _too_much(self, every: list[Row], made: list[Plan]) -> list[Plan]:
+        """What goes where the space holds more than its limit, or will once the cap's share of what is planned is made."""
         limits, size = await self._read(limited)
+        if not limits:
+            return []
+        size = size[0] + len(made), size[1] + sum(map(looking.bytes_of, made))
         if all(size[LIMITS[name]] <= limit for name, limit in limits.items()):
             return []
         now = self._engine.clock()
@@ -258,7 +280,7 @@ class Curating:
             if self._stopping:
                 return []
             ids = [one.id for one in every[begin : begin + OPENED] if kind_of(one.type).curated]
-            found, links = await self._read(partial(_open_with_links, ids))
+            found, links = await self._read(partial(looking.open_with_links, ids))
             for stored in found.values():
                 own = stored.state.attributes
                 if own.get("pinned"):
@@ -276,10 +298,10 @@ class Curating:
         ranked.sort(key=lambda each: each[:2])
         plans: list[Plan] = []
         entities, text = size
-        for (priority, _), _, plan, text_bytes in ranked:
+        for (priority, _), _, plan, size_of in ranked:
             if entities <= limits.get("max_entities", entities) and text <= limits.get("max_text_bytes", text):
                 break
-            entities, text = entities - 1, text - text_bytes
+            entities, text = entities - 1, text - size_of
             which = " and ".join(f"{name} {limits[name]:,}" for name in LIMITS if name in limits)
             reason = f"priority {priority}, importance {plan.told.importance:.2f}: the space's limit is {which}"
             plans.append(msgspec.structs.replace(plan, told=msgspec.structs.replace(plan.told, reason=reason)))
@@ -315,54 +337,3 @@ class Curating:
 
 def _counted(acts: Iterable[CurationAct]) -> dict[str, int]:
     return dict(Counter(act.rule for act in acts))
-
-
-# What readers do: each holds Python's lock for a moment at a time, so that point reads need not wait for it.
-
-
-def _page(after: int, tx: Tx) -> tuple[int, list[Row]]:
-    return tx.now, tx.tended.rows(after, PAGE) if tx.tended.space else []
-
-
-def _open(ids: list[int], tx: Tx) -> dict[int, Stored]:
-    return tx.entities.many(ids)
-
-
-def _open_with_links(ids: list[int], tx: Tx) -> tuple[dict[int, Stored], dict[int, int]]:
-    return tx.entities.many(ids), tx.tended.links(ids)
-
-
-def _episodes(ids: list[int], known: bool, tx: Tx) -> list[Episode]:
-    """Entities as far as what they say goes: without what is set aside or no longer true."""
-    return [
-        Episode(
-            one.id,
-            one.state.type,
-            [
-                Statement(noted.id, noted.text)
-                for noted in one.state.observations
-                if not (extra := noted.extra or {}).get("quarantined") and extra.get("valid_to", tx.now + 1) > tx.now
-            ],
-            known,
-        )
-        for one in tx.entities.many(ids).values()
-    ]
-
-
-def _actions(stream: int, tx: Tx) -> list[tuple[int, int, str]]:
-    return tx.tended.actions(stream, ACTIONS)
-
-
-def _procedure_names(found: list[Habit], tx: Tx) -> list[str | None]:
-    """What procedures are to be called; None for one that is known, or was undone."""
-    names: list[str | None] = []
-    for one in found:
-        name = title(" → ".join(one.steps))
-        there = [tx.entities.find(entity) for entity in tx.entities.named_in_any_scope(name)]
-        steps = [" ".join(step.split()).casefold() for step in one.steps]
-        known = any(
-            each is not None and [" ".join(noted.text.split()).casefold() for noted in each.state.observations] == steps
-            for each in there
-        )
-        names.append(None if known else free_name(tx, name))
-    return names

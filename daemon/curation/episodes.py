@@ -8,11 +8,16 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from enhanced_memory.daemon.conflicts.comparing import Meaning, compare
 from enhanced_memory.daemon.conflicts.statements import plain, read, rough
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["LEAST", "Episode", "Said", "Shared", "Statement", "shared"]
 
@@ -40,6 +45,12 @@ TELLING = 2
 
 LONGEST = 500
 """Characters of a statement that is compared; longer text is a document."""
+
+MOST_KNOWN = 20_000
+"""Different statements that are known, the oldest, whose vectors are compared: 20 MB. Beyond it equal words alone tell."""
+
+MOST_ALIKE = 8
+"""Known statements that one is compared with, the nearest."""
 
 MOST_STATEMENTS = 50_000
 """Different statements whose vectors are compared, the newest: 40 MB. Beyond it equal words alone make statements one."""
@@ -91,10 +102,19 @@ class Shared(msgspec.Struct):
     statements: list[Said]
 
 
+class _Group(msgspec.Struct, frozen=True):
+    """Statements of several episodes that say the same."""
+
+    at: list[tuple[int, int, str]]
+    """Places of episodes, the observations' ids, and the words themselves."""
+    known: bool
+
+
 def shared(episodes: Iterable[Episode], meaning: Meaning, over: Callable[[], bool] = lambda: False) -> list[Shared]:
     """What comes back in at least `LEAST` similar episodes of one type and is not known yet; what most of them say first.
 
-    Once it is `over`, nobody waits for the answer any more.
+    What is known only keeps a statement from being told; it changes nothing of what goes together. So where all that was found
+    becomes known, there is nothing left to find. Once it is `over`, nobody waits for the answer any more.
     """
     by_type: dict[str, list[Episode]] = defaultdict(list)
     known: list[Episode] = []
@@ -102,15 +122,16 @@ def shared(episodes: Iterable[Episode], meaning: Meaning, over: Callable[[], boo
         (known if one.known else by_type[one.type.casefold()]).append(one)
     found: list[Shared] = []
     pairs = MOST_PAIRS
+    knowledge = _Knowledge(known, meaning, over)
     for some in by_type.values():
         if len(some) >= LEAST:
-            more, pairs = _of_one_type([*some, *known], meaning, pairs, over)
+            more, pairs = _of_one_type(some, knowledge, meaning, pairs, over)
             found += more
     return sorted(found, key=lambda one: (-len(one.episodes), one.episodes[0]))
 
 
 def _of_one_type(
-    episodes: list[Episode], meaning: Meaning, pairs: int, over: Callable[[], bool]
+    episodes: list[Episode], knowledge: "_Knowledge", meaning: Meaning, pairs: int, over: Callable[[], bool]
 ) -> tuple[list[Shared], int]:
     said: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
     """By what makes statements equal: the places of episodes, the observations' ids, and the words themselves."""
@@ -120,23 +141,62 @@ def _of_one_type(
         rest()
         if over():
             break
-        mine: set[str] = set()
-        for one in episode.statements:
-            key = plain(one.text) if len(one.text) <= LONGEST else ""
-            if key and key not in mine and len(rough(key)) >= TELLING:
-                mine.add(key)
-                said[key].append((place, one.id, one.text))
+        for key, one in _keys(episode):
+            said[key].append((place, one.id, one.text))
         sizes.append(max(1, len(episode.statements)))
     groups, pairs = _united(said, meaning, pairs, over)
-    fresh = sum(not one.known for one in episodes)
-    common = max(COMMON, COMMON_SHARE * fresh)
-    kept: list[list[tuple[int, int, str]]] = []
+    common = max(COMMON, COMMON_SHARE * len(episodes))
+    kept: list[_Group] = []
     for group in groups:
         at = [entry for key in group for entry in said[key]]
-        places = {place for place, _, _ in at}
-        if LEAST <= len(places) <= common and not any(episodes[place].known for place in places):
-            kept.append(at)
+        if LEAST <= len({place for place, _, _ in at}) <= common:
+            kept.append(_Group(at, knowledge.has({key: said[key][0][2] for key in group})))
     return [one for cluster in _together(kept) if (one := _common_to(cluster, episodes, sizes)) is not None], pairs
+
+
+def _keys(episode: Episode) -> Iterable[tuple[str, Statement]]:
+    """The statements of an episode that can be shared, each once, by what makes statements equal."""
+    mine: set[str] = set()
+    for one in episode.statements:
+        key = plain(one.text) if len(one.text) <= LONGEST else ""
+        if key and key not in mine and len(rough(key)) >= TELLING:
+            mine.add(key)
+            yield key, one
+
+
+class _Knowledge:
+    """What is known already: in the same words, or in others that say the same."""
+
+    def __init__(self, known: Iterable[Episode], meaning: Meaning, over: Callable[[], bool]) -> None:
+        self._meaning = meaning
+        self._texts: dict[str, str] = {}
+        rest = _Rest()
+        for episode in known:
+            rest()
+            if over():
+                break
+            for key, one in _keys(episode):
+                self._texts.setdefault(key, one.text)
+        self._keys = list(self._texts)[:MOST_KNOWN]
+        self._vectors = _vectors(self._keys, meaning, over)
+
+    def has(self, said: dict[str, str]) -> bool:
+        """Whether one of the statements is known; each with its words as they were written."""
+        if not self._texts.keys().isdisjoint(said):
+            return True
+        mine = None if self._vectors is None else self._meaning.vectors(list(said))
+        if mine is None or self._vectors is None:
+            return False
+        for (key, text), cosines in zip(said.items(), mine @ self._vectors.T, strict=True):
+            close: list[int] = (cosines >= NEAR).nonzero()[0].tolist()
+            near = [place for place in close if _worth(key, self._keys[place])]
+            near.sort(key=lambda place: -cosines[place])
+            if any(
+                _same(key, text, self._keys[place], self._texts[self._keys[place]], self._meaning)
+                for place in near[:MOST_ALIKE]
+            ):
+                return True
+        return False
 
 
 def _united(
@@ -157,13 +217,11 @@ def _united(
         if pairs <= 0 or over():
             break
         a, b = keys[one], keys[other]
-        if of(a) == of(b) or _NUMBERS.findall(a) != _NUMBERS.findall(b) or not _worth(a, b):
+        if of(a) == of(b) or not _worth(a, b):
             continue
         pairs -= 1
         rest()
-        # As they were written: case tells names from words.
-        verdict = compare(read(said[a][0][2]), read(said[b][0][2]), meaning)
-        if verdict is not None and verdict.kind == "duplicate" and verdict.confidence >= SURE:
+        if _same(a, said[a][0][2], b, said[b][0][2], meaning):
             leader[of(b)] = of(a)
     groups: dict[str, list[str]] = defaultdict(list)
     for key in said:
@@ -173,12 +231,21 @@ def _united(
 
 def _near(keys: list[str], meaning: Meaning, over: Callable[[], bool]) -> Iterable[tuple[int, int]]:
     """Pairs of places whose statements are near in meaning; none without a model."""
-    if len(keys) < 2 or meaning.vectors(keys[:1]) is None:
+    vectors = _vectors(keys, meaning, over) if len(keys) > 1 else None
+    if vectors is None or over():
         return ()
     # Only here: a daemon without a model does without it.
-    import numpy as np
-
     from enhanced_memory.daemon.conflicts.neighbours import near_pairs
+
+    return near_pairs(vectors, NEAR)
+
+
+def _vectors(keys: list[str], meaning: Meaning, over: Callable[[], bool]) -> "NDArray[np.float32] | None":
+    """A unit vector for each statement; None where there are none, or no model."""
+    if not keys or meaning.vectors(keys[:1]) is None:
+        return None
+    # Only here, too.
+    import numpy as np
 
     rest = _Rest()
     vectors = np.zeros((len(keys), 0), np.float32)
@@ -190,8 +257,8 @@ def _near(keys: list[str], meaning: Meaning, over: Callable[[], bool]) -> Iterab
         vectors[begin : begin + BATCH] = part
         rest()
         if over():
-            return ()
-    return near_pairs(vectors, NEAR)
+            break
+    return vectors
 
 
 class _Rest:
@@ -210,20 +277,28 @@ class _Rest:
 
 
 def _worth(one: str, other: str) -> bool:
-    """Whether two statements have at least half of the longer one's words in common."""
+    """Whether two statements have the same numbers, and at least half of the longer one's words in common."""
     words, others = rough(one), rough(other)
-    return 2 * len(words & others) >= max(len(words), len(others))
+    return 2 * len(words & others) >= max(len(words), len(others)) and _NUMBERS.findall(one) == _NUMBERS.findall(other)
 
 
-def _together(groups: list[list[tuple[int, int, str]]]) -> list[list[list[tuple[int, int, str]]]]:
+def _same(one: str, written: str, other: str, as_written: str, meaning: Meaning) -> bool:
+    """Whether two statements say the same; compared as they were written, since case tells names from words."""
+    if one == other:
+        return True
+    verdict = compare(read(written), read(as_written), meaning)
+    return verdict is not None and verdict.kind == "duplicate" and verdict.confidence >= SURE
+
+
+def _together(groups: list[_Group]) -> list[list[_Group]]:
     """Groups of statements by the episodes that make them: those that mostly stand together are one cluster."""
-    groups = sorted(groups, key=lambda group: -len({place for place, _, _ in group}))
-    clusters: list[list[list[tuple[int, int, str]]]] = []
+    groups = sorted(groups, key=lambda group: -len({place for place, _, _ in group.at}))
+    clusters: list[list[_Group]] = []
     places_of: list[set[int]] = []
     at: dict[int, set[int]] = defaultdict(set)
     """The clusters that an episode is in."""
     for group in groups:
-        places = {place for place, _, _ in group}
+        places = {place for place, _, _ in group.at}
         votes = Counter(cluster for place in places for cluster in at[place])
         best = max(votes, key=lambda cluster: (votes[cluster] / len(places | places_of[cluster]), -cluster), default=-1)
         if best >= 0 and votes[best] >= TOGETHER * len(places | places_of[best]):
@@ -238,16 +313,17 @@ def _together(groups: list[list[tuple[int, int, str]]]) -> list[list[list[tuple[
     return clusters
 
 
-def _common_to(cluster: list[list[tuple[int, int, str]]], episodes: list[Episode], sizes: list[int]) -> Shared | None:
-    """What a cluster comes to once the episodes that say mostly other things are left out; None where too few are left."""
-    shares = Counter(place for group in cluster for place in {place for place, _, _ in group})
+def _common_to(cluster: list[_Group], episodes: list[Episode], sizes: list[int]) -> Shared | None:
+    """What a cluster comes to once the episodes that say mostly other things are left out; None where too few are left, or all
+    of it is known."""
+    shares = Counter(place for group in cluster for place in {place for place, _, _ in group.at})
     similar = {place for place, count in shares.items() if count >= SIMILAR * sizes[place]}
     statements: list[Said] = []
     used: set[int] = set()
     for group in cluster:
-        at = [entry for entry in group if entry[0] in similar]
+        at = [entry for entry in group.at if entry[0] in similar]
         places = {place for place, _, _ in at}
-        if len(places) < LEAST:
+        if group.known or len(places) < LEAST:
             continue
         words = Counter(text for _, _, text in at)
         newest = {text: place for place, _, text in at}

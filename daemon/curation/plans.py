@@ -59,16 +59,28 @@ def title(text: str) -> str:
 
 
 def free_name(tx: Tx, name: str) -> str | None:
-    """`name`, or with a number behind it where it is taken; None where curation made one of that name and somebody undid it."""
-    for entity in tx.entities.once_named(name):
-        known = tx.entities.known(entity)
-        if known is not None and known.deleted and known.state.name == name and tx.tended.declined(known.began):
-            return None
+    """`name`, or with a number behind it where it is taken; None where curation made one of that name and somebody took it back."""
     number, free = 1, name
-    while tx.entities.named_in_any_scope(free):
+    while True:
+        if _taken_back(tx, free):
+            return None
+        if not tx.entities.named_in_any_scope(free):
+            return free
         number += 1
         free = f"{name} ({number})"
-    return free
+
+
+def _taken_back(tx: Tx, name: str) -> bool:
+    """Whether curation made something of a name that was undone or deleted since."""
+    for entity in tx.entities.once_named(name):
+        known = tx.entities.known(entity)
+        if known is None or not known.deleted or known.state.name != name:
+            continue
+        if tx.tended.declined(known.began) or any(
+            one.origin.method == METHOD for one in details_of(tx, [known])[known.id]
+        ):
+            return True
+    return False
 
 
 def _change(tx: Tx, plan: Plan) -> int | None:

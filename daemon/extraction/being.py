@@ -10,12 +10,14 @@ from enhanced_memory.daemon.extraction.english_words import (
     KNOWN,
     LASTING,
     LASTING_WITH,
+    MADE,
     NO_ROLE,
     PETS,
+    PLACES,
     ROLES,
     TRANSIENT,
 )
-from enhanced_memory.daemon.extraction.signs import NOW, POINTING, SINCE, WHEN
+from enhanced_memory.daemon.extraction.signs import NOW, POINTING, SINCE, WHEN, YEAR
 from enhanced_memory.daemon.extraction.subjects import Who, noun_of
 from enhanced_memory.daemon.extraction.values import Kind
 from enhanced_memory.daemon.extraction.wordlists import wordlist
@@ -72,6 +74,19 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             and not clause.denied
         ):
             return "profile", 0.75
+        if (
+            kind in ("the", "it", "our")
+            and subject.head in MADE
+            and clause.form != "d"
+            and not clause.denied
+            and re.match(r"(?:an?|the|in|on|at|based|built|written|hosted|licensed|owned)\b", said)
+            and head not in TRANSIENT | NO_ROLE
+        ):
+            return "profile", 0.68
+        if kind == "the" and head in KNOWN and re.match(r"(?:my|our) [\w' ]+ 's ", said):
+            return "relationship", 0.72
+        if kind in ("the", "our") and _somewhere(clause, said):
+            return "profile", 0.68
         return None
     if re.match(r"(?:called|named|known as|nicknamed) ", said):
         return "profile", 0.9
@@ -99,6 +114,14 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         if first in ("new", "good", "bad", "afraid", "scared", "terrible") and (POINTING.match(rest) or not rest):
             return "profile", 0.0
         return "relationship" if first in ("married", "engaged", "related") else "profile", 0.88
+    if (
+        "perfect" in clause.helpers
+        and (clause.cut == "since" or SINCE.search(said))
+        and not clause.denied
+        and clause.rest[:1]
+        and clause.rest[0].low not in _PASSING_STATES
+    ):
+        return "profile", 0.8
     if head:
         if head in ROLES or head in KNOWN or _role_like(head):
             return "profile", 0.9
@@ -109,6 +132,8 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         if head in TRANSIENT or head in NO_ROLE:
             return "profile", 0.0
         return "profile", 0.64 if re.match(r"an? ", said) and clause.form != "d" else 0.45
+    if _MEMBER.match(said):
+        return "profile", 0.75
     if first in ROLES and (after.startswith(("of", "at", "for", "in")) or not after):
         return "profile", 0.85
     if re.match(
@@ -120,6 +145,10 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "profile", 0.85
     if first in ("in", "from", "at") and len(clause.rest) > 1 and clause.rest[1].capital and not WHEN.match(said):
         return "profile", 0.72 if first != "from" else 0.88
+    if kind == "we" and first == "on" and len(clause.rest) > 1 and clause.rest[1].capital and not WHEN.search(said):
+        return "profile", 0.72
+    if re.match(r"on (?:an?|my) ", said) and any(word.capital for word in clause.rest[2:4]) and not WHEN.search(said):
+        return "profile", 0.72
     if clause.name_first():
         return "profile", 0.88
     if (
@@ -131,7 +160,28 @@ def being(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     return None
 
 
+_PASSING_STATES = wordlist(
+    "a so very too really ill sick busy down up away out waiting trying thinking looking ages long"
+)
+
+_MEMBER = re.compile(
+    r"(?:in|on|with) (?:(?:the|an?|our|my|his|her) )?(?:[\w-]+ ){0,3}?(?:team|board|committee|council|squad|crew|jury|staff|guild|choir|band|orchestra|"
+    r"club|union|army|navy|party|cohort|league|department|faculty|network|association)\b"
+)
+"""What somebody is part of."""
+
 _NUMBERS = "(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-\\w+)?|eighteen|nineteen|sixteen|seventeen|fifteen|fourteen|thirteen|twelve|eleven"
+
+
+def _somewhere(clause: Clause, said: str) -> bool:
+    """Whether it is said of something that it stands in a place that has a name."""
+    return (
+        clause.form != "d"
+        and not clause.denied
+        and not WHEN.search(said)
+        and bool(re.match(r"(?:in|on|at|near|by|next to|behind|opposite|across from) ", said))
+        and any(word.capital for word in clause.rest[1:4])
+    )
 
 
 def _called(clause: Clause, said: str) -> bool:
@@ -177,10 +227,16 @@ def _attribute(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None
         )
     ):
         return "profile", 0.72
+    if subject.kind == "our" and re.match(r"(?:near|next to|behind|above|below|opposite|across from|between)\b", said):
+        return "profile", 0.66
+    if subject.head in PLACES and re.match(
+        r"(?:in|on|at|near|by|next to|behind|above|below|opposite|close to|outside|across|between|right)\b", said
+    ):
+        return "profile", 0.68
     if re.match(r"an? ", said) and subject.kind == "our" and any(word.capital for word in clause.rest[:3]):
         return "profile", 0.72
     if re.match(r"an? ", said) and subject.kind == "my" and subject.head not in TRANSIENT:
-        return "profile", 0.5
+        return "profile", 0.62 if noun_of(said) not in NO_ROLE | TRANSIENT else 0.5
     return None
 
 
@@ -189,11 +245,19 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     helpers = set(clause.helpers)
     if {"will", "would", "plan", "want"} & helpers or not said:
         return None
+    if (
+        (clause.subject.kind in ("we", "our") or (clause.subject.kind == "the" and clause.subject.head in PLACES))
+        and clause.form != "d"
+        and _COUNT.match(said)
+    ):
+        return "profile", 0.75
     if not (who.person or who.own):
         # Of things alone: what an organisation counts.
-        counted = clause.subject.head in _ORGANISATIONS and clause.form == "s" and _COUNT.match(said)
+        counted = clause.subject.head in _ORGANISATIONS | MADE | PLACES and clause.form == "s" and _COUNT.match(said)
         return ("profile", 0.75) if counted else None
-    if clause.form == "d" and "perfect" not in helpers:
+    if clause.form == "d" and "perfect" not in helpers and who.person and YEAR.search(said):
+        return "profile", 0.66
+    if clause.form in "dg" and "perfect" not in helpers:
         return None
     noun = noun_of(said) or next(
         (
@@ -215,12 +279,14 @@ def having(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return None
     if POINTING.match(said) or NOW.search(said):
         return None
-    if "perfect" in helpers and not SINCE.search(said):
-        return None
+    if "perfect" in helpers:
+        return ("profile", 0.78) if SINCE.search(said) or clause.cut == "since" else None
     if _LASTING_THINGS.search(said):
         return "profile", 0.88
     if clause.subject.kind in ("we", "our"):
-        return "profile", 0.66 if re.search(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten)\b", said) else 0.5
+        return "profile", 0.66 if re.search(
+            r"\d|\b(?:an?|two|three|four|five|six|seven|eight|nine|ten)\b", said
+        ) else 0.5
     if noun.endswith(("tion", "sion", "ment", "ness", "ity", "ence", "ance", "ship", "ing", "ism")):
         return "profile", 0.45
     named = any(word.capital or word.raw[0].isdigit() for word in clause.rest[:4])

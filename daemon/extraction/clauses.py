@@ -38,6 +38,8 @@ class Clause(msgspec.Struct, frozen=True):
     """What stands in front of the subject."""
     start: int
     end: int
+    cut: str = ""
+    """The word behind which the next clause begins: `since`, `because`."""
 
     def name_first(self) -> bool:
         """Whether a proper name follows the verb `be`, and nothing but names or an apposition: `I am Borin, the smith`."""
@@ -75,8 +77,14 @@ def clauses(words: Sequence[Word], bare: bool = True) -> list[Clause]:
             or (
                 starts[0][2].kind == "name"
                 and starts[0][1] == 0
-                and verb_of(words[starts[0][3].end - 1].low) is None
-                and starts[0][3].verb not in ("be", "have", "do")
+                and (
+                    (
+                        not {"will", "plan"} & set(starts[0][3].helpers)
+                        and verb_of(words[starts[0][3].end - 1].low) is None
+                        and starts[0][3].verb not in ("be", "have", "do")
+                    )
+                    or _finite_next(words, starts[0][3].end)
+                )
             )
         )
     ):
@@ -85,16 +93,22 @@ def clauses(words: Sequence[Word], bare: bool = True) -> list[Clause]:
     for number, (begin, first, subject, group) in enumerate(starts):
         stop = starts[number + 1][0] if number + 1 < len(starts) else len(words)
         rest = list(words[group.end : stop])
+        cut = ""
         while rest and rest[-1].low in CUTTING | {".", "!", "?"}:
-            rest.pop()
+            cut = rest.pop().low
         last = rest[-1] if rest else words[group.end - 1]
         made.append(
             Clause(
                 subject, group.verb, group.form, tuple(group.helpers), tuple(group.adverbs), group.denied, tuple(rest),
-                tuple(words[begin:first]), words[begin].start if begin < first else words[first].start, last.end,
+                tuple(words[begin:first]), words[begin].start if begin < first else words[first].start, last.end, cut,
             )
         )  # fmt: skip
     return made
+
+
+def _finite_next(words: Sequence[Word], at: int) -> bool:
+    """Whether a finite verb follows at once: `Commit messages have` has no verb in its second word."""
+    return at < len(words) and words[at].low in FINITE and words[at].low not in ("do", "does", "did")
 
 
 def _leads(words: Sequence[Word], at: int) -> bool:

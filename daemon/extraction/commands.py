@@ -29,6 +29,10 @@ _IDLE = re.compile(
     r"sweat)\b",
     re.IGNORECASE,
 )
+_TONGUE = re.compile(
+    r"^(?:[Ww]rite|[Rr]eply|[Aa]nswer|[Rr]espond|[Ss]peak|[Tt]alk)(?: back)?(?: to)?(?: me| us)? (?:only )?in [A-Z][a-z]+\b"
+)
+"""In which language somebody wants to be answered."""
 _ENCOURAGING = re.compile(
     r"\band (?:you(?:['’]ll| will)|it(?:['’]ll| will))\b|\bnever give up\b|^keep (?:it up|going|up|pushing|at it)\b",
     re.IGNORECASE,
@@ -125,6 +129,8 @@ def _instruction(said: str, words: list[Word]) -> Command | None:
         and words[2].low not in ("back", "later", "when", "if", "tomorrow", "at", "on")
     ):
         return "requirement", 0.88, False
+    if _TONGUE.match(said):
+        return "requirement", 0.8, False
     if first == "stop" and len(words) > 2 and words[1].low.endswith("ing"):
         return "requirement", 0.75, False
     if (

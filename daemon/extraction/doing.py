@@ -4,18 +4,22 @@ import re
 
 from enhanced_memory.daemon.extraction.clauses import Clause
 from enhanced_memory.daemon.extraction.english_words import (
+    ABLE,
     BUILDING,
     BUILT,
     DOING,
     KNOWN,
     LIFE,
     LIVING,
+    MADE,
     PASSING,
     TRIVIAL,
+    WORKING,
 )
 from enhanced_memory.daemon.extraction.signs import NOW, OLD, PAST_TIME, POINTING, SINCE, WHEN, YEAR
 from enhanced_memory.daemon.extraction.subjects import Who
 from enhanced_memory.daemon.extraction.values import Kind
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["doing"]
 
@@ -23,9 +27,11 @@ __all__ = ["doing"]
 def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     """What one does for a living, where, in which language; what a project runs on."""
     helpers, verb, kind = set(clause.helpers), clause.verb, clause.subject.kind
+    own = who.person or who.own
+    if "can" in helpers and own and clause.verb in ABLE and said and not POINTING.match(said) and not NOW.search(said):
+        return "profile", 0.66
     if {"will", "would", "could", "can", "should", "did", "want", "plan", "need", "must"} & helpers:
         return None
-    own = who.person or who.own
     if "passive" in helpers:
         return _done_to(clause, who, said)
     if verb == "mean" or (POINTING.match(said) and verb not in ("live", "work")):
@@ -34,9 +40,14 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         verb == "come"
         and own
         and re.match(r"(?:originally )?from ", said)
-        and not re.match(r"from (?:my|the|a|school|work|home)\b", said)
+        and not re.match(
+            r"from (?:my|the|a(?! (?:\w+ )?(?:family|village|town|island|line|country|farm|background))|school|work|home)\b",
+            said,
+        )
     ):
         return "profile", 0.85
+    if kind == "we" and clause.subject.with_us and re.search(r"\b(?:together|each other|one another)\b", said):
+        return "relationship", 0.75
     if verb == "report" and said.startswith("to ") and own:
         return "relationship", 0.9
     if (
@@ -60,7 +71,7 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             return "profile", 0.62
         return None
     if "perfect" in helpers:
-        if own and SINCE.search(said) and verb not in ("wait", "try", "look", "think", "see", "fail", "hear"):
+        if own and _lasting(clause, said) and verb not in ("wait", "try", "look", "think", "see", "fail", "hear"):
             return "profile", 0.85
         if own and verb in LIFE | {"live", "teach", "study"} and not PAST_TIME.search(said):
             return "profile", 0.8
@@ -108,10 +119,20 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             and (kind in ("our", "name") or clause.subject.name)
         ):
             return "profile", 0.8
+        if (
+            clause.subject.head in MADE
+            and verb in BUILDING | WORKING
+            and clause.form in "bs"
+            and said
+            and not clause.helpers
+        ):
+            return None if NOW.search(said) or POINTING.match(said) else ("profile", 0.66)
         return _by_default(clause, who, said) if kind == "our" or (kind == "name" and who.type) else None
     if kind in ("my", "their") and not clause.subject.name:
         # `My printer jams` says how things stand; `my brother works in Oslo` is about somebody.
-        return ("relationship", 0.82) if clause.subject.head in KNOWN and verb in LIVING and said else None
+        if clause.subject.head in KNOWN and verb in LIVING and said:
+            return "relationship", 0.82
+        return _by_default(clause, who, said) if clause.subject.head in KNOWN else None
     if kind == "we" and verb in BUILDING and said:
         return "profile", 0.74
     if verb == "use":
@@ -123,7 +144,7 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     if verb == "look" and re.match(r"after (?:the|our|my|an?|all|\w+s\b)", said):
         return "profile", 0.75
     if verb in _PLACED and not re.match(_PLACED[verb], said):
-        return None
+        return _by_default(clause, who, said) if kind in ("he", "name") else None
     if verb in LIVING and said:
         return "profile", 0.86 if verb in ("live", "work", "study", "teach", "speak", "own") else 0.74
     if verb in ("eat", "drink", "smoke", "take") and clause.denied:
@@ -139,8 +160,23 @@ def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     return _by_default(clause, who, said)
 
 
+def _lasting(clause: Clause, said: str) -> bool:
+    """Whether it is said since when or for how long, in front of the subject or behind the verb."""
+    return clause.cut == "since" or bool(SINCE.search(said) or SINCE.search(" ".join(word.low for word in clause.lead)))
+
+
 def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
-    """The present tense of a verb that tells of no passing thing: `I major in phonetics`, `she breeds horses`."""
+    """The present tense of a verb that tells of no passing thing: `I major in phonetics`, `she breeds horses`.
+
+    Of others one tells less what passes just now: `she takes the early train`.
+    """
+    if (
+        clause.subject.kind in ("he", "name") and who.person and clause.form == "s" and not clause.helpers and clause.verb not in _SAID_OF_OTHERS
+        and len(clause.rest) > 1 and not NOW.search(said) and not POINTING.match(said)
+    ):  # fmt: skip
+        return "profile", 0.68
+    if clause.subject.kind in ("he", "name") and clause.verb in _SAID_OF_OTHERS:
+        return None
     if clause.verb in PASSING or clause.verb in TRIVIAL or not said or clause.form not in "bs" or NOW.search(said):
         return None
     if (
@@ -154,6 +190,15 @@ def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | Non
         return None
     return "profile", 0.62
 
+
+_SAID_OF_OTHERS = wordlist(
+    """
+    say think know want need see hear feel seem look mean tell ask wonder hope wish suggest believe claim agree doubt find sound
+    appear get let show have be do come go send greet thank laugh smile nod sigh shake sit stand walk open close turn point wave cry
+    shout whisper enter leave arrive reply answer explain add note mention report promise refuse offer remind apologise apologize
+    """
+)
+"""What passes in others, too, and what a narrator tells of them."""
 
 _PLACED = {
     "work": r"(?:(?:\w+ )?(?:shifts|weekends)\b|in|at|for|as|with|from|remotely|part-time|full-time|freelance|nights|on|out of|here|"

@@ -7,6 +7,7 @@ import msgspec
 
 from enhanced_memory.daemon.extraction.clauses import Clause, clauses
 from enhanced_memory.daemon.extraction.commands import commanded
+from enhanced_memory.daemon.extraction.elided import unelided
 from enhanced_memory.daemon.extraction.english_words import ATTRIBUTES, HE, KNOWN, NOT_NAMES, OPENERS, PETS, SHE
 from enhanced_memory.daemon.extraction.rules import Told, told
 from enhanced_memory.daemon.extraction.subjects import subject_of
@@ -90,14 +91,23 @@ _NEVER_NAMES = wordlist("api ui ux i the a an our my python java javascript rust
 
 
 def begin(scene: Scene, texts: Iterable[str]) -> None:
-    """Note what the whole of a conversation tells: which names are a project's, which words are no names."""
+    """Note what the whole of a conversation tells: which names are a project's or a person's, which words are no names."""
+    texts = list(texts)
     for text in texts:
         for match in _PROJECT.finditer(text):
             name = match["a"] or match["b"] or match["c"]
             if name.lower() not in _NEVER_NAMES:
                 scene.projects[name.lower()] = name
         scene.common.update(_LOWER.findall(text))
+    for match in _GOES_ON.finditer("\n".join(texts)):
+        if match["name"].lower() not in NOT_NAMES | OPENERS | scene.common | scene.projects.keys():
+            scene.people.add(match["name"].lower())
 
+
+_GOES_ON = re.compile(
+    r"(?:^|(?<=[.!?] )|(?<=\n))(?P<name>[A-Z][a-zà-ÿ]+)(?: [A-Z][a-zà-ÿ]+)?(?= [a-z])[^.!?\n]{4,160}[.!?]*\s(?=(?:He|She|His|Her)\b)"
+)
+"""A sentence that begins with a name, and one behind it that goes on with `she`: a person's name."""
 
 _LOWER = re.compile(r"(?<![\w.])[a-z]{3,}(?!\w)")
 
@@ -140,6 +150,8 @@ def read(sentence: str, scene: Scene) -> list[Found]:
     if not found:
         words = _opened(read_words(text))
         found = _clauses(text, words, scene) or commanded(text, words, scene)
+        if not found and (whole := unelided(words, scene.speaker)):
+            found = _clauses(text, whole, scene)
         found += _named_kin(text, scene, found)
     return [
         msgspec.structs.replace(one, confidence=round(max(0.05, min(0.98, one.confidence + bonus)), 2)) for one in found

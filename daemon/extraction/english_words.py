@@ -10,14 +10,14 @@ __all__ = ["ADVERBS", "VERBS", "verb_of"]
 # Verbs, by what a sentence with them tells
 
 LIKING = wordlist(
-    "prefer like love enjoy hate dislike adore detest loathe despise favour favor fancy cherish dread resent mind suit admire relish"
+    "prefer like love enjoy hate dislike adore detest loathe despise favour favor fancy cherish dread resent mind suit admire relish fear crave treasure savour savor"
 )
 """Preferences, with whatever they are about."""
 
 DECIDING = wordlist(
     """
-    decide agree choose pick select opt settle adopt approve reject drop abandon ditch scrap standardise standardize finalise
-    finalize veto discard conclude vote commit ban deprecate discontinue
+    decide resolve agree choose pick select opt settle adopt approve reject drop abandon ditch scrap standardise standardize finalise
+    finalize veto shelve ratify endorse discard conclude vote commit ban deprecate discontinue
     """
 )
 """Decisions, once they have been made: past, perfect or passive."""
@@ -223,6 +223,35 @@ DOING = wordlist(
 )
 """What one is at for weeks: `I am learning Spanish`."""
 
+CHANGING = wordlist(
+    "go rise grow increase drop fall shrink change switch move migrate convert rename shift extend postpone delay bring push cut raise lower reduce upgrade"
+)
+"""What is otherwise afterwards."""
+
+ABLE = wordlist(
+    "swim drive cook read ride dance sing speak eat drink digest fly climb ski skate type juggle play write draw sew"
+)
+"""What somebody can or cannot do for good."""
+
+MADE = wordlist(
+    """
+    repo repository monorepo project codebase code app application service backend frontend server api database cluster pipeline gateway
+    site website library package tool game module bot cli platform client stack system product plugin extension schema
+    installation deployment production staging shop store company firm team office school clinic
+    """
+)
+"""What people make or run: of it is said what it is and does."""
+
+WORKING = wordlist(
+    "talk connect read write send listen fall sync load call query return accept contain live sit stand consist speak"
+)
+"""What such a thing does with others."""
+
+PLACES = wordlist(
+    "garden house flat apartment room desk office school shop village farm studio workshop home street station kitchen balcony garage bakery"
+)
+"""What one has that stands somewhere."""
+
 # Small words
 
 PRONOUNS = wordlist(
@@ -270,7 +299,7 @@ LEADING = wordlist(
     """
     in on at for since until till by after before during from next last this every each once two three as with to over under
     around throughout between within through today tomorrow yesterday tonight nowadays currently usually normally typically
-    generally sometimes often lately recently back here later soon most at starting beginning per despite because given
+    generally sometimes often lately recently back here later soon most at starting beginning per despite because given instead rather
     """
 )
 """What may stand in front of a sentence's subject: when, where, for what."""
@@ -322,6 +351,7 @@ VERBS = (
         cost contain declare carry weigh fit stand bear abide tolerate change accept allow forbid permit deny refuse
         turn lead bisect squash talk discuss contact seem appear feel hear claim believe wonder suppose imagine
         wish expect understand agree disagree recommend suggest offer promise swear spend send receive win lose
+        rise grow increase drop fall shrink shift extend reduce lower digest juggle ski skate type connect query consist
         tend aim intend break kill burn cut hit hurt fall bite show freeze jam fail crash work wake rise sit stand share borrow lend
         """
     )

@@ -14,6 +14,7 @@ from enhanced_memory.daemon.extraction.english_words import (
 from enhanced_memory.daemon.extraction.signs import POINTING, WHEN
 from enhanced_memory.daemon.extraction.subjects import Who, noun_of
 from enhanced_memory.daemon.extraction.values import Kind
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["required"]
 
@@ -78,16 +79,58 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         ):
             return "requirement", 0.8 if _BOUND.search(said) else 0.72 if clause.subject.head[
                 -1:
-            ] == "s" and said else 0.55
+            ] == "s" and said else 0.72 if len(clause.rest) > 2 else 0.55
         if kind == "my" and clause.subject.head in KNOWN:
             return None
         return "requirement", 0.9 if "need" not in helpers else 0.82
+    if (
+        must
+        and who.own
+        and kind == "I"
+        and clause.verb not in TRIVIAL
+        and not WHEN.search(said)
+        and (
+            clause.denied
+            or clause.verb in ("eat", "drink", "avoid", "wear", "sleep", "use", "travel", "work", "inject")
+        )
+    ):
+        return ("requirement", 0.7) if said and not POINTING.match(said) else None
+    if (
+        "can" in helpers
+        and "only" in clause.adverbs
+        and (who.own or thing)
+        and kind in ("I", "we", "our", "the", "bare")
+        and said
+        and not POINTING.match(said)
+    ):
+        return "requirement", 0.72
+    if clause.verb == "be" and thing and not helpers - {"is"} and _LIMIT.search(said):
+        return "requirement", 0.75
+    if (
+        must
+        and kind == "I"
+        and clause.verb in ("keep", "stay", "have", "be", "avoid")
+        and _FOR.search(said)
+        and not POINTING.match(said)
+    ):
+        return "requirement", 0.66
     if must and who.own and kind == "I":
         return ("plan", 0.7) if WHEN.search(said) and clause.verb not in TRIVIAL else ("plan", 0.4)
     if "should" in helpers and thing and kind not in ("bare", "name"):
         return "requirement", 0.72
     if "should" in helpers and kind == "bare" and "never" in clause.adverbs:
         return "requirement", 0.75
+    if "should" in helpers and kind == "bare" and clause.subject.head not in _ANYBODY and said:
+        return "requirement", 0.72
+    if (
+        "can" in helpers
+        and clause.denied
+        and (who.own or who.person)
+        and kind in ("I", "we", "he", "name")
+        and clause.verb in ("work", "come", "attend", "join", "travel", "commit", "accept", "go", "meet")
+        and (clause.cut in ("because", "since", "as") or _BOUNDED.search(said))
+    ):
+        return "requirement", 0.72
     if "can" in helpers or "may" in helpers:
         if clause.subject.words and clause.subject.words[0].low == "no" and thing:
             return "requirement", 0.75
@@ -153,6 +196,22 @@ def required(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "requirement", 0.75
     return None
 
+
+_LIMIT = re.compile(
+    r"\d.*\b(?:at most|at least|max(?:imum)?|min(?:imum)?|tops|or (?:less|more|fewer|above|below))\b|"
+    r"^(?:at most|at least|no more than|not more than|limited to|capped at) .*\d"
+)
+"""A bound: `100 at most`."""
+_FOR = re.compile(r"\b(?:for (?:the|my|our|work)|because|above|below|under|over|within|at all times)\b")
+"""For what, or between what, something has to be kept."""
+
+_ANYBODY = wordlist(
+    "people kids children parents teachers women men students companies governments adults beginners users everybody"
+)
+_BOUNDED = re.compile(
+    r"\b(?:because|due to|without|before|after|until|on (?:mon|tues|wednes|thurs|fri|satur|sun)days?|on weekends|at weekends|more than|later than)\b"
+)
+"""By what somebody is held: a day, a reason, a limit."""
 
 _BOUND = re.compile(
     r"\b(?:below|under|above|over|within|at least|at most|no more than|less than|more than|before|after|by|until|every|up to)\b(?:.*\d| \w+day)"

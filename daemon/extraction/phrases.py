@@ -101,6 +101,8 @@ def read_subject(words: Sequence[Word], at: int) -> tuple[Subject, int] | None:
     if low in _ARTICLES:
         return _phrase(words, at, "the")
     length = named(words, at, first=True)
+    if length == 1 and low in _PARENTS and _verbal(words, at + 1):
+        return Subject("my", (words[at],), low), at + 1  # `Father never sleeps`
     if length:
         if length == 1 and at == 0 and _plural_noun(words, at):
             return Subject("bare", (words[at],), low), at + 1
@@ -145,6 +147,9 @@ def _name(words: Sequence[Word], at: int, length: int) -> tuple[Subject, int]:
         if more and _verbal(words, after + 1 + more):
             return Subject("name", tuple(words[at : after + 1 + more]), name=name), after + 1 + more
     return Subject("name", tuple(words[at:after]), name=name), after
+
+
+_PARENTS = wordlist("father mother mum mom mummy dad daddy grandma grandpa granny grandfather grandmother")
 
 
 _STATES = wordlist(

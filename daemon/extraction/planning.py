@@ -5,6 +5,7 @@ import re
 from enhanced_memory.daemon.extraction.clauses import Clause
 from enhanced_memory.daemon.extraction.english_words import (
     ALWAYS,
+    DAYS,
     TRIVIAL,
 )
 from enhanced_memory.daemon.extraction.signs import FREQUENT, NOW, PAST_TIME, POINTING, WHEN
@@ -60,7 +61,7 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         if when and not who.person and (kind in ("the", "our", "my") or (kind == "it" and "passive" in helpers)):
             return "plan", 0.75
         if who.person or who.own:
-            trivial = verb in TRIVIAL and verb not in ("start", "leave", "come", "be")
+            trivial = verb in TRIVIAL and verb not in ("start", "leave", "come", "be") and not _PHRASAL.match(said)
             if clause.denied and not when:
                 return "plan", 0.5
             said_what = len(clause.rest) > 1 and not re.match(r"(?:definitely|keep|make|up|on|all|always|some)\b", said)
@@ -100,6 +101,17 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and clause.form != "d"
     ):
         return "plan", 0.82
+    if (
+        verb in ("sign", "book", "register", "enrol", "enroll")
+        and clause.form in "dn"
+        and when
+        and (who.own or who.person)
+    ):
+        return (
+            ("plan", 0.75)
+            if not PAST_TIME.search(said) and re.match(r"(?:up|for|in|an?|the|our|my|two|three)\b", said)
+            else None
+        )
     if "passive" in helpers and verb in ("schedule", "plan", "book", "set", "postpone", "expect", "move") and when:
         return "plan", 0.85
     if (
@@ -121,7 +133,9 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "plan", 0.85
     if (
         verb == "be"
-        and re.match(r"(?:off|away|out of (?:the )?office|on (?:holiday|vacation|leave|call)|busy|free)\b", said)
+        and re.match(
+            r"(?:off|away|out of (?:the )?office|on (?:\w+ )?(?:holiday|vacation|leave|call)|busy|free)\b", said
+        )
         and when
         and who.person
     ):
@@ -168,14 +182,30 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
 _PHRASAL = re.compile(r"(?:after|over|off|up|down|back|into|through) (?!it\b|this\b|that\b)\w")
 """With a particle a small verb says something: `look after`, `take over`."""
 
+_IDLE = wordlist("want need see have get ask say know hope mean wish think find try feel care")
+
 _AMBITIONS = wordlist(
     "learn become build create start visit travel move buy write study run open lose save improve retire launch grow found publish climb train finish adopt marry"
 )
 
 
+_REGULAR = re.compile(
+    rf"(?:(?:always|usually|held|on|every|each) )*(?:{DAYS}s\b|every \w+|each \w+|weekly|monthly|daily|once a \w+)",
+    re.IGNORECASE,
+)
+"""When something takes place again and again."""
+
+
 def habitual(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     """What is done as a rule: in the present tense, with a word for how often."""
     helpers = set(clause.helpers)
+    if (
+        clause.verb == "be"
+        and clause.subject.kind in ("the", "our", "my", "bare")
+        and clause.form != "d"
+        and _REGULAR.match(said)
+    ):
+        return "habit", 0.75
     if not (who.person or who.own) or (clause.verb == "be" and not who.own):
         return None
     if {"will", "would", "must", "passive", "was", "did", "plan", "want", "need", "should", "can", "may"} & helpers or (
@@ -205,12 +235,21 @@ def habitual(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return None
     if clause.verb == "be":
         return (
-            ("habit", 0.6)
-            if frequency and re.match(r"(?:up|at|in|on|late|early|awake|home|offline|online|out)\b", said)
+            ("habit", 0.64)
+            if (frequency or often) and re.match(r"(?:up|at|in|on|late|early|awake|home|offline|online|out)\b", said)
             else None
         )
     if "progressive" in helpers and (not often or often[0].lower().startswith("when")):
         return None
+    if (
+        "only" in clause.adverbs
+        and clause.form in "bs"
+        and not helpers - {"do"}
+        and said
+        and clause.verb not in _IDLE
+        and not NOW.search(said)
+    ):
+        return "habit", 0.7
     if often or (frequency and said):
         return "habit", 0.86 if often and frequency else 0.82
     return None

@@ -10,6 +10,8 @@ from enhanced_memory.daemon.extraction.clauses import Clause
 from enhanced_memory.daemon.extraction.doing import doing
 from enhanced_memory.daemon.extraction.english_words import (
     BUILDING,
+    KIN,
+    PETS,
 )
 from enhanced_memory.daemon.extraction.needing import required
 from enhanced_memory.daemon.extraction.planning import habitual, planned
@@ -56,7 +58,12 @@ def told(clause: Clause, scene: Scene, text: str) -> Told | None:
                 for word in (*clause.lead, *clause.rest):
                     if word.low in scene.projects:
                         name = scene.projects[word.low]
-            elif clause.subject.kind == "we" and kind == "profile" and clause.verb in BUILDING:
+            elif (
+                clause.subject.kind == "we"
+                and kind in ("profile", "correction")
+                and clause.verb in BUILDING
+                and not _AT_HOME.search(said)
+            ):
                 name, kind_of_thing = scene.project, "project"
             if (
                 kind == "preference"
@@ -85,7 +92,14 @@ def _forbidden(clause: Clause, scene: Scene) -> Told | None:
     return Told("requirement", scene.project, "project", 0.8 if ruled else 0.66)
 
 
-_BOUND = re.compile(r"\b(?:without|unless|except|before|after|until)\b")
+_AT_HOME = re.compile(
+    rf"\b(?:{'|'.join(sorted(KIN | PETS))}|hen|chicken|bee|goat|sheep|cow|garden|house|flat|car|allotment)(?:s|es)?\b"
+)
+"""What a household has, and no project."""
+_BOUND = re.compile(
+    r"\b(?:without|unless|except|before|after|until|on (?:mon|tues|wednes|thurs|fri|satur|sun)days?|during|outside)\b",
+    re.IGNORECASE,
+)
 
 
 def _is_so(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:

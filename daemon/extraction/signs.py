@@ -11,10 +11,10 @@ __all__ = ["AGREEING", "FREQUENT", "NOW", "OLD", "PAST_TIME", "POINTING", "SINCE
 
 
 WHEN = re.compile(
-    rf"\b(?:today|tonight|tomorrow|(?:this|next|coming) (?:morning|afternoon|evening|week|weekend|month|quarter|year|spring|summer|"
-    rf"autumn|fall|winter|term|semester|sprint|{DAYS}|{MONTHS})|"
-    rf"(?:on|by|until|till|before|from|over|after|this|at) (?:the )?(?:{DAYS}|weekend|\d{{1,2}}(?:st|nd|rd|th)?\b|(?:first|second|"
-    rf"third|fourth|last) (?:of|{DAYS}|week)|christmas|easter|{MONTHS})|"
+    rf"\b(?:today|tonight|tomorrow|(?:this|next|coming|following) (?:morning|afternoon|evening|week|weekend|month|quarter|year|spring|summer|"
+    rf"autumn|fall|winter|term|semester|season|sprint|release|version|{DAYS}|{MONTHS})|"
+    rf"(?:on|by|until|till|before|from|for|in|over|after|this|at) (?:the )?(?:{DAYS}|weekend|\d{{1,2}}(?:st|nd|rd|th)?\b|(?:first|second|"
+    rf"third|fourth|last) (?:of|{DAYS}|weeks?|days?|half|quarter)|christmas|easter|{MONTHS})|"
     rf"(?:in|by|until|since|from|for|before|around|during) (?:early |late |mid-?)?(?:{MONTHS}|spring|summer|autumn|fall|winter|"
     rf"\d{{4}}|christmas|easter|the (?:spring|summer|autumn|fall|winter|new year|holidays|coming \w+|next \w+))|"
     r"in (?:a|an|one|two|three|four|five|six|seven|eight|nine|ten|a few|a couple of|\d+) (?:minutes?|hours?|days?|weeks?|months?|years?)|"
@@ -34,6 +34,7 @@ FREQUENT = re.compile(
     r"weekends|mornings|evenings|of the time)\b|"
     r"\b(?:before|after|during) (?:breakfast|lunch|dinner|work|school|bed|sleep)\b|\baround (?:\d|noon|one|two|three|four|five|six|"
     r"seven|eight|nine|ten|eleven|twelve|midnight)|\bas a rule\b|\ball the time\b|"
+    r"\b(?:hours?|times?|minutes?|cups?|days?|litres?|miles|km|kilometres|units?|[a-z]+s) (?:a|per) (?:day|night|week|month|year)\b|"
     r"\bwhen(?:ever)? (?:i|we|he|she|it|the|my)\b|\bon the day\b|\bevery\b",
     re.IGNORECASE,
 )
@@ -47,7 +48,7 @@ OLD = re.compile(r"\b1[0-8]\d\d\b|\b19[0-2]\d\b")
 
 
 SINCE = re.compile(
-    r"\b(?:since|for (?:the (?:last|past) )?(?:a|an|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty\S*|"
+    r"\b(?:since|(?:for|over|during) (?:the (?:last|past) )?(?:a|an|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty\S*|"
     r"thirty\S*|many|several|some|over|about|almost|nearly|\d+|years|ages|decades)|(?:my|his|her) (?:whole|entire) life|"
     r"from childhood)\b",
     re.IGNORECASE,

@@ -11,6 +11,9 @@ from enhanced_memory.daemon.extraction.english_words import (
     HE,
     KIN,
     KNOWN,
+    LASTING,
+    LASTING_WITH,
+    MADE,
     PERSONAL,
     PETS,
     ROLES,
@@ -18,6 +21,7 @@ from enhanced_memory.daemon.extraction.english_words import (
 )
 from enhanced_memory.daemon.extraction.signs import OLD, WHEN
 from enhanced_memory.daemon.extraction.values import USER, Scene
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["Who", "noun_of", "subject_of", "type_of"]
 
@@ -60,6 +64,8 @@ def subject_of(subject: Subject, clause: Clause, scene: Scene) -> Who | None:
         for word in subject.words:
             if word.low in scene.projects:
                 return Who(scene.projects[word.low], "project", person=False)
+        if kind == "the" and subject.head in _HOUSEHOLD:
+            return Who(scene.speaker, type_of(scene.speaker), 0.9)
         return Who(scene.project, "project", 0.95 if kind == "the" else 0.85, person=False)
     if kind == "it":
         return Who(scene.project, "project", 0.8, person=False)
@@ -106,6 +112,8 @@ def _named(name: str, clause: Clause, scene: Scene) -> Who | None:
     ):
         scene.meet(name)
         return Who(name, "person")
+    if len(parts) == 1 and low in MADE:
+        return Who(scene.project, "project", 0.9, person=False)
     if len(parts) == 1 and low in scene.common:
         return None
     if _only_people(clause):
@@ -129,7 +137,9 @@ def _only_people(clause: Clause) -> bool:
         return (
             head in ROLES
             or head in KNOWN
-            or first in ("allergic", "married", "vegetarian", "vegan")
+            or first in LASTING - {"male", "female", "tall", "native", "single", "trans", "blind"}
+            or (first in _FEELING and said.split(" ")[1:2] != [] and said.split(" ")[1] in LASTING_WITH[first].split())
+            or bool(_AWAY.match(said))
             or (first in FOND and "progressive" not in clause.helpers)
         )
     if clause.verb == "have":
@@ -149,10 +159,16 @@ def _only_people(clause: Clause) -> bool:
         return clause.verb in ("bear", "promote", "hire", "marry", "appoint", "diagnose", "raise") and not OLD.search(
             said
         )
-    if clause.verb == "stand" and clause.denied:
+    if clause.verb == "stand" and (clause.denied or said.startswith("in for ")):
         return True
+    if clause.verb in ("leave", "join") and ("perfect" in clause.helpers or clause.form == "d"):
+        return bool(re.match(r"(?:us|the|our|my)\b", said))
     if "will" in clause.helpers or "plan" in clause.helpers:
-        return bool(WHEN.search(said)) or clause.verb in PERSONAL
+        return (
+            bool(WHEN.search(said))
+            or clause.verb in PERSONAL
+            or ("passive" not in clause.helpers and clause.verb not in _OF_THINGS and len(clause.rest) > 1)
+        )
     if "progressive" in clause.helpers:
         return bool(WHEN.search(said)) or clause.verb in DOING or clause.verb in PERSONAL
     if clause.verb in ("run", "use", "work", "move", "play", "start", "grow", "drive", "speak") and clause.form == "s":
@@ -165,6 +181,23 @@ def _only_people(clause: Clause) -> bool:
     return (
         clause.verb in PERSONAL or clause.verb in ("maintain", "manage", "teach", "lead", "own")
     ) and not OLD.search(said)
+
+
+_HOUSEHOLD = wordlist(
+    "kids children baby twins boys girls wife husband missus dog dogs cat cats puppy in-laws grandkids grandchildren"
+)
+"""Whom one calls so who lives with them: `the kids`."""
+_FEELING = wordlist(
+    "afraid scared terrified responsible allergic married engaged fluent related certified trained raised enrolled employed diagnosed qualified addicted"
+)
+"""What only people are, with the preposition that goes with it."""
+_AWAY = re.compile(
+    r"(?:in charge of|on (?:\w+ )?(?:leave|holiday|vacation|call|duty)|out (?:sick|of (?:the )?office|on)|off (?:sick|until|till|on)|away (?:until|till|on|from))\b"
+)
+_OF_THINGS = wordlist(
+    "be have run support deprecate require return fail break crash use release drop ship land default expire stop start work cost need save cache become"
+)
+"""What versions of things will do, too."""
 
 
 def _theirs(subject: Subject, clause: Clause, scene: Scene) -> Who | None:

@@ -40,6 +40,7 @@ _TO = {
     "tend": "tend",
     "need": "need",
     "wish": "want",
+    "mean": "plan",
     "expect": "plan",
 }
 
@@ -99,13 +100,22 @@ def read_group(words: Sequence[Word], at: int, subject: Kind) -> Group | None:
                 and words[following + 1].low == "to"
             ):
                 group.helpers.append("must")
+                group.denied = group.denied or _denied_next(words, at + 1)
                 at = following + 2
                 continue
             if after in ("allowed", "permitted") and following + 1 < len(words) and words[following + 1].low == "to":
                 group.helpers.append("may")
+                group.denied = group.denied or _denied_next(words, at + 1)
                 at = following + 2
                 continue
-            guessed = nxt is None and subject in ("I", "we", "he", "name") and _gerund(after)
+            guessed = nxt is None and (
+                (subject in ("I", "we", "he", "name") and _gerund(after))
+                or (
+                    bool({"must", "shall", "should", "will", "can", "may"} & set(group.helpers))
+                    and _participle(after)
+                    and after not in _FELT
+                )
+            )
             if not (guessed or (nxt and nxt[1] in "ng") or (nxt and nxt[1] == "d")) and after not in BE:
                 group.verb, group.form = "be", BE[low]
         elif low in HAVE and not group.verb:
@@ -114,10 +124,16 @@ def read_group(words: Sequence[Word], at: int, subject: Kind) -> Group | None:
                 group.helpers.append("must")
                 at = following + 1
                 continue
+            if HAVE[low] == "g" and be:
+                group.helpers.append("progressive")
             if after == "got" and following + 1 < len(words) and words[following + 1].low != "to":
                 group.verb, group.form = "have", HAVE[low]
                 at = following
-            elif (nxt and nxt[1] in "nd" and after not in ("read", "set")) or after in ("been", "had", "done"):
+            elif (
+                (nxt and nxt[1] in "nd" and after not in ("read", "set"))
+                or after in ("been", "had", "done")
+                or (nxt is None and subject in ("I", "we", "he", "name", "my", "our") and _participle(after))
+            ):
                 group.helpers.append("perfect")
                 have = True
             else:
@@ -194,6 +210,21 @@ _NO_GERUNDS = wordlist(
 def _gerund(word: str) -> bool:
     """Whether a word that no known verb has is built like a gerund: `we are pairing`."""
     return len(word) > 5 and word.endswith("ing") and word not in _NO_GERUNDS
+
+
+def _participle(word: str) -> bool:
+    """Whether a word that no known verb has is built like a participle: `I have guarded`."""
+    return len(word) > 5 and word.endswith("ed") and word not in _NO_PARTICIPLES
+
+
+_FELT = wordlist(
+    "excited thrilled pleased delighted disappointed surprised confused worried scared annoyed amazed bored relaxed interested married ashamed"
+)
+"""Participles of what somebody feels."""
+
+_NO_PARTICIPLES = wordlist(
+    "hundred sacred wicked naked ragged rugged limited mixed unlimited advanced blessed beloved talented gifted"
+)
 
 
 def _guessed(word: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ import re
 from enhanced_memory.daemon.extraction.clauses import Clause
 from enhanced_memory.daemon.extraction.english_words import (
     ATTRIBUTES,
+    CHANGING,
     DECIDING,
     DECIDING_WITH,
     FOND,
@@ -29,6 +30,13 @@ def doubted(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and re.match(r"(?:\w+er|more|less|fewer|if you|no|short|brief|concise|plain|simple)\b", said)
     ):
         return "preference", 0.75
+    if (
+        "would" in helpers
+        and clause.verb == "like"
+        and re.search(r"\b(?:instead of|rather than)\b", said)
+        and not POINTING.match(said)
+    ):
+        return "preference", 0.75
     if "would" in helpers and clause.verb in ("like", "love") and said.startswith("to "):
         verb = said.split()[1] if len(said.split()) > 1 else ""
         good = WHEN.search(said) and verb in (
@@ -48,6 +56,15 @@ def doubted(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return ("plan", 0.65) if good else ("plan", 0.0)
     if "can" in helpers and clause.denied and clause.verb in ("stand", "bear", "abide", "tolerate"):
         return ("preference", 0.0) if POINTING.match(said) else ("preference", 0.88)
+    if (
+        "can" in helpers
+        and clause.denied
+        and clause.verb == "bring"
+        and re.match(r"(?:my|him|her)self to \w+ (?!it|this|that)\w", said)
+    ):
+        return "preference", 0.78
+    if "can" in helpers and clause.denied and clause.verb == "get" and said.startswith("enough of "):
+        return ("preference", 0.0) if POINTING.match(said.removeprefix("enough of ")) else ("preference", 0.85)
     if {"would", "could", "might"} & set(helpers) or ("may" in helpers and not clause.denied):
         return "plan", 0.0
     if "did" in helpers and not clause.denied:
@@ -92,11 +109,35 @@ def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "correction", 0.85
     if (
         clause.verb in ("stop", "quit")
-        and clause.form in "dn"
+        and (clause.form in "dn" or (clause.verb == "quit" and clause.form == "b" and not clause.helpers))
         and re.match(r"[a-z]+ing\b", said)
         and (who.own or who.person)
     ):
         return "correction", 0.85
+    lead = " ".join(word.low for word in clause.lead)
+    done = clause.form in "dn" or "perfect" in clause.helpers or "passive" in clause.helpers
+    if clause.verb in CHANGING and done and _FROM_TO.search(said) and (not who.person or clause.verb != "go"):
+        return "correction", 0.82
+    if clause.verb == "replace" and done and re.search(r"\b(?:with|by)\b", said):
+        return "correction", 0.8
+    if (
+        clause.verb in ("go", "come", "turn", "switch")
+        and done
+        and re.match(r"back to (?!the|my|our|bed|sleep|work|school|it|that)[a-z]", said)
+    ):
+        return "correction", 0.75
+    if clause.verb == "be" and clause.form != "d" and re.match(r"(?:down|up) (?:from|to) (?:\W?\d|\w+ty\b)", said):
+        return "correction", 0.78
+    if ("now" in clause.adverbs or _NOW.search(said) or "now" in lead) and _INSTEAD.search(f"{lead} {said}"):
+        return "correction", 0.82
+    if (
+        clause.verb == "leave"
+        and "perfect" in clause.helpers
+        and re.match(
+            r"(?:us|the|our|their) ?(?:\w+ )?(?:$|company|team|firm|project|house|city|town|band|club|country)", said
+        )
+    ):
+        return "correction", 0.75
     if clause.verb == "give" and clause.form in "dn" and said.startswith("up "):
         return "correction", 0.8
     if clause.verb == "move" and clause.form in "dn" and who.person and not PAST_TIME.search(said):
@@ -111,6 +152,22 @@ def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "correction", 0.8
     return None
 
+
+_FROM_TO = re.compile(r"\bfrom\b.+\bto\b|\binstead of\b|\brather than\b")
+_NOW = re.compile(r"\b(?:now|these days|nowadays|from now on|since then)\b")
+_INSTEAD = re.compile(r"\b(?:instead of|rather than|in place of)\b")
+
+_WITH = {
+    "swear": "by",
+    "live": "for",
+    "yearn": "for",
+    "long": "for",
+    "object": "to",
+    "marvel": "at",
+    "delight": "in",
+    "thrive": "on",
+}
+"""Verbs that tell what is liked by what goes with them."""
 
 _MOVING = wordlist("suit annoy bore bother delight fascinate irritate relax calm disgust thrill upset")
 """What something does to whoever feels it."""
@@ -141,6 +198,11 @@ def preferred(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             if first == "into" and not after:
                 return None
             return ("preference", 0.0) if POINTING.match(about) or not about else ("preference", 0.82)
+        if re.match(
+            r"(?:my|our) (?:best|worst|ideal|happy|comfort|guilty) (?:time|place|food|pleasure|drink|season|hours?|thing)s?\b",
+            said,
+        ):
+            return "preference", 0.8
         if re.search(
             r"\b(?:my|our|his|her) (?:(?:absolute|all-time|new|second|least) )*(?:favou?rite|preferred|go-to)\b", said
         ):
@@ -172,7 +234,12 @@ def preferred(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and re.match(r"(?!to\b)\w+ \w", said)
     ):
         return ("preference", 0.0) if POINTING.match(said) else ("preference", 0.75)
-    liking = clause.verb in LIKING or (clause.verb in ("care", "go") and clause.denied and said.startswith("for "))
+    liking = (
+        clause.verb in LIKING
+        or (clause.verb in _WITH and said.startswith(f"{_WITH[clause.verb]} "))
+        or (clause.verb == "trust" and said.startswith(("no ", "nobody", "only ")))
+        or (clause.verb in ("care", "go") and clause.denied and said.startswith("for "))
+    )
     if not liking or not who.person:
         return None
     if {"progressive", "passive", "will", "should", "must"} & set(clause.helpers):
@@ -210,6 +277,8 @@ def decided(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and (done or intended)
     ):
         return "decision", 0.82
+    if verb == "resolve" and not said.startswith("to "):
+        return None
     if verb in DECIDING and verb not in ("agree", "drop") and not (verb == "adopt" and clause.subject.kind == "I"):
         if verb in ("decide", "settle", "opt", "commit") and intended:
             return "decision", 0.0
@@ -261,6 +330,8 @@ def decided(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         and (who.own or who.person)
         and re.match(r"up (?:going|choosing|picking|using|buying|taking|with|settling|deciding|sticking)\b", said)
     ):
+        return "decision", 0.8
+    if verb == "make" and done and re.match(r"up (?:my|our|his|her|their) minds?\b", said):
         return "decision", 0.8
     if verb == "make" and done and re.match(r"(?:the|a|our) (?:final )?decision\b", said):
         return "decision", 0.8

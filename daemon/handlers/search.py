@@ -6,7 +6,15 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.operations.search import MessageSearch, SearchMessages, SearchNodes, SearchResult
+from enhanced_memory.client.operations.search import (
+    MessageSearch,
+    SearchMessages,
+    SearchNodes,
+    SearchResult,
+    SearchStreams,
+    StreamHit,
+    StreamSearch,
+)
 from enhanced_memory.client.values import Hit, MessageHit
 from enhanced_memory.daemon import ranking
 from enhanced_memory.daemon.ageing import relevance
@@ -36,6 +44,9 @@ _ALWAYS = {"not_expired", "not_quarantined"}
 
 _ECHOES = 20
 """Messages looked at beyond the limit, for those that take the place of others that say the same."""
+
+_LOOKED_AT = 1_000
+"""Messages looked at for the streams that they are of."""
 
 _COUNTED = 2_000
 """Entities opened at a time to be counted."""
@@ -318,6 +329,26 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     arms = ["words", "meaning"] if tx.call.meaning is not None else ["words"]
     total = _messages_counted(tx, ask, stream, conditions, values) if ask.count else None
     return MessageSearch(hits, arms, tx.space_name, len(pool) > ask.limit or more, total)
+
+
+@SearchStreams.handler
+def search_streams(tx: Tx, ask: SearchStreams) -> StreamSearch:
+    """Whose passages matched is known without a look at the messages."""
+    wanted = max(_LOOKED_AT, 8 * ask.limit)
+    found, more = tx.words.matching(ask.query, wanted, tx.view, True, enough=wanted)
+    score: dict[int, float] = {}
+    count = Counter(one.entity for one in found)
+    for one in found:
+        score[one.entity] = max(one.score, score.get(one.entity, one.score))
+    streams = tx.entities.many(score)
+    types = {one.casefold() for one in ask.types}
+    known = [one for one in streams.values() if not types or one.state.type.casefold() in types]
+    known.sort(key=lambda one: (-score[one.id], one.id))
+    hits = [
+        StreamHit(one.id, one.state.name, one.state.type, round(score[one.id], 4), count[one.id])
+        for one in known[: ask.limit]
+    ]
+    return StreamSearch(hits, tx.space_name, len(known) > ask.limit or more)
 
 
 def _messages_counted(tx: Tx, ask: SearchMessages, stream: int, conditions: list[str], values: dict[str, Any]) -> int:

@@ -41,6 +41,11 @@ class Worker(Protocol):
         """Do one small piece of it."""
         ...
 
+    def relieve(self) -> None:
+        """Do what cannot wait until nothing else is to do, for some milliseconds at the most; called after each batch, once its
+        answers are on their way."""
+        ...
+
     def end(self) -> None:
         """Let go of what is held: nothing comes any more."""
         ...
@@ -138,6 +143,7 @@ class Intake:
                 self._worker.group(batch)
                 self._under_way = 0
                 self._loop.call_soon_threadsafe(self._finished, batch)
+                self._worker.relieve()
             for one in plain:
                 one()
         self._worker.end()

@@ -241,7 +241,7 @@ def test_a_clean_up_lets_others_go_on_and_loses_nothing(manager: MemoryManager, 
     rows = {one["id"]: one for one in manager.persistent_memory.get_conversations(include_inactive=True)}
     assert (rows[number]["message_count"], rows[short]["message_count"]) == (30, 1)
     assert rows[number]["summary"]
-    assert [one["id"] for one in manager.persistent_memory.search_conversations("hidden room 17")] == [number]
+    assert [one["id"] for one in manager.persistent_memory.search_conversations("the hidden room")] == [number]
     assert short in [one["id"] for one in manager.persistent_memory.search_conversations("Old and short")]
     assert apart.recent_messages(number).messages == []
     assert len(apart.recent_messages(number, 100, archived=True).messages) == 30
@@ -527,7 +527,7 @@ def test_uses_counted_at_once_are_all_counted(manager: MemoryManager, apart: Mem
         ("save_character_state", {"name": "Mara", "stats": "strong"}, "stats"),
         ("save_character_state", {"name": "Mara", "inventory": [object()]}, "object"),
         ("save_prop_item", {"name": "lamp", "category": "c" * 51}, "category"),
-        ("save_agent_configuration", {"name": "a", "temperature": "hot"}, "temperature"),
+        ("save_agent_configuration", {"name": "a", "system_prompt": "say", "temperature": "hot"}, "temperature"),
     ],
     ids=["long name", "stats", "no json", "long category", "temperature"],
 )
@@ -539,6 +539,24 @@ def test_what_cannot_be_kept_is_refused_by_name(
     assert lasting.get_memory_stats()["characters"] == 0
 
 
+@pytest.mark.parametrize(
+    ("save", "lacks"), [("save_agent_configuration", "system_prompt"), ("save_prop_item", "category")]
+)
+def test_a_new_agent_has_a_prompt_and_a_new_prop_a_category(lasting: PersistentMemory, save: str, lacks: str) -> None:
+    with pytest.raises(Invalid, match=lacks):
+        getattr(lasting, save)({"name": "bare"})
+    known = getattr(lasting, save)({"name": "bare", lacks: "said"})
+    assert getattr(lasting, save)({"id": known, "description": "changed"}) == known
+
+
+def test_a_character_that_nobody_says_was_seen_is_listed_as_seen_now(lasting: PersistentMemory) -> None:
+    number = lasting.save_character_state({"name": "Mira", "last_seen": None, "is_active": None})
+    [row] = lasting.get_character_states()
+    assert (row["id"], row["is_active"], row["last_seen"] is None) == (number, True, False)
+    lasting.save_character_state(row | {"current_mood": "glad"})  # a row as it was read goes back in
+    assert [one["current_mood"] for one in lasting.get_character_states()] == ["glad"]
+
+
 def test_reads_that_fail_answer_with_nothing(manager: MemoryManager, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise Unavailable("gone")
@@ -548,7 +566,7 @@ def test_reads_that_fail_answer_with_nothing(manager: MemoryManager, monkeypatch
     assert (lasting.get_conversations(), lasting.get_memory_stats()) == ([], {})
     assert lasting.get_conversation_summary(1) is None
     assert manager.get_relevant_context("anything")["characters"] == []
-    assert lasting.save_prop_item({"name": "lamp"}) < 0, "it waits"
+    assert lasting.save_prop_item({"name": "lamp", "category": "light"}) < 0, "it waits"
 
 
 def test_saves_that_fail_raise(manager: MemoryManager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -557,7 +575,7 @@ def test_saves_that_fail_raise(manager: MemoryManager, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Memory, "send", fail)
     with pytest.raises(StoreFull):
-        manager.persistent_memory.save_prop_item({"name": "lamp"})
+        manager.persistent_memory.save_prop_item({"name": "lamp", "category": "light"})
     assert len(manager.db_manager.outbox) == 0
 
 

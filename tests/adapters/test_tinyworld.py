@@ -16,6 +16,7 @@ from enhanced_memory.client.adapters.tinyworld import (
     MemoryConfig,
     MemoryRepository,
     TinyWorldVectorStore,
+    get_db,
 )
 from enhanced_memory.client.adapters.tinyworld_models import CharacterState, Engine, Message, Session
 from enhanced_memory.client.errors import Invalid, TooLarge
@@ -213,6 +214,10 @@ def test_a_lower_limit_holds_for_characters_that_were_there_before(apart: Memory
     after = MemoryRepository(apart, MemoryConfig(max_stored_messages_per_character=3))
     after.save_message("a", "Ada", "line 9", 9)
     assert contents(after.get_recent_messages("a", 100)) == ["line 7", "line 8", "line 9"]
+    lower = MemoryRepository(apart, MemoryConfig(max_stored_messages_per_character=2))
+    with get_db() as db:
+        lower._cleanup_old_messages(db, "a")
+    assert contents(lower.get_recent_messages("a", 100)) == ["line 8", "line 9"]
 
 
 def test_the_script_and_the_tables_names_work_as_their_users_know_them(

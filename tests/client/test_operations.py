@@ -132,6 +132,7 @@ def streams(call: Call, home: Path) -> None:
     hits = call("search_messages", "line", stream="talk", limit=3, count=True, explain=True)
     assert (len(hits.hits), hits.total) == (3, 10)
     assert all({"words", "fused"} <= hit.explained.keys() for hit in hits.hits)
+    assert [(one.name, one.messages) for one in call("search_streams", "line").hits] == [("talk", 10)]
     context = call("get_context", "line", stream="talk", recent=2, tokens=500)
     assert [one.text for one in context.items if one.part == "recent"] == ["line 8", "line 9"]
     assert context.tokens <= 500

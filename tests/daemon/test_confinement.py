@@ -206,7 +206,7 @@ def test_a_confined_caller_takes_back_what_it_did_itself(confined: Any) -> None:
 
 
 def test_searches_find_nothing_of_others(confined: Any) -> None:
-    for op in ("search_nodes", "search_messages"):
+    for op in ("search_nodes", "search_messages", "search_streams"):
         answer = confined.ask(op, query=SECRET)["ok"]
         assert SECRET not in str(answer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from enhanced_memory.client.operations.curation import AutonomousCuration, Curat
 from enhanced_memory.client.operations.entities import (
     Confirm,
     CreateEntities,
+    DeleteEntities,
     ListEntities,
     OpenNodes,
     Pin,
@@ -156,6 +158,87 @@ async def test_a_second_run_changes_nothing(default: Place, world: World, curate
     again = await curate.apply(default)
     assert (again.counts, again.changes, again.left) == ({}, [], 0)
     assert (await state(default), await world.last_change()) == (before, last)
+
+
+SUBJECTS = ("The user", "Ada", "The broker")
+SAID = (
+    "drinks green tea", "drinks black tea", "restarts after a deploy", "prefers the dark theme", "prefers dark themes",
+    "lives in Ghent", "has 3 spare keys", "has 4 spare keys",
+)  # fmt: skip
+LONG = "Look through every one of the files that were changed since the last release of the broker"
+
+
+@pytest.mark.parametrize("model", [False, True], ids=["words", "model"])
+@pytest.mark.parametrize("seed", range(4))
+async def test_nothing_is_left_to_do_in_any_store_once_it_was_curated_without_a_cap(
+    seed: int, model: bool, default: Place, world: World
+) -> None:
+    chance = random.Random(seed)
+    curate = Curator(world, embedder="static" if model else "none")
+    made: list[int] = []
+    for begin in range(0, 60, 20):
+        entities = [
+            EntityInput(
+                f"e{number}", chance.choice(("note", "Note", "action", "preference")),
+                [f"{chance.choice(SUBJECTS)} {said}" for said in chance.sample(SAID, chance.randint(1, 4))],
+                tier=chance.choice((None, None, "episodic", "episodic", "semantic")), priority=chance.randint(1, 10),
+            )
+            for number in range(begin, begin + 20)
+        ]  # fmt: skip
+        made += [one.id for one in (await default.do(CreateEntities(entities))).results]
+        for session in range(5):  # alike in the beginning that they are called by
+            steps = [LONG, *chance.sample(("run the tests", "push the branch", "tell the others"), 2)]
+            await default.say(f"session {session}", *steps, kind="action")
+        world.clock.ms += 20 * DAY
+    for entity in chance.sample(made, 20):
+        await read(world, entity, chance.randint(1, 6))
+        if chance.random() < 0.5:
+            await default.do(Confirm([entity]))
+    if seed % 2:
+        limit = {"max_entities": 50} if seed % 4 == 1 else {"max_text_bytes": 5000}
+        await default.do(UpdateSpace("default", limit))
+    told = await curate(default)
+    first = await curate.apply(default)
+    assert (first.counts, first.left, first.skipped) == (told.counts, 0, 0)
+    assert first.counts["repeated_episodes"] > 0 < first.counts["repeated_actions"]
+    before, last = await state(default), await world.last_change()
+    again = await curate.apply(default)
+    assert (again.counts, [act.name for act in again.acts], again.left) == ({}, [], 0)
+    assert (await state(default), await world.last_change()) == (before, last)
+    await curate.tending.stop()
+
+
+async def test_what_settles_and_says_the_same_becomes_knowledge_in_the_same_run(
+    default: Place, world: World, curate: Curator
+) -> None:
+    for name in ("one", "other", "third"):
+        await default.create(name, "The user drinks green tea", type="note")
+    world.clock.ms += 31 * DAY
+    assert (await curate(default)).counts == {"to_episodic": 3, "repeated_episodes": 1}
+    assert (await curate.apply(default)).counts == {"to_episodic": 3, "repeated_episodes": 1}
+    assert await default.listed(tiers=["semantic"]) == ["The user drinks green tea"]
+
+
+async def test_knowledge_that_somebody_deleted_is_not_made_again(default: Place, curate: Curator) -> None:
+    await episodes(default, *["The user drinks green tea"] * 3)
+    await curate.apply(default)
+    await default.do(DeleteEntities(["The user drinks green tea"]))
+    assert (await curate(default)).counts == {}
+    await episodes(default, *["Ada lives in Ghent"] * 3)
+    await default.create("Ada lives in Ghent", "a title")  # so it gets another name, under which it is taken back
+    done = await curate.apply(default)
+    assert [act.name for act in done.acts] == ["Ada lives in Ghent (2)"]
+    await default.do(Undo(session=done.session, dry_run=False))
+    assert (await curate(default)).counts == {}
+
+
+async def test_procedures_that_begin_alike_are_each_made_once(default: Place, world: World, curate: Curator) -> None:
+    for number in range(3):
+        for step in ("run the tests", "push the branch"):
+            await default.say(f"session {number} {step}", LONG, step, kind="action")
+    assert (await curate.apply(default)).counts == {"repeated_actions": 2}
+    assert len(await default.listed(tiers=["procedural"])) == 2
+    assert (await curate(default)).counts == {}
 
 
 async def test_curation_and_undoing_it_leave_all_as_it_was(default: Place, world: World, curate: Curator) -> None:

@@ -8,12 +8,13 @@ import pytest
 
 from enhanced_memory.client.operations.entities import (
     CreateEntities,
+    DeleteEntities,
     DeleteObservations,
     ObservationsDeletion,
     Quarantine,
     UpdateEntity,
 )
-from enhanced_memory.client.operations.search import SearchNodes
+from enhanced_memory.client.operations.search import SearchNodes, SearchStreams
 from enhanced_memory.client.values import EntityInput
 
 if TYPE_CHECKING:
@@ -30,6 +31,25 @@ async def test_the_name_that_is_the_query_comes_first(default: Place) -> None:
     found = await default.found("engine", limit=30)
     assert found[:2] == ["engine", "Engine"]
     assert len(found) == 23
+
+
+async def test_streams_are_found_by_what_was_said_in_them_and_not_once_they_are_deleted(
+    default: Place, project: Place
+) -> None:
+    await default.say("harbour", *["nothing of it"] * 20, "the lantern is lit")
+    await default.say("tower", "a lantern, a lantern", "another lantern")
+    await default.say("cellar", "bread and salt")
+    await default.create("lantern", "an entity is no stream")
+    await project.say("elsewhere", "a lantern of another space")
+    found = await default.do(SearchStreams("lantern"))
+    assert [(one.name, one.type) for one in found.hits] == [("tower", "session"), ("harbour", "session")]
+    assert (found.hits[0].score >= found.hits[1].score, found.hits[0].messages, found.cut) == (True, 2, False)
+    first = await default.do(SearchStreams("lantern", limit=1))
+    assert ([one.name for one in first.hits], first.cut) == (["tower"], True)
+    assert (await default.do(SearchStreams("lantern", types=["character"]))).hits == []
+    assert (await default.do(SearchStreams("  "))).hits == []
+    await default.do(DeleteEntities(["tower"]))
+    assert [one.name for one in (await default.do(SearchStreams("lantern"))).hits] == ["harbour"]
 
 
 async def test_words_are_found_in_names_types_observations_and_properties(default: Place) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enhanced_memory.client.operations.entities import CreateEntities
+from enhanced_memory.client.operations.entities import CreateEntities, DeleteEntities
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput
 from enhanced_memory.daemon.store import plan, words
-from enhanced_memory.daemon.store.sqlite import keeping
-from enhanced_memory.daemon.store.sqlite.writer import MANY_SEGMENTS
+from enhanced_memory.daemon.store.sqlite import keeping, writer
+from enhanced_memory.daemon.store.sqlite.writer import MANY_SEGMENTS, MERGE_GROUPS
 from enhanced_memory.daemon.times import moment
 
 if TYPE_CHECKING:
@@ -260,7 +260,10 @@ async def test_one_letter_finds_the_word_that_it_is(default: Place) -> None:
 
 
 @pytest.mark.engines("sqlite")
-async def test_segments_that_a_load_left_are_merged_once_the_store_is_open_again(reopen: Reopen) -> None:
+async def test_segments_that_a_load_left_are_merged_once_the_store_is_open_again(
+    reopen: Reopen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MERGE_GROUPS", 1000)  # as many commits in one moment as would leave them
     async with reopen() as world:
         for number in range(40):
             await world.default.create(f"e{number}", "engine")
@@ -274,6 +277,21 @@ async def test_segments_that_a_load_left_are_merged_once_the_store_is_open_again
         await world.sound()
 
 
-async def segments(world: World) -> int:
-    ((count,),) = await world.rows("SELECT count(DISTINCT segid) FROM words_idx")
+@pytest.mark.engines("sqlite")
+async def test_changes_that_come_without_a_pause_leave_few_segments_in_the_index_of_the_present_and_of_the_past(
+    default: Place, world: World
+) -> None:
+    most = 0
+    for number in range(
+        30
+    ):  # without merging, each commit leaves one, and the 64th has all of them merged while somebody waits
+        await default.create(f"e{number}", "engine")
+        await default.do(DeleteEntities([f"e{number}"]))
+        most = max(most, await segments(world), await segments(world, "words_past"))
+    assert most <= MERGE_GROUPS + 4
+    await world.sound()
+
+
+async def segments(world: World, index: str = "words") -> int:
+    ((count,),) = await world.rows(f"SELECT count(DISTINCT segid) FROM {index}_idx")
     return count

@@ -69,6 +69,55 @@ def test_what_is_asked_supposed_quoted_logged_or_said_in_passing_is_no_fact(text
     assert told(text) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "subject"),
+    [
+        ("Zoe: can't stand Mondays", "preference", "Zoe"),  # the subject is left out
+        ("Zoe: been vegan since May", "profile", "Zoe"),
+        ("Zoe: gonna repaint the shed next weekend", "plan", "Zoe"),
+        ("Release notes have to be short.", "requirement", "project"),  # a noun in front of the noun
+        ("Keys must be rotated every month.", "requirement", "project"),
+        ("I've had migraines since I was twelve.", "profile", "user"),  # since when, in another clause
+        ("For the past six years I've worked as a glazier.", "profile", "user"),
+        ("The fee went up from 10 to 12 euros.", "correction", "project"),  # from what to what
+        ("Instead of Make, the team now uses Just.", "correction", "project"),
+        ("This tool is a wrapper around rsync.", "profile", "project"),
+        ("Our stall is opposite the station.", "profile", "project"),
+        ("I can't swim well.", "profile", "user"),
+        ("I can't meet on Thursdays because of choir.", "requirement", "user"),
+        ("Grandpa lives in Aachen.", "relationship", "user"),
+        ("Selma is responsible for the archive.", "profile", "Selma"),
+        ("Selma will draft the contract for us.", "plan", "Selma"),
+        ("Selma trains falcons in the park.\nShe rents a barn near Visby.", "profile", "Selma"),  # a name by its `she`
+        ("I only drink decaf after lunch.", "habit", "user"),
+    ],
+)
+def test_grammar_tells_a_fact_whatever_it_is_about(text: str, kind: str, subject: str) -> None:
+    assert (kind, subject) in told(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zoe: love the necklace",
+        "Zoe: love, Zoe",
+        "Zoe: enjoy your weekend",
+        "Zoe: been a busy week",
+        "Zoe: working out together is a great way of bonding",
+        "Zoe: Moved the last boxes",
+        "I can't wait.",
+        "I can't find my keys.",
+        "The keys are in the kitchen.",
+        "Kubernetes will deprecate the flag.",
+        "Kids should eat vegetables.",
+        "I went from door to door.",
+        "Omar smiles at the crowd.\nHe waves.",
+    ],
+)
+def test_what_is_built_alike_and_tells_nothing_lasting_is_no_fact(text: str) -> None:
+    assert told(text) == []
+
+
 def test_a_pronoun_means_the_person_spoken_of_last_who_fits() -> None:
     text = "My sister Ines is a nurse. My brother Paul is a cook. She lives in Ghent. He lives in Bruges."
     assert [one.found.subject for one in facts(text) if "lives" in one.found.text] == ["Ines", "Paul"]

@@ -125,10 +125,10 @@ class Conversations:
             return []
         found = self._memory.search_nodes(query, limit=FOUND, types=["session"], substring=True).hits
         ids = {hit.entity.id: None for hit in found}
-        ids |= {hit.message.stream: None for hit in self._memory.search_messages(query, limit=FOUND).hits}
         # A character speaks in a stream, too, which is no conversation.
-        streams = self._memory.open_nodes(list(ids), relations=False).entities if ids else []
-        known: list[int | str] = [one.id for one in streams if one.type == "session"]
+        said = self._memory.search_streams(query, limit=FOUND, types=["session"]).hits
+        ids |= {hit.stream: None for hit in said}
+        known: list[int | str] = list(ids)
         sessions = self._memory.list_sessions(known).sessions if known else []
         rows = [
             {"id": one.id, "title": one.title, "summary": one.summary or None, "updated_at": one.updated_at}

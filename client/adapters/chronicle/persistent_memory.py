@@ -9,7 +9,7 @@ from enhanced_memory.client.adapters.chronicle.database_manager import DatabaseM
 from enhanced_memory.client.adapters.chronicle.failing import Row, loud, quiet, row, rows
 from enhanced_memory.client.adapters.outbox import deferred
 from enhanced_memory.client.adapters.records import Records
-from enhanced_memory.client.errors import NotFound
+from enhanced_memory.client.errors import Invalid, NotFound
 from enhanced_memory.client.values import Entity, Filter
 
 __all__ = ["SESSION_TYPE", "PersistentMemory"]
@@ -28,6 +28,8 @@ AGENT: Row = {
     "max_tokens": 2048, "capabilities": [], "metadata": {},
 }  # fmt: skip
 """What a record's dictionary has beside `id` and `name`, in order, and what stands where nothing was said."""
+NEEDED = frozenset(("category", "system_prompt"))
+"""What a new prop and a new agent cannot be without."""
 
 
 class PersistentMemory(Conversations):
@@ -236,10 +238,13 @@ class PersistentMemory(Conversations):
         number = data.get("id")
         names = {*known, *renamed, "name"}
         tags = data.get("tags")
-        said = {
-            renamed.get(key, key): _plain(data[key]) for key in data if key in names and key not in ("name", "tags")
-        }
+        # What lists are ordered and filtered by is never empty: a character saved with `last_seen` None would be in none of them.
+        kept = {key for key in data if data[key] is not None or key not in {*always, "is_active"}}
+        said = {renamed.get(key, key): _plain(data[key]) for key in data if key in names & kept - {"name", "tags"}}
         if number is None:
+            for key in sorted(NEEDED & {*known}):
+                if not isinstance(said.get(key), str):
+                    raise Invalid(f"{data['name']!r} has no {key}.", f"give its {key}, a text")
             return records.add(data["name"], {**always, **said}, tags=tags)
         was = records.change(number, lambda _: {**always, **said})
         if isinstance(data.get("name"), str) and data["name"] != was.name:

@@ -307,6 +307,9 @@ class Writer:
         """Whether something can be done when nothing waits."""
         return bool(self.intake.noted)
 
+    def relieve(self) -> None:
+        """Nothing: the server looks after its indexes itself."""
+
     def chore(self) -> None:
         """Write rows that nobody waits for. That is not tried for ever: a server that is gone would make them pile up."""
         try:

@@ -39,12 +39,25 @@ log = logging.getLogger(__name__)
 DOUBT_S = 0.5
 """How long after a look at a file that was not known to be good, and was not found so, the next one comes."""
 MERGE_PAGES = 64
+"""What one step of merging writes at the most: some six milliseconds."""
 MERGE_AFTER = 500
-"""Passages written after which merging the words index is worth an idle moment."""
+"""Passages and changes written after which merging the words indexes is worth an idle moment."""
+MERGE_GROUPS = 16
+"""Commits after which merging does not wait for an idle moment. Each leaves a segment in an index, and the 64th has SQLite merge
+them all at once, within a commit that somebody waits for: 60 ms, and every 4,096th many times that."""
+MERGE_AGAIN = 1
+"""Commits after which the next step follows where a step left something."""
+MERGE_BESIDE = 16
+"""The same as `MERGE_PAGES`, where somebody may be waiting: two milliseconds."""
 MANY_SEGMENTS = 12
 """Segments of the words index above which a store that was just opened has its merging to do: a load that ended with the
 process leaves them, and every word is looked up in each (a probe of a word takes four times as long with 26 as with one)."""
 LARGE_WAL_PAGES = 1000
+
+_MERGES = (
+    "INSERT INTO words (words, rank) VALUES ('merge', ?)",
+    "INSERT INTO words_past (words_past, rank) VALUES ('merge', ?)",
+)
 
 
 @dataclass(slots=True)
@@ -76,6 +89,8 @@ class Writer:
     _rows: SqliteRows | None = None
     _sql: Any = None
     _unmerged: int = 0
+    _commits: int = 0
+    """Since words were last merged."""
     _checkpoint_due: bool = False
     _doubt: Error | None = None
     """Why the file is not known to be good; until it is, nothing is acknowledged."""
@@ -127,6 +142,7 @@ class Writer:
                     self._undo(before)
                     self._carry_out(batch, self._careful)
             self._checkpoint_due = True
+            self._commits += 1
             self.state, self.problem = "ready", ""
         except BaseException as problem:
             self._undo(before)
@@ -200,7 +216,7 @@ class Writer:
         tx = Tx(self._rows, self.codec, job.call, self.clock(), self.settings, self.counters)
         rehearsal = carry_out(job, tx, self.counters)
         if not rehearsal:
-            self._unmerged += self.counters.passage - passages
+            self._unmerged += self.counters.passage - passages + 1
         return rehearsal
 
     # Being sure of the file
@@ -307,12 +323,29 @@ class Writer:
         if not file.fold_log(self.connection, apsw.SQLITE_CHECKPOINT_TRUNCATE):
             log.debug("the log was not folded into the file: somebody reads")
 
-    def _merge(self) -> None:
-        before = self.connection.total_changes()
-        self.connection.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (MERGE_PAGES,))
-        # FTS5 says so: fewer than two rows changed means that nothing was left to merge.
-        if self.connection.total_changes() - before < 2:
-            self._unmerged = 0
+    def relieve(self) -> None:
+        """A step of merging, where changes come without a pause in which to do it."""
+        if self._commits < MERGE_GROUPS or self._doubt is not None:
+            return
+        try:
+            with translated():
+                self._be_sure()
+                self._merge(MERGE_BESIDE)
+        except Error as problem:
+            log.warning("words could not be merged: %s", problem)
+            self._doubt_after(problem)
+            self._commits = 0
+
+    def _merge(self, pages: int = MERGE_PAGES) -> None:
+        """One step, in the first index that has something to merge."""
+        self._commits = MERGE_GROUPS - MERGE_AGAIN
+        for merge in _MERGES:
+            before = self.connection.total_changes()
+            self.connection.execute(merge, (pages,))
+            # FTS5 says so: fewer than two rows changed means that nothing was left to merge.
+            if self.connection.total_changes() - before >= 2:
+                return
+        self._unmerged = self._commits = 0
 
     def _repack(self, repacking: Repacking) -> None:
         if not repacking.step(self.connection):
