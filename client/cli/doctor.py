@@ -178,4 +178,6 @@ def _tell(paper: Paper, diagnosis: Diagnosis) -> None:
     for each in diagnosis.findings:
         if each.mend:
             paper.line(f"{each.check}: {each.mend}", "red" if each.state == "wrong" else "yellow")
-    paper.line("All is well." if diagnosis.ok else "Something is wrong: see above.", "bold")
+    wary = sum(each.state == "warning" for each in diagnosis.findings)
+    well = f"Nothing is wrong; to be looked at: {wary}." if wary else "All is well."
+    paper.line(well if diagnosis.ok else "Something is wrong: see above.", "bold")

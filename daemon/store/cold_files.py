@@ -21,6 +21,7 @@ import zstandard
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, StoreDamaged, StoreFull
+from enhanced_memory.client.folders import make_private
 
 __all__ = [
     "NAME",
@@ -105,7 +106,7 @@ def write(folder: Path, store_id: str, groups: list[Group]) -> Written:
     packed = zstandard.ZstdCompressor(LEVEL, write_checksum=True).compress(plain)
     path = folder / (name + PARTIAL)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(handle, "wb") as out:
             out.write(packed)
@@ -200,7 +201,7 @@ def copied(folder: Path, to: Path, name: str) -> int:
     target, source = to / name, _path(folder, name)
     if target.exists() and target.stat().st_size == source.stat().st_size:
         return 0
-    to.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(to)
     partial = to / (name + PARTIAL)
     partial.unlink(missing_ok=True)
     with open(source, "rb") as old, open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:

@@ -12,6 +12,7 @@ import msgspec
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Conflict, StoreRefused
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
@@ -134,7 +135,7 @@ class SqliteDraft(SqliteSide):
         self._made(draft, key)
 
     def _made(self, draft: Path, key: sealing.Key | None) -> None:
-        draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(draft.parent)
         file.open_store(draft, "NORMAL", key).close()
         super().__init__(draft, self._settings, key, readonly=False)
         # Indexes grow as rows come: what fits in here is not read again for each of them.

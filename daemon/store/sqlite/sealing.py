@@ -21,6 +21,7 @@ import apsw
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Conflict, StoreDamaged, StoreRefused
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.client.settings import Settings
 
 __all__ = [
@@ -97,7 +98,7 @@ def read(path: Path) -> Key:
 def made(path: Path) -> Key:
     """A new key, in a file that must not exist yet (0600, on disk)."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise Conflict(f"{path} exists.", "name a file that does not exist yet") from None
