@@ -77,6 +77,21 @@ def test_doctor_on_an_empty_home_finds_nothing_wrong_and_makes_nothing(ctl: Ctl,
     assert list(home.iterdir()) == []
 
 
+def test_doctor_takes_the_build_that_can_encrypt_for_the_driver_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from enhanced_memory.client.cli import doctor
+
+    def version(name: str) -> str:
+        if name == "apsw":
+            raise doctor.metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    look = doctor._packages  # pyright: ignore[reportPrivateUsage]
+    assert [each.state for each in look()] == ["ok"]
+    monkeypatch.setattr(doctor, "STAND_INS", {})
+    assert [(each.state, "apsw" in each.says) for each in look()] == [("wrong", True)]
+
+
 def test_doctor_tells_a_person_how_to_mend(ctl: Ctl, home: Path) -> None:
     (home / "memory.db").write_bytes(b"something else entirely")
     ran = ctl("doctor")
