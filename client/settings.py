@@ -158,10 +158,6 @@ class Settings:
         "",
         "Where the files of cold storage lie; empty: beside the store, in a folder of its name with `.cold` behind it.",
     )
-    cold_in_the_clear: bool = _setting(
-        False,
-        "Whether entities of an encrypted store may be archived into files of cold storage, which are not encrypted.",
-    )
     retention_every_h: float = _setting(
         24.0,
         "Hours between two rounds that archive what streams do not keep any more, missed ones made up for; 0: none.",

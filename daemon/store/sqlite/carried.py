@@ -22,6 +22,7 @@ from enhanced_memory.daemon.store.carrying import ARRIVING, Mark, Source, carryi
 from enhanced_memory.daemon.store.ground import Counters
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, each, translated
+from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.tables import META_NUMBERS, Row, Table
 from enhanced_memory.daemon.store.tx import Tx
 
@@ -63,7 +64,7 @@ class SqliteSide:
         self.codec = Codec(dictionaries)
         self._dictionaries = dictionaries
         call = Call(Peer(client="memory-db", greeted=True), Request())
-        self._own = SqliteRows(self.connection)
+        self._own = SqliteRows(self.connection, SealedFiles(key is not None))
         self.tx = Tx(self._own, self.codec, call, 0, settings)
 
     def close(self) -> None:

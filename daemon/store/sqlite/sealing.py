@@ -29,6 +29,7 @@ __all__ = [
     "CREDENTIAL",
     "Key",
     "fits",
+    "fresh",
     "key_of",
     "made",
     "marks",
@@ -95,6 +96,11 @@ def read(path: Path) -> Key:
     return Key(path, text.lower())
 
 
+def fresh(path: Path) -> Key:
+    """A new key, which nobody else knows and no file holds, for what is to lie at `path`."""
+    return Key(path, secrets.token_hex(32))
+
+
 def made(path: Path) -> Key:
     """A new key, in a file that must not exist yet (0600, on disk)."""
     try:
@@ -104,7 +110,7 @@ def made(path: Path) -> Key:
         raise Conflict(f"{path} exists.", "name a file that does not exist yet") from None
     except OSError as problem:
         raise StoreRefused(f"{path} cannot be written: {problem.strerror}.", "name another file") from None
-    key = Key(path, secrets.token_hex(32))
+    key = fresh(path)
     with open(handle, "w") as out:
         out.write(key.digits + "\n")
     sync(path)
