@@ -136,6 +136,20 @@ def test_doctor_names_a_store_that_others_can_read(ctl: Ctl, home: Path) -> None
     assert found["store"]["mend"] == f"chmod 600 {home}/memory.db"
 
 
+@pytest.mark.parametrize(("at", "word"), [(60, "a newer one has written it"), (68, "another program's")])
+def test_doctor_names_a_store_that_is_not_for_this_program(ctl: Ctl, home: Path, at: int, word: str) -> None:
+    """No daemon runs that could say so: it would refuse to start."""
+    assert ctl("add", "Ada", "--type", "person").code == 0
+    assert ctl("stop").code == 0
+    store = home / "memory.db"
+    held = bytearray(store.read_bytes())
+    held[at : at + 4] = b"\0\0\0\x63"
+    store.write_bytes(held)
+    code, found = findings(ctl)
+    assert (code, found["store"]["state"]) == (1, "wrong")
+    assert word in found["store"]["says"]
+
+
 def test_doctor_tells_of_backups_where_no_daemon_runs(ctl: Ctl, home: Path) -> None:
     def told() -> tuple[str, str]:
         (found,) = (one for one in ctl("doctor", "--json").json["findings"] if one["check"] == "backup")
