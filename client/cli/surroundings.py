@@ -79,6 +79,12 @@ def folder_findings(check: str, folder: Path, *, private: bool) -> Iterator[Find
         return
     if not stat.S_ISDIR(found.st_mode):
         yield wrong(check, f"{folder} is not a folder", f"mv {name} {name}.aside")
+    elif os.statvfs(folder).f_flag & os.ST_RDONLY:
+        yield wrong(
+            check,
+            f"{folder} lies on a file system that is mounted read-only: dmesg says whether a fault of the disk made it so",
+            f'sudo mount -o remount,rw "$(findmnt -no TARGET -T {name})"',
+        )
     elif not os.access(folder, os.W_OK | os.X_OK):
         yield wrong(
             check,

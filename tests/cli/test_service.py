@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from enhanced_memory.client.cli import surroundings
 from enhanced_memory.client.launch import dial
 from enhanced_memory.client.settings import Settings
 
@@ -148,6 +149,16 @@ def test_doctor_names_a_store_that_is_not_for_this_program(ctl: Ctl, home: Path,
     code, found = findings(ctl)
     assert (code, found["store"]["state"]) == (1, "wrong")
     assert word in found["store"]["says"]
+
+
+def test_doctor_tells_a_disk_that_is_mounted_read_only_from_wrong_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = os.statvfs(tmp_path)
+    flags = found.f_flag | os.ST_RDONLY
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*found[:8], flags, found[9])))
+    [told] = surroundings.folder_findings("store folder", tmp_path, private=True)
+    assert (told.state, "read-only" in told.says, "remount,rw" in told.mend) == ("wrong", True, True)
 
 
 def test_doctor_tells_of_backups_where_no_daemon_runs(ctl: Ctl, home: Path) -> None:
