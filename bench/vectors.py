@@ -28,6 +28,7 @@ from enhanced_memory.daemon.embedding.index import Index, Matrix, quantised
 from enhanced_memory.daemon.embedding.static import StaticEmbedder
 from enhanced_memory.daemon.store.sqlite import comparing, file
 from enhanced_memory.daemon.store.sqlite.rows import QUERIES, SqliteRows
+from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.vectors import Vectors
 from enhanced_memory.daemon.store.views import Layer, View
 
@@ -57,7 +58,7 @@ def near(size: Size) -> list[Figure]:
         stored = quantised(base)
         store(path, stored)
         connection = file.connect(path, readonly=True)
-        rows = SqliteRows(connection)
+        rows = SqliteRows(connection, SealedFiles())
         refused = comparing.load(connection)
         rows.compares = not refused
         tx: Any = SimpleNamespace(

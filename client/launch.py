@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from enhanced_memory.client.errors import Denied, Unavailable
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.client.settings import PREFIX, Settings
 
 __all__ = ["BACKLOG", "LISTEN_FD", "alone_at", "bound", "dial", "inherited", "private_folder", "start"]
@@ -45,7 +46,7 @@ def dial(path: Path, timeout_s: float) -> socket.socket | None:
 def private_folder(folder: Path) -> None:
     """Make `folder` (mode 0700) if need be. `Denied` where it is not ours alone."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         found = os.stat(folder, follow_symlinks=False)
     except OSError as problem:
         raise Unavailable(f"{folder} cannot be made: {problem.strerror}.", f"make it, or set {PREFIX}SOCKET") from None
@@ -116,7 +117,7 @@ def _spawn(listener: int, settings: Settings) -> None:
     """Start the daemon twice removed, in a session of its own, with the listening socket as descriptor 3."""
     log = Path(settings.log_file).expanduser()
     try:
-        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(log.parent)
     except OSError as problem:
         raise Unavailable(
             f"{log.parent} cannot be made: {problem.strerror}.", "make it, or set ENHANCED_MEMORY_LOG_FILE"

@@ -21,6 +21,8 @@ SOCKET_NAME = "memory-db.sock"
 MAX_SOCKET_BYTES = 107
 """What `sun_path` holds on Linux, less its closing NUL."""
 
+_EVERY = "`memoryctl config --toml` tells of every setting, whatever the file says"
+
 
 def _setting(default: Any, says: str) -> Any:
     return field(default=default, metadata={"help": says})
@@ -158,10 +160,6 @@ class Settings:
         "",
         "Where the files of cold storage lie; empty: beside the store, in a folder of its name with `.cold` behind it.",
     )
-    cold_in_the_clear: bool = _setting(
-        False,
-        "Whether entities of an encrypted store may be archived into files of cold storage, which are not encrypted.",
-    )
     retention_every_h: float = _setting(
         24.0,
         "Hours between two rounds that archive what streams do not keep any more, missed ones made up for; 0: none.",
@@ -216,7 +214,7 @@ class Settings:
                 raise Invalid(f"{path} cannot be read: {problem}.", "mend the file or move it away") from None
             for name, value in table.items():
                 if name not in known:
-                    raise Invalid(f"{path} names a setting that does not exist: {name}.", "see `memoryctl config`")
+                    raise Invalid(f"{path} names a setting that does not exist: {name}.", f"take it out; {_EVERY}")
                 values[name] = _typed(name, value, known[name].default, str(path))
         elif named:
             raise Invalid(f"{PREFIX}CONFIG names {path}, which is not a file.", "create it or unset the variable")
@@ -226,7 +224,7 @@ class Settings:
                 values[name] = _typed(name, text, entry.default, PREFIX + name.upper())
         for name, value in (given or {}).items():
             if name not in known:
-                raise Invalid(f"There is no setting {name}.", "see `memoryctl config`")
+                raise Invalid(f"There is no setting {name}.", _EVERY)
             if value is not None:
                 values[name] = _typed(name, value, known[name].default, "the argument")
         if "store" not in values and environment.get("STATE_DIRECTORY"):
@@ -328,9 +326,7 @@ def _typed(name: str, value: Any, default: Any, where: str) -> Any:
         return number
     except (ValueError, KeyError, TypeError):
         kinds = {bool: "true or false", int: "a whole number, 0 or more", float: "a number, 0 or more", str: "text"}
-        raise Invalid(
-            f"{where}: {name} must be {kinds[kind]}, not {str(value)[:60]!r}.", "see `memoryctl config`"
-        ) from None
+        raise Invalid(f"{where}: {name} must be {kinds[kind]}, not {str(value)[:60]!r}.", _EVERY) from None
 
 
 def runtime_folder(environment: Mapping[str, str] | None = None) -> Path:

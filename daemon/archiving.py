@@ -77,14 +77,7 @@ class ColdStorage:
     # Away
 
     async def archive(self, call: Call) -> Archival:
-        """Answer `archive_entities`: file after file, until all that was asked for has gone. `Invalid` where an encrypted store's
-        would lie there in the clear and nobody has allowed it."""
-        ask: Any = call.ask
-        if self._engine.encrypted and not self._settings.cold_in_the_clear and not ask.dry_run:
-            raise Invalid(
-                "The store is encrypted, and files of cold storage are not: nothing is archived.",
-                "put `cold_folder` on an encrypted disk and set `cold_in_the_clear = true`",
-            )
+        """Answer `archive_entities`: file after file, until all that was asked for has gone."""
         async with self._asked:
             kept = None if call.key is None else await self._engine.read(partial(_kept, call), call)
             if kept is not None:
@@ -124,7 +117,7 @@ class ColdStorage:
             moving = await self._engine.read(partial(_gathered, chosen), call)
             if dry_run or not moving.groups:
                 return moving, None, 0
-            write = partial(cold_files.write, folder, self._engine.store_id, moving.groups)
+            write = partial(cold_files.write, folder, self._engine.store_id, moving.groups, self._engine.sealing)
             written = await loop.run_in_executor(None, write)
             try:
                 change = await self._engine.write(partial(_put_away, moving, written), call)
@@ -236,14 +229,20 @@ class ColdStorage:
     async def verify(self, quick: bool) -> tuple[list[str], dict[str, int]]:
         """What is wrong with the files, each with its remedy, and what was checked."""
         folder = self._settings.cold_path
-        files, (_, _, entities) = await self._engine.read(lambda tx: (tx.cold.files(), tx.cold.count()), self._call)
+        files, (_, _, entities), keyless = await self._engine.read(
+            lambda tx: (tx.cold.files(), tx.cold.count(), tx.cold.keyless()), self._call
+        )
         needed = [one for one in files if not one.due]
 
         def look() -> list[str]:
             found: list[str] = []
             for one in needed:
                 wrong = cold_files.wrong(folder, one.name, one.bytes, one.sha256, quick)
-                if wrong:
+                if one.name in keyless:
+                    found.append(
+                        f"cold storage: the key of {folder / one.name} is not in the store any more: restore a backup that has it"
+                    )
+                elif wrong:
                     found.append(f"cold storage: {folder / one.name} {wrong}: {cold_files.remedy(one.sha256)}")
             return found
 

@@ -18,6 +18,7 @@ import zstandard
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, Invalid, NotFound, StoreDamaged, StoreFull
+from enhanced_memory.client.folders import make_private
 
 __all__ = [
     "NAME",
@@ -275,7 +276,7 @@ def unpacked(one: Kept, target: Path) -> None:
 
 def copied(path: Path, folder: Path) -> Path:
     """Copy a backup and its manifest into a second folder, and prove the copy."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(folder)
     target = folder / path.name
     if target.exists():
         raise Broken(f"{target} exists.", "name another second folder")

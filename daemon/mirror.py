@@ -22,6 +22,7 @@ import msgspec
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Error
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.client.operations.branches import DiscardBranch, MemoryBranch
 from enhanced_memory.client.operations.service import ExportData, Exported
 from enhanced_memory.client.operations.spaces import CreateSpace, DeleteSpace, ListSpaces, SpaceList, UpdateSpace
@@ -270,7 +271,7 @@ def _checked(path: Path) -> Path:
     try:
         found = os.stat(path)
     except FileNotFoundError:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         return path.resolve()
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{path} is not a file")

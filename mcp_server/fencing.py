@@ -8,11 +8,11 @@ between boundaries that nobody can have written into a memory beforehand.
 
 import re
 import secrets
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-__all__ = ["fenced", "json_text", "suspicious", "visible"]
+__all__ = ["fenced", "flagged", "json_text", "suspicious", "visible"]
 
 _HIDDEN = re.compile(
     "["
@@ -76,6 +76,30 @@ def suspicious(text: str) -> bool:
     if len(text) > 2 * _LOOKED_AT:
         text = text[:_LOOKED_AT] + "\n" + text[-_LOOKED_AT:]
     return _ORDERS.search(text) is not None
+
+
+_SAYS = ("content", "text", "summary", "entity_says", "conflicting_says")
+"""Under which names a record tells what somebody stored."""
+
+_THEIRS = frozenset(("properties", "metadata"))
+"""Records of whoever stored them: nothing of ours is put into those."""
+
+
+def flagged(shown: Any) -> Any:
+    """An answer with `suspicious` in each record that tells a text which is: `true`, or the places of an entity's observations."""
+    if isinstance(shown, list):
+        return [flagged(one) for one in cast("list[Any]", shown)]
+    if not isinstance(shown, dict):
+        return shown
+    record = cast("dict[str, Any]", shown)
+    told = {name: value if name in _THEIRS else flagged(value) for name, value in record.items()}
+    observations: list[Any] = record["observations"] if isinstance(record.get("observations"), list) else []
+    odd = [place for place, said in enumerate(observations) if isinstance(said, str) and suspicious(said)]
+    if odd:
+        told.setdefault("suspicious", odd)
+    elif any(isinstance(said := record.get(name), str) and suspicious(said) for name in _SAYS):
+        told.setdefault("suspicious", True)
+    return told
 
 
 def _escaped(found: re.Match[str]) -> str:

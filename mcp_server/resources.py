@@ -16,7 +16,7 @@ from enhanced_memory.client.operations.service import GetMemoryStatus
 from enhanced_memory.client.operations.sessions import ListSessions
 from enhanced_memory.client.operations.streams import GetWindow, RecentMessages
 from enhanced_memory.mcp_server.exposing import MemoryOf
-from enhanced_memory.mcp_server.fencing import json_text
+from enhanced_memory.mcp_server.fencing import flagged, json_text
 from enhanced_memory.mcp_server.sandbox.broker import Sandbox
 from enhanced_memory.mcp_server.tools import contract, exact, reading, shapes
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured, as_json
@@ -136,7 +136,7 @@ async def _messages(call: Call, stream: str) -> Structured:
     except Refused:  # another kind of stream: a character, a skill's runs
         summary = (await call.ask(GetWindow(ref, messages=1))).summary
         told |= {"summary": summary} if summary else {}
-    return within(told, call.budget)
+    return within(flagged(told), call.budget)
 
 
 async def _recent(call: Call) -> Structured:

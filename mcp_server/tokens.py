@@ -21,6 +21,7 @@ from typing import TypeVar
 import msgspec
 
 from enhanced_memory.client.errors import Broken, Conflict, Denied, Error, Invalid, NotFound, TooLarge
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.client.settings import Settings
 
 __all__ = ["METRICS", "READ", "SCOPES", "WRITE", "Token", "Tokens", "command", "digest"]
@@ -171,7 +172,7 @@ class Tokens:
     @contextmanager
     def _alone(self) -> Generator[None]:
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.path.parent)
             lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as problem:
             raise Denied(f"{self.path} cannot be written: {problem.strerror}.") from None

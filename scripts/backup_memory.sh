@@ -10,9 +10,10 @@
 #   crontab:  15 3 * * *  /path/to/backup_memory.sh
 #
 # The daemon makes the copy while it works on, and verifies it by opening it. Old ones go only after a new one is there,
-# so a week of failures deletes nothing. Only files that this script's names fit are ever deleted.
+# so a week of failures deletes nothing. Only files that this script's names fit are ever deleted. Where the setting
+# `backup_second_folder` had a second copy made, old ones go there too.
 #
-# exit codes: 0 done · 1 no backup was made, nothing was deleted · 2 wrong argument or setting
+# exit codes: 0 done · 1 no backup was made, or no second copy of it; nothing was deleted · 2 wrong argument or setting
 #             3 backup made, but an old one could not be deleted · 75 another run is under way: try again later
 set -euo pipefail
 umask 077
@@ -48,10 +49,17 @@ flock --nonblock 9 || stop 75 "another run is under way in $folder"
 
 # The lock is this script's: a daemon that memoryctl starts on demand must not keep it open.
 output=$("$memoryctl" backup --to "$folder" 9>&-) || stop 1 "memoryctl backup failed; nothing was deleted. ${output:-}"
-made=$(printf '%s\n' "$output" | grep -oE '/.*/memory_[0-9]{8}_[0-9]{6}\.db[.a-z0-9]*' | tail -n 1 || true)
+made=$(printf '%s\n' "$output" | grep -m 1 -oE '/.*/memory_[0-9]{8}_[0-9]{6}\.db[.a-z0-9]*' || true)
+second=$(printf '%s\n' "$output" | sed -n 's,^second copy  *\(/.*\),\1,p')
 [ -n "$made" ] || stop 1 "memoryctl backup named no memory_YYYYMMDD_HHMMSS.db; nothing was deleted. It said: $output"
 [ "$(dirname "$made")" = "$folder" ] && [ -s "$made" ] || stop 1 "the backup $made is not in $folder, or is empty; nothing was deleted"
 say "made $made ($(du -h "$made" | cut -f1))"
+folders=("$folder")
+if [ -n "$second" ]; then
+  [ -s "$second" ] || stop 1 "the second copy $second is not there, or is empty; nothing was deleted"
+  say "made $second"
+  folders+=("$(dirname "$second")")
+fi
 
 # `find` goes by the time of writing. What belongs to the new backup stays whatever its time says.
 stem=$(basename "${made%%.db*}")
@@ -64,7 +72,7 @@ while IFS= read -r -d '' path; do
   else
     failed=1
   fi
-done < <(find "$folder" -maxdepth 1 -type f \
+done < <(find "${folders[@]}" -maxdepth 1 -type f \
   -regextype posix-extended -regex '.*/memory_[0-9]{8}_[0-9]{6}\.db[.a-z0-9]*' \
   ! -name "$stem.db*" -mmin "+$((keep_days * 1440))" -print0)
 

@@ -82,6 +82,30 @@ def test_backups_older_than_a_week_go_and_younger_ones_stay(cron: Cron) -> None:
     assert young.exists()
 
 
+def test_a_second_copy_is_no_stranger_and_its_folder_is_kept_tidy_too(cron: Cron) -> None:
+    second = cron.home / "another disk"
+    second.mkdir()
+    cron.does(
+        f'{GOOD}; cp "$path" \'{second}\'; echo "size         9.0 KiB"; echo "second copy  {second}/$(basename "$path")"'
+    )
+    old = cron.has("memory_20200101_000000.db.zst", 8)
+    older = second / old.name
+    older.write_text("old")
+    os.utime(older, (0, 0))
+    ran = cron.run()
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert not old.exists()
+    assert not older.exists()
+    assert len(cron.backups()) == len(list(second.iterdir())) == 1
+
+
+def test_where_the_second_copy_is_not_there_nothing_is_deleted(cron: Cron) -> None:
+    cron.does(f'{GOOD}; echo "second copy  {cron.home}/memory_20200103_000000.db.zst"')
+    old = cron.has("memory_20200101_000000.db.zst", 8)
+    ran = cron.run()
+    assert (ran.returncode, "the second copy" in ran.stderr, old.exists()) == (1, True, True)
+
+
 def test_how_long_they_are_kept_can_be_set(cron: Cron) -> None:
     old = cron.has("memory_20200101_000000.db.zst", 8)
     assert cron.run(BACKUP_KEEP_DAYS="30").returncode == 0

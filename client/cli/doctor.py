@@ -136,9 +136,7 @@ def _packages() -> Iterator[Finding]:
         name = line.split(";")[0].strip()
         for sign in "<>=!~ [":
             name = name.split(sign)[0]
-        try:
-            metadata.version(name)
-        except metadata.PackageNotFoundError:
+        if not any(_installed(one) for one in (name, *STAND_INS.get(name, ()))):
             missing.append(name)
     if missing:
         yield wrong(
@@ -146,6 +144,18 @@ def _packages() -> Iterator[Finding]:
         )
     else:
         yield good("packages", f"enhanced-memory {version} and the {len(needed)} it needs")
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+STAND_INS = {"apsw": ("apsw-sqlite3mc",)}
+"""Other builds of what is needed: to install the ordinary one over that which can encrypt would lock its store up."""
 
 
 def _libraries() -> Iterator[Finding]:
@@ -178,4 +188,6 @@ def _tell(paper: Paper, diagnosis: Diagnosis) -> None:
     for each in diagnosis.findings:
         if each.mend:
             paper.line(f"{each.check}: {each.mend}", "red" if each.state == "wrong" else "yellow")
-    paper.line("All is well." if diagnosis.ok else "Something is wrong: see above.", "bold")
+    wary = sum(each.state == "warning" for each in diagnosis.findings)
+    well = f"Nothing is wrong; to be looked at: {wary}." if wary else "All is well."
+    paper.line(well if diagnosis.ok else "Something is wrong: see above.", "bold")

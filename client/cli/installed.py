@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from enhanced_memory.client.errors import Invalid
+from enhanced_memory.client.folders import make_private
 
 __all__ = ["Installation", "installations", "state_file"]
 
@@ -69,7 +70,7 @@ def read_state() -> list[Installation]:
 def installations() -> Generator[list[Installation]]:
     """What is noted, to be changed: kept when the block ends, by an error too, for what was written is written."""
     file = state_file()
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(file.parent)
     with open(file.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         noted = read_state()

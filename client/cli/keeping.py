@@ -4,6 +4,7 @@ What needs files and no daemon are verbs of `memory-db`, which is executed for t
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -111,7 +112,9 @@ def salvage(call: Call) -> Answer:
     words += ["--", str(Path(call.given.file).expanduser().absolute())] if call.given.file else []
     with progress("salvaging"):
         found, code = executed(call, "salvage", *words)
-    return Answer(found, lambda paper: _tell_salvaged(paper, found), code)
+    # A socket of its own, where the folder is ours alone: the daemon's refuses another store, and /tmp is everybody's.
+    look = call.settings.socket_path.with_name("look.sock")
+    return Answer(found, lambda paper: _tell_salvaged(paper, found, look), code)
 
 
 def executed(call: Call, verb: str, *words: str) -> tuple[dict[str, Any], int]:
@@ -189,7 +192,7 @@ def _tell_drilled(paper: Paper, found: dict[str, Any]) -> None:
     paper.line("The backup can be restored." if found["ok"] else "The backup is no good.", "bold")
 
 
-def _tell_salvaged(paper: Paper, found: dict[str, Any]) -> None:
+def _tell_salvaged(paper: Paper, found: dict[str, Any], look: Path) -> None:
     paper.line(found["store"])
     paper.table(
         ("table", "kept", "damaged", "read to its end"),
@@ -204,9 +207,9 @@ def _tell_salvaged(paper: Paper, found: dict[str, Any]) -> None:
         paper.line(f"Lost entities: {', '.join(found['lost'])}", "yellow")
     for problem in found["problems"]:
         paper.line(f"still wrong: {problem}", "red")
-    paper.line(
-        f"Look into it: memoryctl --store {found['store']} --socket /tmp/look.sock list. Then: memoryctl backups restore {found['store']}"
-    )
+    store = shlex.quote(found["store"])
+    paper.line(f"Look into it: memoryctl list --store {store} --socket {shlex.quote(str(look))}")
+    paper.line(f"Put it in place: memoryctl backups restore {store}")
 
 
 def _time(text: str) -> Any:

@@ -175,6 +175,7 @@ def _check(plan: Plan, system: bool, *, writing: bool = True) -> None:
             "There is no systemctl here.", "without systemd the daemon is started on demand; nothing is needed"
         )
     if not writing:
+        _reach(_control(system), system)
         return
     foreign = [path for path in map(Path, plan.files) if path.exists() and not _ours(path)]
     if foreign:
@@ -189,6 +190,21 @@ def _check(plan: Plan, system: bool, *, writing: bool = True) -> None:
         )
     if system and _beneath_home(commands):
         raise Invalid(f"{commands} cannot be seen by a system unit.", "install beneath /opt or /usr")
+    _reach(_control(system), system)
+
+
+def _reach(control: list[str], system: bool) -> None:
+    """Refuse where the manager that is to take the units does not answer."""
+    asked = subprocess.run([*control, "show", "--property=Version"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        said = asked.stderr.strip().rstrip(".") or f"it ended with {asked.returncode}"
+        raise Invalid(
+            f"systemd does not answer: {said}.",
+            "boot with systemd, or let clients start the daemon on demand"
+            if system
+            else "log in as this user (by ssh, at the console, with `machinectl shell`; `su` and `sudo` do not reach its manager), "
+            "or use --system; without systemd the daemon is started on demand and nothing is needed",
+        )
 
 
 def _end_on_demand(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """What doctor finds out about files, folders, the disk and the clock."""
 
 import os
+import re
 import shlex
 import shutil
 import stat
@@ -78,6 +79,12 @@ def folder_findings(check: str, folder: Path, *, private: bool) -> Iterator[Find
         return
     if not stat.S_ISDIR(found.st_mode):
         yield wrong(check, f"{folder} is not a folder", f"mv {name} {name}.aside")
+    elif os.statvfs(folder).f_flag & os.ST_RDONLY:
+        yield wrong(
+            check,
+            f"{folder} lies on a file system that is mounted read-only: dmesg says whether a fault of the disk made it so",
+            f'sudo mount -o remount,rw "$(findmnt -no TARGET -T {name})"',
+        )
     elif not os.access(folder, os.W_OK | os.X_OK):
         yield wrong(
             check,
@@ -134,7 +141,7 @@ def store_file(settings: Settings) -> Iterator[Finding]:
     try:
         found = os.stat(path)
         with open(path, "rb") as file:
-            head = file.read(24)
+            head = file.read(72)
             start = head[: len(MAGIC)]
     except FileNotFoundError:
         yield good("store", f"{path} is not there yet; the daemon makes it")
@@ -152,12 +159,25 @@ def store_file(settings: Settings) -> Iterator[Finding]:
         yield wrong(
             "store", f"{path} belongs to uid {found.st_uid}, not {os.getuid()}", f"sudo chown {os.getuid()} {name}"
         )
+    elif head and int.from_bytes(head[68:72]) != _in_schema("application_id"):
+        yield wrong("store", f"{path} is another program's", f"mv {name} {name}.aside, or set ENHANCED_MEMORY_STORE")
+    elif head and (schema := int.from_bytes(head[60:64])) > (known := _in_schema("user_version")):
+        yield wrong(
+            "store",
+            f"{path} has schema {schema}, and this program knows {known}: a newer one has written it",
+            "install the newer enhanced-memory, or memoryctl backups restore latest",
+        )
     elif not os.access(path, os.W_OK):
         yield wrong("store", f"{path} is read-only", f"chmod 600 {name}")
     elif found.st_mode & 0o077:
         yield wary("store", f"{path} is open to others ({stat.filemode(found.st_mode)})", f"chmod 600 {name}")
     else:
         yield good("store", f"{path}, {size(found.st_size)}, changed {_when(found.st_mtime)}")
+
+
+def _in_schema(pragma: str) -> int:
+    found = re.search(rf"PRAGMA {pragma} = (\d+)", (Path(__file__).parents[2] / "schema.sql").read_text("utf-8"))
+    return int(found[1]) if found else 0
 
 
 def _encrypted(path: Path, settings: Settings) -> Iterator[Finding]:

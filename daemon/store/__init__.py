@@ -13,10 +13,23 @@ import msgspec
 
 from enhanced_memory.client.errors import Error
 from enhanced_memory.daemon.call import Call
-from enhanced_memory.daemon.store.ground import Rows
+from enhanced_memory.daemon.store.ground import Rows, Sealing
 from enhanced_memory.daemon.store.tx import Tx
 
-__all__ = ["HOUSE", "MEANING", "Copy", "Engine", "Health", "Held", "Rows", "Scrubbed", "Touched", "Tx", "Usage"]
+__all__ = [
+    "HOUSE",
+    "MEANING",
+    "Copy",
+    "Engine",
+    "Health",
+    "Held",
+    "Rows",
+    "Scrubbed",
+    "Sealing",
+    "Touched",
+    "Tx",
+    "Usage",
+]
 
 A = TypeVar("A")
 
@@ -146,8 +159,8 @@ class Engine(Protocol):
         ...
 
     @property
-    def encrypted(self) -> bool:
-        """Whether the store is encrypted with a key of ours."""
+    def sealing(self) -> Sealing | None:
+        """What encrypts files beside the store; none where nothing is encrypted by us."""
         ...
 
     @property

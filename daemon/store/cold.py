@@ -16,6 +16,8 @@ __all__ = ["Address", "Cold", "File"]
 
 OPEN_FILES = 2
 """Files that one request keeps open."""
+_KEY = "cold_key/"
+"""Before a file's name: the key in `meta` of what it is encrypted with."""
 DAY_MS = 86_400_000
 FOR_EVER_MS = 100 * 365 * DAY_MS
 
@@ -88,14 +90,28 @@ class Cold:
         row = self._ground.rows.one("cold_file_named", name=written.name)
         if row is None:
             raise Broken("A file of cold storage was noted and is not there.")
+        if written.key:
+            self._ground.rows.run("set_meta", key=_KEY + written.name, value=written.key.encode())
         self.made.append(written.name)
         return row[0]
+
+    def keyless(self) -> set[str]:
+        """Files whose contents nobody can read any more: they are encrypted, and their key is lost."""
+        return {one.name for one in self.files() if one.name.endswith(cold_files.SEALED) and not self._key(one.name)}
+
+    def _key(self, name: str) -> str:
+        row = self._ground.rows.one("get_meta", key=_KEY + name)
+        return bytes(row[0]).decode() if row else ""
+
+    def _read(self, file: File) -> list[Group]:
+        return cold_files.read(self.folder, file.name, file.sha256, self._ground.rows.sealing, self._key(file.name))
 
     def drop(self, names: Iterable[str]) -> None:
         """Know files no more; they have been deleted."""
         for name in names:
             self._ground.rows.run("drop_cold_entities", name=name)
             self._ground.rows.run("drop_cold_file", name=name)
+            self._ground.rows.run("drop_meta", key=_KEY + name)
 
     # Addresses
 
@@ -144,7 +160,7 @@ class Cold:
         known = self._open.get(address.file)
         if known is None:
             file = self.file(address.file)
-            groups = cold_files.read(self.folder, file.name, file.sha256)
+            groups = self._read(file)
             if len(self._open) >= OPEN_FILES:
                 self._open.pop(next(iter(self._open)))
             known = self._open[address.file] = {(one.space, one.entity): one for one in groups}
@@ -168,7 +184,7 @@ class Cold:
             rows.run("drop_cold_of", file=number, entity=entity, spaces=within)
             self._open.pop(number, None)
             try:
-                groups = cold_files.read(self.folder, file.name, file.sha256)
+                groups = self._read(file)
             except StoreDamaged:
                 if rows.all("cold_of_file", file=number):
                     self.holding.append(file.name)
@@ -178,7 +194,7 @@ class Cold:
             left = [one for one in groups if one.entity != entity or one.space not in mine]
             found += taken
             if left:
-                fresh = self.add(cold_files.write(self.folder, self._store_id, left))
+                fresh = self.add(cold_files.write(self.folder, self._store_id, left, rows.sealing))
                 rows.run("move_cold", file=number, to=fresh)
                 rows.run("set_cold_due", id=fresh, due=file.due)
             rows.run("set_cold_due", id=number, due=self._ground.now)

@@ -2,8 +2,11 @@
 # pyright: reportUnknownMemberType=false
 """Files of cold storage: what was archived out of the store, packed, hashed and never altered.
 
-A file is zstd around one msgpack map; any tool reads it. It is written under its name with `.partial` behind it and is on disk
-before a row names it; it gets its name once that row stands. So a `.partial` that no row names was never part of the store.
+A file is zstd around one msgpack map; any tool reads it. An encrypted store's files are encrypted, too, each with a key of its own
+that the store keeps. Their names end with `.db` and hold the store's id: without the key nothing else tells whose one is.
+
+A file is written under its name with `.partial` behind it and is on disk before a row names it; it gets its name once that row
+stands. So a `.partial` that no row names was never part of the store.
 """
 
 import hashlib
@@ -20,7 +23,9 @@ import msgspec
 import zstandard
 
 from enhanced_memory.client.durable import sync
-from enhanced_memory.client.errors import Broken, StoreDamaged, StoreFull
+from enhanced_memory.client.errors import Broken, Error, StoreDamaged, StoreFull
+from enhanced_memory.client.folders import make_private
+from enhanced_memory.daemon.store.ground import Sealing
 
 __all__ = [
     "NAME",
@@ -43,7 +48,8 @@ __all__ = [
 FORMAT = 1
 LEVEL = 9
 PARTIAL = ".partial"
-NAME = re.compile(r"cold_\d{8}_\d{6}_[0-9a-f]{8}\.zst")
+NAME = re.compile(r"cold_\d{8}_\d{6}_[0-9a-f]{8}(?:\.zst|_(?P<store>[0-9a-f]+)\.db)")
+SEALED = ".db"
 _MAX_BYTES = 2 * 1024**3
 _NO_SPACE = 28
 
@@ -92,27 +98,36 @@ class Written(msgspec.Struct):
     name: str
     bytes: int
     sha256: str
+    key: str = ""
+    """What it is encrypted with; empty: it is not."""
 
 
 _decode = msgspec.msgpack.Decoder(Contents).decode
 
 
-def write(folder: Path, store_id: str, groups: list[Group]) -> Written:
+def write(folder: Path, store_id: str, groups: list[Group], sealing: Sealing | None = None) -> Written:
     """Write a file, not yet under its name. It is on disk and was read again when this returns. `StoreFull`, `Broken`."""
+    sealed = sealing if sealing is not None and sealing.wanted else None
     now = datetime.now(UTC)
-    name = f"cold_{now:%Y%m%d_%H%M%S}_{secrets.token_hex(4)}.zst"
+    name = f"cold_{now:%Y%m%d_%H%M%S}_{secrets.token_hex(4)}" + (f"_{store_id}{SEALED}" if sealed else ".zst")
     plain = msgspec.msgpack.encode(Contents(FORMAT, store_id, now.isoformat(timespec="seconds"), groups))
     packed = zstandard.ZstdCompressor(LEVEL, write_checksum=True).compress(plain)
-    path = folder / (name + PARTIAL)
+    path, key = folder / (name + PARTIAL), ""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(handle, "wb") as out:
-            out.write(packed)
-            out.flush()
-            os.fsync(out.fileno())
+        make_private(folder)
+        if sealed is None:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(handle, "wb") as out:
+                out.write(packed)
+        else:
+            key = sealed.write(path, packed)
+        sync(path)
         sync(folder)
-        again = path.read_bytes()
+        written = path.read_bytes()
+        again = written if sealed is None else sealed.read(path, key)
+    except Error:
+        path.unlink(missing_ok=True)
+        raise
     except OSError as problem:
         path.unlink(missing_ok=True)
         if problem.errno == _NO_SPACE:
@@ -121,7 +136,7 @@ def write(folder: Path, store_id: str, groups: list[Group]) -> Written:
     if again != packed:
         path.unlink(missing_ok=True)
         raise StoreDamaged(f"{path} does not hold what was written to it.", "check the disk")
-    return Written(name, len(packed), hashlib.sha256(packed).hexdigest())
+    return Written(name, len(written), hashlib.sha256(written).hexdigest(), key)
 
 
 def named(folder: Path, name: str) -> None:
@@ -147,8 +162,9 @@ def delete(folder: Path, name: str) -> None:
         sync(folder)
 
 
-def read(folder: Path, name: str, sha256: str) -> list[Group]:
-    """What a file holds. `StoreDamaged` names it where it is missing or is not what was written."""
+def read(folder: Path, name: str, sha256: str, sealing: Sealing | None = None, key: str = "") -> list[Group]:
+    """What a file holds. `StoreDamaged` names it where it is missing or is not what was written, or its key is lost; `StoreRefused`
+    where it is encrypted and nothing encrypted can be read here."""
     problem = "it is not there"
     try:
         packed = _path(folder, name).read_bytes()
@@ -156,10 +172,14 @@ def read(folder: Path, name: str, sha256: str) -> list[Group]:
         problem = problem if isinstance(failed, FileNotFoundError) else f"it cannot be read: {failed.strerror}"
     else:
         problem = "it was altered: its SHA-256 is another"
-        if hashlib.sha256(packed).hexdigest() == sha256:
+        if name.endswith(SEALED) and (sealing is None or not key):
+            problem = "it is encrypted, and the store has lost its key"
+        elif hashlib.sha256(packed).hexdigest() == sha256:
             try:
+                if sealing is not None and key:
+                    packed = sealing.read(_path(folder, name), key)
                 contents = _decode(zstandard.ZstdDecompressor().decompress(packed, max_output_size=_MAX_BYTES))
-            except (zstandard.ZstdError, msgspec.DecodeError) as failed:
+            except (zstandard.ZstdError, msgspec.DecodeError, StoreDamaged) as failed:
                 problem = f"it cannot be unpacked: {failed}"
             else:
                 if contents.format == FORMAT:
@@ -170,6 +190,9 @@ def read(folder: Path, name: str, sha256: str) -> list[Group]:
 
 def whose(path: Path) -> str | None:
     """The id of the store that wrote a file: empty where it was not written to its end, none where that cannot be told. `OSError`."""
+    named = NAME.fullmatch(path.name.removesuffix(PARTIAL))
+    if named and named["store"]:
+        return named["store"]
     try:
         return _decode(zstandard.ZstdDecompressor().decompress(path.read_bytes(), max_output_size=_MAX_BYTES)).store_id
     except zstandard.ZstdError:
@@ -200,7 +223,7 @@ def copied(folder: Path, to: Path, name: str) -> int:
     target, source = to / name, _path(folder, name)
     if target.exists() and target.stat().st_size == source.stat().st_size:
         return 0
-    to.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(to)
     partial = to / (name + PARTIAL)
     partial.unlink(missing_ok=True)
     with open(source, "rb") as old, open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -15,7 +16,7 @@ from enhanced_memory.daemon.store.bodies import Codec, Line, crc
 from enhanced_memory.daemon.store.views import NOW, Layer, View
 from enhanced_memory.daemon.text import check_text
 
-__all__ = ["DEEPEST", "Counters", "Ground", "Posted", "Rows"]
+__all__ = ["DEEPEST", "Counters", "Ground", "Posted", "Rows", "Sealing"]
 
 MESSAGE_CHARS = 10_000
 """What may be said about a change."""
@@ -43,6 +44,11 @@ class Rows(Protocol):
         """The words that are kept in memory, where the engine keeps any."""
         ...
 
+    @property
+    def sealing(self) -> "Sealing":
+        """What encrypts files beside the store, and reads them."""
+        ...
+
     def all(self, name: str, /, *also: str, **values: Any) -> list[tuple[Any, ...]]:
         """Every row."""
         ...
@@ -67,6 +73,23 @@ class Rows(Protocol):
         self, model: int, dimension: int, query: bytes, count: int, spaces: str, messages: bool, stream: int
     ) -> list[tuple[int, float]]:
         """The nearest vectors, by an index of the engine's own: where `Engine.held` tells of one."""
+        ...
+
+
+class Sealing(Protocol):
+    """Files beside the store, each encrypted with a key of its own that the store keeps."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether what is written is to be encrypted, for the store is."""
+        ...
+
+    def write(self, path: Path, packed: bytes) -> str:
+        """Write a new file (0600), not yet synced; its key. `OSError`, `StoreFull`, `Broken`."""
+        ...
+
+    def read(self, path: Path, digits: str) -> bytes:
+        """What a file holds. `OSError`, `StoreDamaged`; `StoreRefused` where nothing encrypted can be read here."""
         ...
 
 

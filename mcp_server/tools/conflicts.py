@@ -10,7 +10,7 @@ from enhanced_memory.client.aio import AsyncMemory
 from enhanced_memory.client.errors import NotFound
 from enhanced_memory.client.operations import conflicts
 from enhanced_memory.client.values import EntityInput, Ref
-from enhanced_memory.mcp_server.fencing import visible
+from enhanced_memory.mcp_server.fencing import flagged, visible
 from enhanced_memory.mcp_server.tools.declaration import Call, Choice, Structured, Tool
 from enhanced_memory.mcp_server.tools.waiting import STEP_S, answered, awaited
 
@@ -45,7 +45,7 @@ async def _detect(call: Call, given: DetectArguments) -> Structured:
     )
     answer = await call.ask(request)
     shown: Structured = msgspec.to_builtins(answer)
-    return shown | {"conflict_count": len(answer.conflicts)}
+    return flagged(shown) | {"conflict_count": len(answer.conflicts)}
 
 
 DETECT = Tool(

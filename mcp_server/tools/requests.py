@@ -21,6 +21,7 @@ from enhanced_memory.client.operations import (
     versions,
 )
 from enhanced_memory.client.request import Question, Request
+from enhanced_memory.mcp_server.fencing import flagged
 from enhanced_memory.mcp_server.sandbox.offering import told_isolation
 from enhanced_memory.mcp_server.tools.budget import size_of
 from enhanced_memory.mcp_server.tools.code import EXECUTE_CODE, RUN_SKILL
@@ -81,7 +82,7 @@ def _asking(always: tuple[str, ...]) -> Callable[[Call, Any], Awaitable[Structur
         answer = await call.ask(request)
         shown: Structured = msgspec.to_builtins(answer)
         shown |= {name: msgspec.to_builtins(getattr(answer, name)) for name in always}
-        return within(shown, call.budget)
+        return within(flagged(shown), call.budget)
 
     return ask
 
@@ -160,7 +161,7 @@ async def _context(call: Call, request: search.GetContext) -> Structured:
         origin: Structured = item.pop("origin", None) or {}
         item |= {key: origin[key] for key in ("agent", "session", "trust", "tool") if origin.get(key)}
         del item["tokens"]
-    return within(shown, call.budget)
+    return within(flagged(shown), call.budget)
 
 
 CONTEXT = Tool(

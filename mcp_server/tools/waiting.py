@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from enhanced_memory.mcp_server.fencing import flagged
 from enhanced_memory.mcp_server.tools.declaration import Call, Structured
 
 __all__ = ["STEP_S", "answered", "awaited"]
@@ -16,7 +17,7 @@ STEP_S = 1.0
 
 async def answered(call: Call, request: Any) -> Structured:
     """The daemon's answer as plain data."""
-    return msgspec.to_builtins(await call.ask(request))
+    return flagged(msgspec.to_builtins(await call.ask(request)))
 
 
 async def awaited(call: Call, request: Any, look: Any, far: Callable[[Any], tuple[int, int]], doing: str) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from enhanced_memory.client.cli import surroundings
 from enhanced_memory.client.launch import dial
 from enhanced_memory.client.settings import Settings
 
@@ -77,6 +78,21 @@ def test_doctor_on_an_empty_home_finds_nothing_wrong_and_makes_nothing(ctl: Ctl,
     assert list(home.iterdir()) == []
 
 
+def test_doctor_takes_the_build_that_can_encrypt_for_the_driver_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from enhanced_memory.client.cli import doctor
+
+    def version(name: str) -> str:
+        if name == "apsw":
+            raise doctor.metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    look = doctor._packages  # pyright: ignore[reportPrivateUsage]
+    assert [each.state for each in look()] == ["ok"]
+    monkeypatch.setattr(doctor, "STAND_INS", {})
+    assert [(each.state, "apsw" in each.says) for each in look()] == [("wrong", True)]
+
+
 def test_doctor_tells_a_person_how_to_mend(ctl: Ctl, home: Path) -> None:
     (home / "memory.db").write_bytes(b"something else entirely")
     ran = ctl("doctor")
@@ -119,6 +135,30 @@ def test_doctor_names_a_store_that_others_can_read(ctl: Ctl, home: Path) -> None
     (home / "memory.db").chmod(0o644)
     _, found = findings(ctl)
     assert found["store"]["mend"] == f"chmod 600 {home}/memory.db"
+
+
+@pytest.mark.parametrize(("at", "word"), [(60, "a newer one has written it"), (68, "another program's")])
+def test_doctor_names_a_store_that_is_not_for_this_program(ctl: Ctl, home: Path, at: int, word: str) -> None:
+    """No daemon runs that could say so: it would refuse to start."""
+    assert ctl("add", "Ada", "--type", "person").code == 0
+    assert ctl("stop").code == 0
+    store = home / "memory.db"
+    held = bytearray(store.read_bytes())
+    held[at : at + 4] = b"\0\0\0\x63"
+    store.write_bytes(held)
+    code, found = findings(ctl)
+    assert (code, found["store"]["state"]) == (1, "wrong")
+    assert word in found["store"]["says"]
+
+
+def test_doctor_tells_a_disk_that_is_mounted_read_only_from_wrong_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = os.statvfs(tmp_path)
+    flags = found.f_flag | os.ST_RDONLY
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*found[:8], flags, found[9])))
+    [told] = surroundings.folder_findings("store folder", tmp_path, private=True)
+    assert (told.state, "read-only" in told.says, "remount,rw" in told.mend) == ("wrong", True, True)
 
 
 def test_doctor_tells_of_backups_where_no_daemon_runs(ctl: Ctl, home: Path) -> None:

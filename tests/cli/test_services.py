@@ -46,6 +46,7 @@ def test_what_is_installed_is_this_installation_and_is_taken_away_whole(ctl: Ctl
     assert "bin:/usr/local/bin" in (folder / "memory-db.service.d" / "where.conf").read_text()
     assert not list(folder.glob("*/system.conf"))
     assert systemctl.read_text().splitlines() == [
+        "--user show --property=Version",
         "--user daemon-reload",
         "--user enable --now memory-db.socket memory-mcp.socket memory-embed.socket memory-backup.timer",
     ]
@@ -67,6 +68,17 @@ def test_a_unit_of_somebody_else_is_not_replaced(ctl: Ctl, home: Path, systemctl
     assert (ran.code, "not put there by us" in ran.err) == (4, True)
     assert [path.name for path in unit.parent.rglob("*")] == ["memory-db.service"]
     assert not systemctl.exists()
+
+
+def test_where_systemd_does_not_answer_nothing_is_changed_and_what_helps_is_said(
+    ctl: Ctl, home: Path, systemctl: Path
+) -> None:
+    assert ctl("add", "Ada", "--type", "person").code == 0
+    (home / "bin" / "systemctl").write_text("#!/bin/sh\necho 'Failed to connect to bus: No medium found' >&2\nexit 1\n")
+    ran = ctl("install-service")
+    assert (ran.code, "No medium found" in ran.err, "log in as this user" in ran.err) == (4, True, True)
+    assert not (home / ".config" / "systemd").exists()
+    assert ctl("--no-start", "status").code == 0, "the daemon that ran was not ended"
 
 
 def test_the_system_form_has_its_drop_ins_and_an_account(ctl: Ctl, systemctl: Path) -> None:

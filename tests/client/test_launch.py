@@ -52,6 +52,20 @@ def test_twenty_programs_at_once_start_one_daemon(home: Path) -> None:
     assert daemons(home) == [int(pids.pop())]
 
 
+def test_what_the_first_run_makes_nobody_else_can_look_into(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PREFIX + "SOCKET", raising=False)
+    monkeypatch.delenv(PREFIX + "STORE", raising=False)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    before = os.umask(0o022)
+    try:
+        with Memory(store="~/.memories/deep/memory.db", socket="~/.memories/run/memory-db.sock", timeout_s=20.0):
+            made = {one: one.stat().st_mode & 0o777 for one in (home / ".memories").rglob("*") if one.is_dir()}
+    finally:
+        os.umask(before)
+    made[home / ".memories"] = (home / ".memories").stat().st_mode & 0o777
+    assert set(made.values()) == {0o700}, made
+
+
 def test_settings_that_were_given_by_name_reach_the_daemon_that_is_started(home: Path) -> None:
     given = {"max_text_chars": 40, "max_name_chars": 30, "access_log": False, "embedder": "none", "log_level": "DEBUG"}
     with Memory(**given, space="mine", timeout_s=20.0) as memory:

@@ -51,7 +51,7 @@ class Vault:
 
     async def write(self, *names: str, key: sealing.Key | None = None) -> None:
         engine = await self.engine(key)
-        assert engine.encrypted
+        assert engine.sealing.wanted
         ask = CreateEntities([EntityInput(name, "t", [SECRET]) for name in names])
         await engine.write(lambda tx: HANDLERS[ask.op](tx, ask), Call(Peer(client="t", greeted=True), ask))
         engine.leave()

@@ -56,7 +56,8 @@ class PostgresEngine:
 
     near = False
     comparing = ""
-    encrypted = False
+    sealing = None
+    """The server's disk is the server's affair, and files of cold storage are the affair of whoever has its clients."""
     unclean = False
     """The server looks after its own files when it starts again."""
 

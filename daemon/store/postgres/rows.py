@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg import Connection, RawCursor
 
+from enhanced_memory.daemon.store.ground import Sealing
 from enhanced_memory.daemon.store.postgres.nearest import nearest
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.statements import Statement, filled, property_told, statement
@@ -51,6 +52,13 @@ class PostgresRows:
         self._waiting: list[tuple[bytes, list[Any]]] = []
         self._twice: bool | None = None
         self.use(connection)
+
+    @property
+    def sealing(self) -> Sealing:
+        """Reads what an encrypted store in a file left behind that was moved here; what is written is not encrypted."""
+        from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
+
+        return SealedFiles()
 
     def use(self, connection: "Connection[Row]") -> None:
         """Go on with another connection; what the last one knew is forgotten."""

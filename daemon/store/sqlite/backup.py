@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from enhanced_memory.client.errors import Broken, Conflict, Invalid, StoreDamaged, StoreFull
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.daemon import VERSION
 from enhanced_memory.daemon.backups import Manifest, name_at, packed
 from enhanced_memory.daemon.store import Health
@@ -190,7 +191,7 @@ def _target(to: Path, own: Path, at: datetime) -> Path:
                 at += timedelta(seconds=1)
         if to.exists() or to == own:
             raise Conflict(f"{to} exists.", "name a folder, or a file that does not exist yet")
-        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(to.parent)
     except (OSError, RuntimeError) as problem:
         raise Invalid(
             f"A backup cannot be written there: {getattr(problem, 'strerror', None) or problem}.",

@@ -12,6 +12,7 @@ import msgspec
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Conflict, StoreRefused
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
@@ -21,6 +22,7 @@ from enhanced_memory.daemon.store.carrying import ARRIVING, Mark, Source, carryi
 from enhanced_memory.daemon.store.ground import Counters
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, each, translated
+from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.tables import META_NUMBERS, Row, Table
 from enhanced_memory.daemon.store.tx import Tx
 
@@ -62,7 +64,7 @@ class SqliteSide:
         self.codec = Codec(dictionaries)
         self._dictionaries = dictionaries
         call = Call(Peer(client="memory-db", greeted=True), Request())
-        self._own = SqliteRows(self.connection)
+        self._own = SqliteRows(self.connection, SealedFiles(key is not None))
         self.tx = Tx(self._own, self.codec, call, 0, settings)
 
     def close(self) -> None:
@@ -134,7 +136,7 @@ class SqliteDraft(SqliteSide):
         self._made(draft, key)
 
     def _made(self, draft: Path, key: sealing.Key | None) -> None:
-        draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(draft.parent)
         file.open_store(draft, "NORMAL", key).close()
         super().__init__(draft, self._settings, key, readonly=False)
         # Indexes grow as rows come: what fits in here is not read again for each of them.

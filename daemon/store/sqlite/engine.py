@@ -28,6 +28,7 @@ from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.reader import Reader
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
+from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.sqlite.writer import Writer
 from enhanced_memory.daemon.store.training import SAMPLES, STAGES, trained
 from enhanced_memory.daemon.store.tx import Tx
@@ -71,6 +72,7 @@ class SqliteEngine:
         self._trainer: threading.Thread | None = None
         self._checks = backup.Checks()
         self.key = sealing.key_of(settings)
+        self.sealing = SealedFiles(self.key is not None)
         connection = file.open_store(settings.store_path, settings.synchronous, self.key)
         for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
             self.dictionaries[number] = words
@@ -336,11 +338,6 @@ class SqliteEngine:
         """Whether the writer came round to its queue."""
         await self.alone(lambda _: None)
         return True
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether pages are encrypted with a key."""
-        return self.key is not None
 
     @property
     def comparing(self) -> str:

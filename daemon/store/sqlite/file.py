@@ -14,6 +14,7 @@ import apsw
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import StoreDamaged, StoreHeld, StoreRefused
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.daemon import ROOT
 from enhanced_memory.daemon.store.sqlite import sealing
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
@@ -39,7 +40,7 @@ class Owned:
         self.store = store
         self._path = store.with_name(store.name + ".lock")
         try:
-            store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(store.parent)
             self._lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as problem:
             raise StoreRefused(

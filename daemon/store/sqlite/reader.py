@@ -12,6 +12,7 @@ from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.sqlite import comparing, file, sealing
 from enhanced_memory.daemon.store.sqlite.keeping import Beside, KeptWords
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, translated
+from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["Reader"]
@@ -24,7 +25,7 @@ class Reader:
 
     def __init__(self, path: Path, key: sealing.Key | None, epoch: Epoch, kept: KeptWords, codec: Codec) -> None:
         self.connection = file.connect(path, readonly=True, key=key)
-        self.rows = SqliteRows(self.connection, epoch)
+        self.rows = SqliteRows(self.connection, SealedFiles(), epoch)
         self.refused = comparing.load(self.connection)
         self.rows.compares = not self.refused
         self.rows.posted = Beside(kept, self.connection)

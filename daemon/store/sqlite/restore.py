@@ -16,6 +16,7 @@ import msgspec
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, StoreDamaged, StoreHeld, StoreRefused
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.daemon.backups import Kept, unpacked
 from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
@@ -56,7 +57,7 @@ def restore(
     In either case nothing was changed.
     """
     began = time.monotonic()
-    store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(store.parent)
     draft = store.with_name(store.name + ".restoring")
     try:
         counts = unpack(one, draft, key, theirs)

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused
-from enhanced_memory.daemon.store.ground import Posted
+from enhanced_memory.daemon.store.ground import Posted, Sealing
 from enhanced_memory.daemon.store.queries import of_engine
 from enhanced_memory.daemon.store.views import View
 
@@ -61,8 +61,9 @@ class SqliteRows:
     FTS5 writes out what it holds at every savepoint, so that words in the middle of a group would cost more than all the rest.
     """
 
-    def __init__(self, connection: apsw.Connection, epoch: Epoch | None = None) -> None:
+    def __init__(self, connection: apsw.Connection, sealing: Sealing, epoch: Epoch | None = None) -> None:
         self.connection = connection
+        self.sealing = sealing
         self.epoch = epoch or Epoch()
         self.views: dict[str, View] = {}
         self.spaces_changed = False

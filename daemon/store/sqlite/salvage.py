@@ -20,6 +20,7 @@ import apsw
 import msgspec
 
 from enhanced_memory.client.errors import Conflict, Error, StoreDamaged
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
@@ -78,7 +79,7 @@ def salvage(broken: Path, to: Path, key: sealing.Key | None = None) -> Salvaged:
         sealing.fits(broken, key)
     if to.exists():
         raise Conflict(f"{to} exists.", "name a file that does not exist yet")
-    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(to.parent)
     try:
         with tempfile.TemporaryDirectory(prefix=".salvage-", dir=to.parent) as folder, translated():
             copy = Path(folder) / "broken.db"

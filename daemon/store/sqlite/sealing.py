@@ -21,6 +21,7 @@ import apsw
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Conflict, StoreDamaged, StoreRefused
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.client.settings import Settings
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "CREDENTIAL",
     "Key",
     "fits",
+    "fresh",
     "key_of",
     "made",
     "marks",
@@ -94,16 +96,21 @@ def read(path: Path) -> Key:
     return Key(path, text.lower())
 
 
+def fresh(path: Path) -> Key:
+    """A new key, which nobody else knows and no file holds, for what is to lie at `path`."""
+    return Key(path, secrets.token_hex(32))
+
+
 def made(path: Path) -> Key:
     """A new key, in a file that must not exist yet (0600, on disk)."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise Conflict(f"{path} exists.", "name a file that does not exist yet") from None
     except OSError as problem:
         raise StoreRefused(f"{path} cannot be written: {problem.strerror}.", "name another file") from None
-    key = Key(path, secrets.token_hex(32))
+    key = fresh(path)
     with open(handle, "w") as out:
         out.write(key.digits + "\n")
     sync(path)

@@ -27,6 +27,7 @@ from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
+from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.sqlite.sealing import Key
 from enhanced_memory.daemon.store.tx import Tx
 
@@ -105,7 +106,7 @@ class Writer:
         self.intake.start()
 
     def _begin(self) -> None:
-        self._rows = SqliteRows(self.connection, self.epoch)
+        self._rows = SqliteRows(self.connection, SealedFiles(self.key is not None), self.epoch)
         self._sql = self.connection.cursor().execute
         row = self._rows.one("high_water") or (0, 0, 0, 0, 0, 0)
         mark = self._rows.one("get_meta", key="entity_high_water")
