@@ -299,7 +299,6 @@ def test_search_finds_what_bears_on_the_question(manager: MemoryManager) -> None
 # The six deliverables
 
 
-@pytest.mark.engines("sqlite", why="a database is copied by its server's tools")
 def test_the_database_layer_backs_up_and_tidies_up_while_in_use(
     manager: MemoryManager, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -24,7 +24,6 @@ from enhanced_memory.daemon.metrics import Metrics
 from enhanced_memory.daemon.service import Service
 from enhanced_memory.daemon.store import Tx, cold_files
 from enhanced_memory.daemon.store.cold_files import Group
-from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -301,7 +300,7 @@ async def test_an_archiving_that_is_sent_again_gets_the_first_ones_answer_and_mo
 async def test_what_is_encrypted_does_not_leave_in_the_clear_unless_that_is_allowed(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SqliteEngine, "encrypted", True)
+    monkeypatch.setattr(type(keeper.engine), "encrypted", True)
     with pytest.raises(Invalid, match="encrypted") as refused:
         await keeper.archive("Ada")
     assert "cold_in_the_clear" in refused.value.hint

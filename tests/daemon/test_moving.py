@@ -48,9 +48,9 @@ from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.handlers.told import details_of
 from enhanced_memory.daemon.store import Engine, transfer
 from enhanced_memory.daemon.store.conflicts import Proposal
+from enhanced_memory.daemon.store.keeping import KeptWords
 from enhanced_memory.daemon.store.records import Attributes, Extra, NotedRecord, VersionRecord
 from enhanced_memory.daemon.store.records import Record as Record_
-from enhanced_memory.daemon.store.sqlite.keeping import KeptWords
 
 from ..conftest import Stores, opened
 
