@@ -178,7 +178,7 @@ class KeptWords:
             more = self._within(looking, postings, lambda mark: postings.follow(source, mark))
         for term in terms:
             if not self._closing:
-                self._within(looking, postings, lambda mark, term=term: postings.read(source, mark, term))
+                self._within(looking, postings, lambda mark, term=term: postings.read(source, mark, [term]))
 
     def _within(self, looking: Looking, postings: "Postings", work: Callable[["Mark"], Any]) -> Any:
         mark = postings.mark()

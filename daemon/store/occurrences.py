@@ -62,12 +62,11 @@ class Source(Protocol):
         """The one word that an expression asks for, as the index has it; empty for a phrase, a beginning, or several words."""
         ...
 
-    def count(self, expression: str, most: int) -> int:
-        """In how many passages it is; more than `most` are not counted."""
-        ...
+    def every(self, terms: Sequence[str], upto: int, most: int) -> "list[tuple[Ids, npt.NDArray[np.int8]] | None]":
+        """Each place where a word stands in passages up to `upto`, in their order: the passage, and which of `COLUMNS`.
 
-    def every(self, term: str, upto: int) -> "tuple[Ids, npt.NDArray[np.int8]]":
-        """Each place where a word stands in passages up to `upto`, in their order: the passage, and which of `COLUMNS`."""
+        None for a word that stands in more than `most` places; 0 is any number.
+        """
         ...
 
     def since(self, expression: str, beyond: int, upto: int, others: Collection[int]) -> list[Occurrence]:

@@ -47,6 +47,10 @@ passages that may have ended before those of a word are counted again."""
 PAGE = 8_192
 """Passages looked at in one go: a few milliseconds in which nobody else runs Python."""
 
+WHICH = 40
+PASSAGE = (1 << WHICH) - 1
+"""Where several words are read at once, the bits of a passage's id, and of which word it is above these."""
+
 MOST_TERMS, LONGEST = 20_000, 100
 """Expressions whose word is remembered, and their characters."""
 
@@ -147,46 +151,58 @@ class Postings:
                 self._passages.end(passage)
         return upto < mark.last
 
-    def read(self, source: Source, mark: Mark, term: str) -> None:
-        """Read all passages of a word."""
-        passages, columns = source.every(term, mark.last)
+    def read(self, source: Source, mark: Mark, terms: Sequence[str], most: int = 0) -> dict[str, Word]:
+        """Read all passages of words, and keep them, but for a word that stands in more than `most` places."""
+        every = source.every(terms, mark.last, most)
+        kept = [(term, *told) for term, told in zip(terms, every, strict=True) if told is not None]
+        words = dict[str, Word]()
         with self._lock:
-            if mark.generation != self._generation:
-                return
-            upto = min(mark.last, self._passages.upto)
-            seen = passages <= upto
-            passages, columns = passages[seen], columns[seen]
-            ids, begins = once(passages)
-            many = len(COLUMNS)
-            places = np.repeat(np.arange(len(ids)) * many, np.diff(np.append(begins, len(passages)))) + columns
-            often = np.bincount(places, minlength=len(ids) * many).astype(np.float32).reshape(-1, many)
-            ids, worth = self._worth_of(ids, often, upto)
-            self._keep(term, Word(ids, worth, upto, mark.moved, self._passages.averages, self._passages.ended))
+            if kept and mark.generation == self._generation:
+                upto = min(mark.last, self._passages.upto)
+                which = np.repeat(np.arange(len(kept)) << WHICH, [len(passages) for _, passages, _ in kept])
+                passages = np.concatenate([passages for _, passages, _ in kept])
+                columns = np.concatenate([columns for _, _, columns in kept])
+                seen = passages <= upto
+                passages, columns = (passages | which)[seen], columns[seen]
+                ids, begins = once(passages)
+                many = len(COLUMNS)
+                places = np.repeat(np.arange(len(ids)) * many, np.diff(np.append(begins, len(passages)))) + columns
+                often = np.bincount(places, minlength=len(ids) * many).astype(np.float32).reshape(-1, many)
+                ids, worth = self._worth_of(ids, often, upto)
+                edges = np.searchsorted(ids, np.arange(len(kept) + 1) << WHICH).tolist()
+                averages = self._passages.averages
+                for (term, *_), begin, end in zip(kept, edges, edges[1:], strict=False):
+                    mine = ids[begin:end] & PASSAGE
+                    words[term] = Word(mine, worth[begin:end], upto, mark.moved, averages, self._passages.ended)
+                    self._keep(term, words[term])
+        return words
 
     def _worth_of(self, ids: Ids, often: Floats, upto: int) -> "tuple[Ids, npt.NDArray[np.uint8]]":
-        """What a word is worth where it is, and in the messages before and after, in passages up to `upto`.
+        """What words are worth where they are, and in the messages before and after, in passages up to `upto`.
 
-        `often` tells of each of `COLUMNS` of each passage.
+        `often` tells of each of `COLUMNS` of each passage. Which word it is of stands in the bits of an id above a `PASSAGE`'s.
         """
         if not len(ids):
             return ids, np.zeros(0, np.uint8)
-        messages = self._passages.are_messages(ids).astype(np.intp)
+        which, passages = ids & ~PASSAGE, ids & PASSAGE
+        messages = self._passages.are_messages(passages).astype(np.intp)
         own = (self._weights[messages] * often).sum(axis=1)
         said = messages * (often[:, 0] + often[:, 1]) * np.float32(BESIDE)
         others: list[Ids] = [ids]
         gains: list[Floats] = [np.zeros(len(ids), np.float32)]
-        for beside in self._passages.beside(ids):
+        for beside in self._passages.beside(passages):
             there = (beside > 0) & (said > 0)
-            others.append(beside[there])
+            others.append((which | beside)[there])
             gains.append(said[there].astype(np.float32))
         every = np.concatenate(others)
         order = np.argsort(every, kind="stable")
         found, begins = once(every[order])
         gained = np.add.reduceat(np.concatenate(gains)[order], begins)
-        gained[self._passages.stands_alone(found)] = 0
+        passages = found & PASSAGE
+        gained[self._passages.stands_alone(passages)] = 0
         gained[np.searchsorted(found, ids)] += own
-        kept = (gained > 0) & (found <= upto)
-        return found[kept], self._worth(found[kept], gained[kept])
+        kept = (gained > 0) & (passages <= upto)
+        return found[kept], self._worth(passages[kept], gained[kept])
 
     def _worth(self, passages: Ids, often: Floats) -> "npt.NDArray[np.uint8]":
         average = self._passages.averages[self._passages.are_messages(passages).astype(np.intp)]
@@ -247,37 +263,40 @@ class Postings:
 
     def _asked(self, source: Source, mark: Mark, asked: Sequence[str], at_once: int) -> tuple[list[Word], list[str]]:
         """The words that are asked for, up to date, and what is none of them."""
-        words, used, others, lacking = list[Word](), list[str](), list[str](), list[str]()
-        averages = self._passages.averages
+        used, others = list[str](), list[str]()
+        words = dict[str, Word]()
+        lacking = dict[str, None]()
         for expression in asked:
             term = self._term(source, expression)
             if not term:
                 others.append(expression)
                 continue
-            word = self._words.get(term)
-            if word is not None and np.abs(word.averages / averages - 1).max() > DRIFT:
-                word = None
-            if word is not None and (word.upto < mark.last or word.moved < mark.moved):
-                word = self._catch_up(source, mark, term, expression, word, at_once)
-            if word is None:
-                if source.count(expression, at_once) > at_once:
-                    lacking.append(term)
-                    continue
-                self.read(source, mark, term)
-                word = self._words.get(term)
-                if word is None:
-                    raise Wanted(term)
-            if self._passages.ended - word.ended > DRIFT * self._passages.living:
-                word = self._counted(mark, term, word)
-            words.append(word)
             used.append(term)
+            word = self._up_to_date(source, mark, term, expression, at_once)
+            if word is None:
+                lacking[term] = None
+            else:
+                words[term] = word
         if lacking:
-            raise Wanted(*lacking)
+            words |= self.read(source, mark, list(lacking), at_once)
+            if not words.keys() >= lacking.keys():
+                raise Wanted(*(term for term in lacking if term not in words))
         with self._lock:
             for term in used:
                 if term in self._words:
                     self._words.move_to_end(term)
-        return words, others
+        return [words[term] for term in used], others
+
+    def _up_to_date(self, source: Source, mark: Mark, term: str, expression: str, at_once: int) -> Word | None:
+        """A word that is kept, as it is by now; none that has to be read as a whole."""
+        word = self._words.get(term)
+        if word is not None and np.abs(word.averages / self._passages.averages - 1).max() > DRIFT:
+            return None
+        if word is not None and (word.upto < mark.last or word.moved < mark.moved):
+            word = self._catch_up(source, mark, term, expression, word, at_once)
+        if word is not None and self._passages.ended - word.ended > DRIFT * self._passages.living:
+            word = self._counted(mark, term, word)
+        return word
 
     def _term(self, source: Source, expression: str) -> str:
         term = self._terms.get(expression)

@@ -76,9 +76,10 @@ class Pelted:
     tracebacks: int
 
 
-STORE_HANDLES = 4
+STORE_HANDLES = 8
 """A connection's files, which SQLite closes with the last connection of the process and gives to the next one until then (closing
-one would give up the locks of all): as many as were ever open at once, by the fold of the log, a check, a backup, a trainer."""
+one would give up the locks of all): as many as were ever open at once, by the fold of the log, by checks that peers asked for
+side by side, by a backup, by a trainer. A million frames left five."""
 
 
 def held(process: psutil.Process, store: str) -> tuple[Counter[str], int]:

@@ -4,7 +4,7 @@ Where a word stands in a passage is cut out of its tsvector as the server writes
 `unnest` does, costs ten times as much.
 """
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +14,6 @@ from psycopg import Connection
 from enhanced_memory.daemon.store.occurrences import Occurrence
 from enhanced_memory.daemon.store.postgres.failures import translated
 from enhanced_memory.daemon.store.postgres.lexemes import COLUMNS, tokens
-from enhanced_memory.daemon.store.postgres.matching import parsed
 from enhanced_memory.daemon.store.postgres.rows import BEGIN_READING, PostgresRows
 from enhanced_memory.daemon.store.postgres.statements import Statement, filled
 from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
@@ -27,11 +26,14 @@ __all__ = ["NEWEST", "Looking", "Posted"]
 _PLACES = "translate(split_part(split_part(w.lexemes::text, :before, 2), ' ', 1), '0123456789', '')"
 """Of `3A,7B,9` the marks of the columns that a word stands in, none for the last: `A,B,`."""
 
-_COUNT = filled("SELECT count(*) FROM (SELECT 1 FROM words WHERE lexemes @@ :query::tsquery LIMIT :limit) found")
-
 _EVERY = filled(f"""
-    SELECT coalesce(string_agg(int8send(id), '' ORDER BY id), ''), coalesce(string_agg(convert_to(places || ' ', 'UTF8'), '' ORDER BY id), '')
-    FROM (SELECT w.id, {_PLACES} AS places FROM words w WHERE w.lexemes @@ :query::tsquery AND w.id <= :upto) told""")
+    SELECT coalesce(told.ids, ''), coalesce(told.places, '')
+    FROM unnest(:queries::text[], :befores::text[]) WITH ORDINALITY t (query, before, place)
+    CROSS JOIN LATERAL (
+        SELECT string_agg(int8send(id), '' ORDER BY id) AS ids, string_agg(convert_to(places || ' ', 'UTF8'), '' ORDER BY id) AS places
+        FROM (SELECT w.id, {_PLACES.replace(":before", "t.before")} AS places
+              FROM words w WHERE w.lexemes @@ t.query::tsquery AND w.id <= :upto LIMIT :limit) found) told
+    ORDER BY t.place""")
 
 _NEW = filled(f"""
     SELECT w.id, {_PLACES} FROM words w
@@ -99,27 +101,31 @@ class Posted:
         found = tokens(expression)
         return found[0] if len(found) == 1 else ""
 
-    def count(self, expression: str, most: int) -> int:
-        """In how many passages it is; one more than `most` at the most."""
-        return self._one(_COUNT, query=parsed(expression).query, limit=most + 1)
-
-    def every(self, term: str, upto: int) -> "tuple[Ids, Any]":
-        """Each place where a word stands: the passage and the column."""
+    def every(self, terms: Sequence[str], upto: int, most: int) -> "list[tuple[Ids, Any] | None]":
+        """Each place where a word stands, the passage and the column; none for a word that stands in more than `most`."""
         import numpy as np
 
-        passages, places = self._rows.told(_EVERY, query=f"'{term}'", before=f"'{term}':", upto=upto)[0]
-        ids = np.frombuffer(passages, ">i8").astype(np.int64)
-        told = np.frombuffer(places, np.uint8)
-        # A mark for each place, none for the last column's; a comma between places, a space after a passage.
-        ends = np.flatnonzero((told == ord(",")) | (told == ord(" ")))
-        begins = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))[: len(ends)]
-        marks = np.where(begins < ends, told[begins], ord(_MARKS[-1]))
-        found = np.repeat(ids, np.diff(np.flatnonzero(told[ends] == ord(" ")), prepend=-1))
+        told = self._rows.told(
+            _EVERY, queries=_json([f"'{term}'" for term in terms]), befores=_json([f"'{term}':" for term in terms]),
+            upto=upto, limit=most + 1 if most else -1,
+        )  # fmt: skip
         columns = np.full(256, -1, np.int8)
-        for place, mark in enumerate(_MARKS):
-            columns[ord(mark)] = place
-        seen = columns[marks] >= 0
-        return found[seen], columns[marks][seen]
+        for column, mark in enumerate(_MARKS):
+            columns[ord(mark)] = column
+        found: list[tuple[Ids, Any] | None] = []
+        for passages, places in told:
+            text = np.frombuffer(places, np.uint8)
+            # A mark for each place, none for the last column's; a comma between places, a space after a passage.
+            ends = np.flatnonzero((text == ord(",")) | (text == ord(" ")))
+            if most and len(ends) > most:
+                found.append(None)
+                continue
+            begins = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))[: len(ends)]
+            marks = columns[np.where(begins < ends, text[begins], ord(_MARKS[-1]))]
+            often = np.diff(np.flatnonzero(text[ends] == ord(" ")), prepend=-1)
+            ids = np.repeat(np.frombuffer(passages, ">i8").astype(np.int64), often)
+            found.append((ids[marks >= 0], marks[marks >= 0]))
+        return found
 
     def since(self, expression: str, beyond: int, upto: int, others: Collection[int]) -> list[Occurrence]:
         """Where a word stands in newer passages, and in some others."""
@@ -194,5 +200,5 @@ class Looking:
         self._rows.connection.close()
 
 
-def _json(ids: Collection[int]) -> str:
-    return msgspec.json.encode(list(ids)).decode()
+def _json(values: "Collection[int | str]") -> str:
+    return msgspec.json.encode(list(values)).decode()

@@ -6,7 +6,7 @@ All places of a word come from FTS5's own `fts5vocab` table, lengths from its `d
 them), and what a word has in a few passages from an auxiliary function.
 """
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,16 +30,19 @@ _VOCABULARY = """
     CREATE VIRTUAL TABLE IF NOT EXISTS temp.words_counts USING fts5vocab(main, words, row)"""
 
 _EVERY = """
-    SELECT group_concat(format('%08x', doc), ''), group_concat(CASE col WHEN 'name' THEN 0 WHEN 'body' THEN 1 WHEN 'dates' THEN 2 ELSE 3 END, '')
-    FROM temp.words_places WHERE term = :term"""
+    SELECT (SELECT group_concat(format('%08x0%d', doc, CASE col WHEN 'name' THEN 0 WHEN 'body' THEN 1 WHEN 'dates' THEN 2 ELSE 3 END), '')
+            FROM (SELECT doc, col FROM temp.words_places WHERE term = j.value LIMIT :most))
+    FROM json_each(:terms) j ORDER BY j.key"""
+"""Digits of one width, which Python need not look at one by one: nobody else runs Python meanwhile."""
+
+_PLACE = [("passage", ">u4"), ("column", "u1")]
+"""What they say of one place."""
 
 _SINCE = """
     SELECT json_group_array(json(told)) FROM (
         SELECT tally(words) AS told FROM words
         WHERE words MATCH :match AND rowid > :floor AND rowid <= :upto
           AND (rowid > :beyond OR +rowid IN (SELECT value FROM json_each(:others))) LIMIT -1)"""
-
-_COUNT = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH :match LIMIT :most)"
 
 _HEADS = """
     SELECT json_group_array(json_array(p.id, p.space, p.entity, p.message, hex(d.sz)))
@@ -88,22 +91,23 @@ class Posted:
         found = self._tokenized(expression.encode(), apsw.FTS5_TOKENIZE_QUERY, None, include_offsets=False)
         return found[0][0] if len(found) == 1 and len(found[0]) == 1 else ""
 
-    def count(self, expression: str, most: int) -> int:
-        """In how many passages it is; one more than `most` at the most."""
-        return self._one(_COUNT, match=expression, most=most + 1)
-
-    def every(self, term: str, upto: int) -> "tuple[Ids, Any]":
-        """Each place where a word stands: the passage and the column."""
+    def every(self, terms: Sequence[str], upto: int, most: int) -> "list[tuple[Ids, Any] | None]":
+        """Each place where a word stands, the passage and the column; none for a word that stands in more than `most`."""
         import numpy as np
 
-        # Digits of one width, which Python need not look at one by one: nobody else runs Python meanwhile.
-        passages, columns = (one or "" for one in next(iter(self._execute(_EVERY, {"term": term}))))
-        if len(passages) != 8 * len(columns):
-            raise Broken("A passage has a number that is too large to be kept in memory.", "set words_memory_mb to 0")
-        found = np.frombuffer(bytes.fromhex(passages), ">u4").astype(np.int64)
-        told = np.frombuffer(columns.encode(), np.uint8).astype(np.int8) - ord("0")
-        seen = (found <= upto) & (told < len(_PLACES))
-        return found[seen], told[seen]
+        if upto >> 31:
+            raise Broken("There are more passages than can be kept in memory.", "set words_memory_mb to 0")
+        found: list[tuple[Ids, Any] | None] = []
+        values = {"terms": msgspec.json.encode(terms).decode(), "most": most + 1 if most else -1}
+        for (digits,) in self._execute(_EVERY, values):
+            places = np.frombuffer(bytes.fromhex(digits or ""), _PLACE)
+            if most and len(places) > most:
+                found.append(None)
+                continue
+            told = places["column"]
+            seen = (places["passage"] <= upto) & (told < len(_PLACES))
+            found.append((places["passage"][seen].astype(np.int64), told[seen]))
+        return found
 
     def since(self, expression: str, beyond: int, upto: int, others: Collection[int]) -> "list[Occurrence]":
         """Where a word stands in newer passages, and in some others."""
@@ -165,8 +169,9 @@ class Looking:
 
     def common(self, least: int) -> list[str]:
         """The words that stand in at least so many passages, the most common first."""
+        execute: Any = self._connection.execute
         with translated():
-            return [str(row[0]) for row in self._connection.execute(_COMMON, {"least": least}).fetchall()]
+            return [row[0] for row in execute(_COMMON, {"least": least}).fetchall()]
 
     def close(self) -> None:
         """Look no more."""
