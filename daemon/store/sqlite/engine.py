@@ -87,7 +87,7 @@ class SqliteEngine:
         if list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (REPACK_DUE,))):
             self._writer.repacking = self._older()
         self._writer.start()
-        self.kept = KeptWords(self._look, self._writer.counters.passage, settings.words_memory_mb << 20)
+        self.kept = KeptWords(lambda: Looking(self.place, self.key), self._writer.counters.passage, settings.words_memory_mb << 20)  # fmt: skip
         self.listeners.append(self.kept.changed)
         try:
             self._own = self._reader()
@@ -142,10 +142,6 @@ class SqliteEngine:
     def _reader(self) -> Reader:
         codec = Codec(self.dictionaries, self.dictionary)
         return Reader(Path(self.path), self.key, self.epoch, self.kept, codec)
-
-    def _look(self) -> Looking:
-        with translated():
-            return Looking(file.connect(Path(self.path), readonly=True, key=self.key))
 
     @contextmanager
     def _answering(self) -> Generator[Answering]:

@@ -8,12 +8,14 @@ them), and what a word has in a few passages from an auxiliary function.
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
 import msgspec
 
 from enhanced_memory.client.errors import Broken
+from enhanced_memory.daemon.store.sqlite import file, sealing
 from enhanced_memory.daemon.store.sqlite.rows import translated
 from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
 
@@ -152,10 +154,10 @@ class Posted:
 class Looking:
     """A connection of its own that looks into the words index."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+    def __init__(self, path: Path, key: sealing.Key | None) -> None:
         with translated():
-            self.source = Posted(connection)
+            self._connection = file.connect(path, readonly=True, key=key)
+            self.source = Posted(self._connection)
 
     @contextmanager
     def within(self) -> Generator[None]:
