@@ -10,6 +10,7 @@ has its indexes. Floor and subject take turns, so that others' work on the machi
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -20,10 +21,11 @@ from typing import Any
 
 import numpy as np
 import psutil
-from databases import say, serving
+from databases import databases, say, serving
 from home import Home, until
 from measure import Figure, Size, at_least, at_most, percentile
 from passages import lines, questions
+from recall import scores
 
 from enhanced_memory.client import Memory
 from enhanced_memory.client.operations.entities import CreateEntities
@@ -48,7 +50,21 @@ Sent = list[tuple[list[tuple[bytes, list[Any]]], tuple[bytes, list[Any]] | None]
 
 def measure(size: Size) -> list[Figure]:
     """The chapter of the report; empty where there is no server."""
-    return measured(20_000 if size == "full" else 2_000)
+    return measured(20_000 if size == "full" else 2_000) + _found_again()
+
+
+def _found_again() -> list[Figure]:
+    """Labelled conversations, asked of a database and of a file; nothing where they are not at hand."""
+    prefix = os.environ.get("BENCH_RECALL_DATA")
+    with databases() as store:
+        if not prefix or store is None:
+            return []
+        there, here = scores(prefix, "apart", "static", store), scores(prefix, "apart", "static")
+    return [
+        at_least("postgres", f"{name} of labelled conversations, beside a file's", there[name] - here[name], -3.0, " points",
+                 f"{there[name]:.1f}, in a file {here[name]:.1f}")
+        for name in ("R@10", "nDCG@10")
+    ]  # fmt: skip
 
 
 def measured(passages: int) -> list[Figure]:
