@@ -248,6 +248,11 @@ class PostgresEngine:
         """Whether this daemon is the one that does `work` for all."""
         return work in self._hearing.leading
 
+    @property
+    def left_alone(self) -> list[tuple[str, str]]:
+        """Replicas that could not be asked the last time, and why; they are tried again with the next question."""
+        return [(one.name, one.away) for one in self._replicas.all if one.away] if self._replicas is not None else []
+
     async def present(self) -> set[str]:
         """The daemons whose connections the server knows."""
 

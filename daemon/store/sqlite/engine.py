@@ -52,6 +52,7 @@ class SqliteEngine:
     """Keeps memories in one SQLite file that it alone writes. Made by `open`, on the running loop."""
 
     near = True
+    left_alone = ()
 
     def __init__(
         self, settings: Settings, clock: Callable[[], int], loop: asyncio.AbstractEventLoop, owned: file.Owned
