@@ -396,7 +396,7 @@ def _recall(home: Home, memory: Memory) -> list[Figure]:
         scores = stored @ query.astype(np.float32)
         tenth = np.partition(scores, -10)[-10]
         place = {int(one): at for at, one in enumerate(ids)}
-        hit += sum(scores[place[one]] >= tenth - 1e-4 for one, _ in near)
+        hit += sum(bool(scores[place[one]] >= tenth - 1e-4) for one, _ in near)
         count += 10
     for (name,) in connection.execute(
         "SELECT relname FROM pg_class WHERE relname ~ '_near_[0-9]+_1$' AND relkind = 'i'"
