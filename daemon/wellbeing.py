@@ -127,6 +127,11 @@ class Wellbeing:
                 Ailment("damaged", "failing", f"{len(self.damage)} problems in the store, first: {self.damage[0]}",
                         "memoryctl verify; memoryctl backups restore latest")
             )  # fmt: skip
+        for name, why in self._engine.left_alone:
+            found.append(
+                Ailment("replica_away", "degraded", f"The replica {name} could not be asked, the primary answers for it: {why}",
+                        "see that it runs and replays the primary's log; it is asked again by itself")
+            )  # fmt: skip
         if self._engine.waiting > MANY_WAITING:
             found.append(
                 Ailment("busy", "degraded", f"{self._engine.waiting:,} changes wait for the writer.",

@@ -54,6 +54,9 @@ def on_every_engine(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("stores", ENGINES, indirect=True, scope="module")
 
 
+_OF_A_HOME = ("serve", "engine", "settings", "memory", "amemory")
+"""Fixtures that use the store of a test's own home."""
+
 _OF_A_STORE = ("house", "serve", "engine", "settings", "memory", "amemory", "shared", "face", "there", "served")
 
 
@@ -64,7 +67,7 @@ def cloned(postgres: str) -> Cloned:
 
 
 @pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch, stores: Stores) -> Iterator[Path]:
+def home(monkeypatch: pytest.MonkeyPatch, stores: Stores, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A short, empty home; nothing of the caller's environment reaches the test, and nothing that it starts outlives it."""
     folder = Path(tempfile.mkdtemp(prefix="em-", dir="/tmp"))
     for name in list(os.environ):
@@ -77,7 +80,10 @@ def home(monkeypatch: pytest.MonkeyPatch, stores: Stores) -> Iterator[Path]:
         ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv(PREFIX + "STORE", store := stores(folder / "memory.db"))
+    # Who asks a daemon that all tests of a file share has no use for a store; a database would cost more than most of those tests.
+    unused = "house" in request.fixturenames and not any(name in request.fixturenames for name in _OF_A_HOME)
+    store = str(folder / "memory.db") if unused else stores(folder / "memory.db")
+    monkeypatch.setenv(PREFIX + "STORE", store)
     if store.startswith("postgresql:"):
         # A busy machine starts a daemon slowly, and a change of thousands takes its time: no law is about that.
         monkeypatch.setenv(PREFIX + "CONNECT_TIMEOUT_S", "60")

@@ -54,7 +54,8 @@ class Cloned:
                 _make(self._url(self._name(0)))
             self._count += 1
             name = self._name(self._count)
-            self._say(f"CREATE DATABASE {name} TEMPLATE {self._name(0)}")
+            # Copying its files costs a third of what copying its pages through the log does, on a server that does not wait for the disk.
+            self._say(f"CREATE DATABASE {name} TEMPLATE {self._name(0)} STRATEGY file_copy")
             _URLS[store] = self._url(name)
             with connected(self._url(name)) as connection:  # two stores are two, whatever they were copied from
                 connection.execute(

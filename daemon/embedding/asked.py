@@ -75,6 +75,11 @@ class Asked:
     def _of_messages(self, tx: Tx, passages: Collection[int]) -> dict[int, float]:
         here = self._index.of_messages.cosines(self._vector, np.array(sorted(passages), np.int64)) or {}
         others = [passage for passage in passages if passage not in here]
+        if self._index.stored and others:
+            # Numbers travel instead of vectors.
+            near = tx.vectors.nearest(self._index.model, self._stored, others, len(others))
+            if near is not None:
+                return here | dict(near)
         stored = tx.vectors.of(self._index.model, others) if others else {}
         return here | dict(zip(stored, cosines(self._vector, list(stored.values())), strict=True))
 

@@ -2,22 +2,32 @@
 
 from collections.abc import Sequence
 
-from enhanced_memory.daemon.embedding.index import Index
+from enhanced_memory.daemon.embedding.index import Floats, Ids, Index, Matrix
 from enhanced_memory.daemon.store import Held
 
 __all__ = ["StoredIndex"]
 
 
-class _Count:
-    """How many vectors lie in the store, as far as this daemon has heard."""
+class _Elsewhere(Matrix):
+    """Vectors that lie in the store: how many, as far as this daemon has heard."""
 
-    def __init__(self, vectors: int, entities: int = 0) -> None:
-        self.vectors, self.entities = vectors, entities
+    def __init__(self, dimension: int, vectors: int, entities: int = 0) -> None:
+        super().__init__(dimension, exact=0)
+        self._vectors, self._of_entities = vectors, entities
 
     def __len__(self) -> int:
-        return self.vectors
+        return self._vectors
 
-    def cosines(self, *_: object) -> None:
+    @property
+    def entities(self) -> int:
+        """How many entities have one, once for each space, when they were counted."""
+        return self._of_entities
+
+    def heard(self, more: int) -> None:
+        """There are so many more."""
+        self._vectors += more
+
+    def cosines(self, query: Floats, passages: Ids) -> None:
         """None: the vectors are not here."""
 
 
@@ -29,14 +39,15 @@ class StoredIndex(Index):
     def __init__(self, model: int, dimension: int, held: Held) -> None:
         self.model = model
         self.dimension = dimension
-        self.of_entities = _Count(held.of_entities, held.entities)  # pyright: ignore[reportAttributeAccessIssue]
-        self.of_messages = _Count(held.of_messages)  # pyright: ignore[reportAttributeAccessIssue]
+        self.of_entities = self._entities = _Elsewhere(dimension, held.of_entities, held.entities)
+        self.of_messages = self._messages = _Elsewhere(dimension, held.of_messages)
         self._said = held.arm
 
     def add(self, rows: Sequence[tuple[int, bytes, int, int, bool]]) -> None:
         """Count vectors that the store took in."""
-        for _, _, _, _, message in rows:
-            (self.of_messages if message else self.of_entities).vectors += 1  # pyright: ignore[reportAttributeAccessIssue]
+        messages = sum(row[4] for row in rows)
+        self._messages.heard(messages)
+        self._entities.heard(len(rows) - messages)
 
     def drop(self, passages: Sequence[int]) -> None:
         """Nothing: the store's questions leave out what has ended."""

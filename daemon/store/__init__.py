@@ -5,7 +5,7 @@ An `Engine` runs functions in transactions; what they are given is a `Tx`, whose
 has its own set. So engines share meaning, not SQL.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -142,6 +142,11 @@ class Engine(Protocol):
 
     def leads(self, work: str) -> bool:
         """Whether this daemon is the one that does `work` (`HOUSE`, `MEANING`) for all that share the store."""
+        ...
+
+    @property
+    def left_alone(self) -> Sequence[tuple[str, str]]:
+        """Replicas that could not be asked the last time, and why."""
         ...
 
     async def present(self) -> set[str]:

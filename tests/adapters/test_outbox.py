@@ -115,7 +115,8 @@ def test_a_call_that_an_older_version_let_wait_is_still_delivered(there: str) ->
     outbox = talk.db_manager.outbox
     with failing(Unavailable()):
         talk.add_user_message("hello")
-    path = talk.db_manager.engine.settings.store_path.with_name("memory.db.outbox")
+    store = talk.db_manager.engine.settings.store_path
+    path = store.with_name(store.name + ".outbox")
     path.write_bytes(path.read_bytes().replace(f',"space":"{there}"'.encode(), b""))
     assert b'"space"' not in path.read_bytes()
     assert outbox.flush() == 2

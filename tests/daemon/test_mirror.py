@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from enhanced_memory.client import Memory
+from enhanced_memory.client import Memory, Settings
 from enhanced_memory.client.values import EntityInput, RelationInput
 
 from ..conftest import end_daemon
@@ -115,7 +115,8 @@ def test_a_crash_between_the_file_and_the_note_of_it_is_not_somebody_else_s_hand
     memory.create_entities([EntityInput("Bob", "person")])
     until(lambda: said(file) == ["Ada", "Bob"])
     end_daemon(home / "memory.db", 15)
-    [ledger] = home.glob("memory.db.mirrors.json")
+    store = Settings.load().store_path  # of a database: what lies beside it on this machine
+    ledger = store.with_name(store.name + ".mirrors.json")
     noted = json.loads(ledger.read_text())
     for one in noted.values():
         one |= {"coming": one["sha256"], "sha256": "0" * 64, "size": -1, "mtime_ns": -1}

@@ -48,11 +48,12 @@ from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.handlers.told import details_of
 from enhanced_memory.daemon.store import Engine, transfer
 from enhanced_memory.daemon.store.conflicts import Proposal
+from enhanced_memory.daemon.store.keeping import KeptWords
 from enhanced_memory.daemon.store.records import Attributes, Extra, NotedRecord, VersionRecord
 from enhanced_memory.daemon.store.records import Record as Record_
-from enhanced_memory.daemon.store.sqlite.keeping import KeptWords
 
 from ..conftest import Stores, opened
+from ..databases import connected
 
 assert handlers.__all__  # importing the chapters registers them
 
@@ -130,6 +131,9 @@ class Store:
 
     def tables(self) -> dict[str, list[Any]]:
         """Every row that an import has to make anew, without the numbers that are a file's own."""
+        if self.engine.path.startswith("postgresql:"):
+            with connected(self.engine.path) as database:
+                return {sql: sorted(map(repr, database.execute(sql.replace("_docsize", "")))) for sql in TABLES}
         connection = apsw.Connection(self.engine.path, flags=apsw.SQLITE_OPEN_READONLY)
         try:
             return {sql: sorted(map(repr, connection.execute(sql))) for sql in TABLES}

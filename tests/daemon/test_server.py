@@ -279,7 +279,6 @@ def test_a_flood_of_connections_ends_the_idle_ones(serve: Serve) -> None:
     assert "ok" in flood[-1].ask("ping")
 
 
-@pytest.mark.engines("sqlite", why="a database is copied by its server's tools")
 def test_connections_leave_descriptors_to_the_store(serve: Serve) -> None:
     """With fewer files allowed than connections: the flood may not keep anybody out, nor the store from its files."""
     daemon = serve(options={"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))})

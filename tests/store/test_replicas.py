@@ -23,6 +23,7 @@ from enhanced_memory.daemon.call import Call, Peer  # noqa: E402
 from enhanced_memory.daemon.dispatch import answer_from  # noqa: E402
 from enhanced_memory.daemon.store.postgres import replicas  # noqa: E402
 from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
+from enhanced_memory.daemon.wellbeing import Wellbeing  # noqa: E402
 
 from ..servers import Cluster, clusters, short  # noqa: E402
 
@@ -189,10 +190,16 @@ async def test_a_replica_that_is_gone_costs_nobody_an_answer(
     assert await one.says("Ada") == ["first"]
     await one.add("Ada", "more")
     assert await one.says("Ada") == ["first", "more"]
-    assert daemon.engine._replicas.all[0].away
+    [(name, why)] = daemon.engine.left_alone
+    assert name
+    assert why
+    health = Wellbeing(daemon.engine, daemon.engine.settings, lambda: iter(()), lambda: 1.0)
+    ailments = (await health.look()).ailments
+    assert [one.state for one in ailments if one.name == "replica_away" and name in one.says] == ["degraded"]
     pair.standby.start()
     await answered(daemon, one)
     assert await one.says("Ada") == ["first", "more"]
+    assert not daemon.engine.left_alone
 
 
 async def test_what_is_written_after_it_was_read_is_read_at_the_primary(daemon: Daemon, pair: Pair) -> None:

@@ -17,14 +17,16 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import HOUSE, MEANING, Copy, Health, Held, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
+from enhanced_memory.daemon.store.keeping import Beside, KeptWords
 from enhanced_memory.daemon.store.postgres import database, months, verifying
 from enhanced_memory.daemon.store.postgres.backup import backup
 from enhanced_memory.daemon.store.postgres.carried import WHOLE_TABLES
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
 from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing
 from enhanced_memory.daemon.store.postgres.indexing import Indexing
+from enhanced_memory.daemon.store.postgres.posted import NEWEST, Looking, Posted
 from enhanced_memory.daemon.store.postgres.replicas import PLACE, REPLAYED, Replicas
-from enhanced_memory.daemon.store.postgres.rows import PostgresRows
+from enhanced_memory.daemon.store.postgres.rows import BEGIN_READING, PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.writer import MARK, Writer
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
@@ -38,7 +40,6 @@ Row = tuple[Any, ...]
 
 log = logging.getLogger(__name__)
 
-BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 PRESENT_NOW = """SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid::bigint = :mark
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 MARKS_KEPT_MS = 86_400_000
@@ -82,12 +83,15 @@ class PostgresEngine:
         self.dictionaries = {BUILT_IN: built_in()}
         with translated(), self._lent() as rows:
             self.scrub_due = rows.one("get_meta", key=SCRUB_DUE) is not None
+            newest = rows.told(NEWEST)[0][0]
             # Of writers that were killed. One that is at work renews its own with each group.
             rows.plain(
                 "DELETE FROM meta WHERE key LIKE :marks AND split_part(convert_from(value, 'UTF8'), ' ', 1)::bigint < :before",
                 marks=MARK + "%",
                 before=clock() - MARKS_KEPT_MS,
             )
+        self.kept = KeptWords(self._look, newest, settings.words_memory_mb << 20, shared=True)
+        self.listeners.append(self.kept.changed)
         works = (HOUSE,) if settings.embedder.strip() == "none" else (HOUSE, MEANING)
         self._hearing = Hearing(self._reach, works, self._heard, self._were_chosen)
         self._replicas = Replicas(settings, self._prepare) if settings.replicas.strip() else None
@@ -135,23 +139,34 @@ class PostgresEngine:
         except PoolTimeout:
             raise Broken("PostgreSQL cannot be reached.", "see that the server runs") from None
 
+    def _look(self) -> Looking:
+        return Looking(self._reach, lambda connection: PostgresRows(connection, self._searching))
+
+    @contextmanager
+    def _lent_to_read(self) -> Generator[PostgresRows]:
+        """A connection for a question, which finds the words that are kept in memory."""
+        with self._lent() as rows:
+            rows.posted = Beside(self.kept, lambda: Posted(rows))
+            yield rows
+
     @contextmanager
     def _lent_for(self, call: Call, tried: int) -> Generator[PostgresRows]:
         """A connection to where a question may be put: a replica that knows enough, or the primary."""
         replicas = self._replicas
         if replicas is None or not call.may_lag:
-            with self._lent() as rows:
+            with self._lent_to_read() as rows:
                 yield rows
             return
         # What a replica broke off, or lost to what it replays, the primary answers.
         lent = replicas.lend(replicas.least(call.peer, self._place)) if tried == 1 else None
         if lent is None:
-            with self._lent() as rows:
+            with self._lent_to_read() as rows:
                 yield rows
                 replicas.reached(call.peer, rows.plain(PLACE)[0][0])
             return
         one, connection = lent
         try:
+            # It asks the index on disk for words: what is kept in memory is of the primary, and may be of later.
             rows = PostgresRows(connection, self._searching)
             yield rows
             # Not before: what was shown lies before this place, and the next answer is to show no less.
@@ -192,7 +207,7 @@ class PostgresEngine:
             tried += 1
             try:
                 with self._lent_for(call, tried) as rows:
-                    rows.begin(BEGIN)
+                    rows.begin(BEGIN_READING)
                     try:
                         answer = work(Tx(rows, codec, call, self.clock(), self.settings))
                         rows.say("COMMIT")
@@ -234,6 +249,11 @@ class PostgresEngine:
         """Whether this daemon is the one that does `work` for all."""
         return work in self._hearing.leading
 
+    @property
+    def left_alone(self) -> list[tuple[str, str]]:
+        """Replicas that could not be asked the last time, and why; they are tried again with the next question."""
+        return [(one.name, one.away) for one in self._replicas.all if one.away] if self._replicas is not None else []
+
     async def present(self) -> set[str]:
         """The daemons whose connections the server knows."""
 
@@ -268,6 +288,7 @@ class PostgresEngine:
             with translated(), self._lent() as rows:
                 rows.plain("DELETE FROM meta WHERE key = :due", due=SCRUB_DUE)
 
+        self.kept.forget()
         await self._loop.run_in_executor(None, clear)
         self.scrub_due = False
         return Scrubbed(rewritten=False, log_emptied=False, dictionaries=0)
@@ -307,7 +328,8 @@ class PostgresEngine:
             return verifying.check(rows.connection, Codec(self.dictionaries), quick)
 
     def reindexed(self) -> None:
-        """Nothing of it is kept here."""
+        """The words index was made anew: what is kept of it is of another one. Other daemons are told with the commit."""
+        self.kept.forget()
 
     async def held(self, model: int, dimension: int) -> Held | None:
         """Counts, where pgvector's index answers."""
@@ -382,6 +404,7 @@ class PostgresEngine:
     def _close(self) -> None:
         self._indexing.stop()
         self._readers.join()
+        self.kept.close()
         self._writer.stop()
         self._hearing.stop()
         self._pool.close()

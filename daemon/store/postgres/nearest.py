@@ -32,6 +32,9 @@ WIDEST = 4_000
 MEMORY_MB = 512
 """`maintenance_work_mem` while an index is made: the graph of one partition of a million vectors of 192 numbers fits in."""
 
+_OTHERS = ("enable_seqscan", "enable_sort", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan")
+"""Ways that the planner may not go for the nearest: it takes what HNSW costs for more than it is, and would rather sort all."""
+
 _NAME = "near_{model}_{said}"
 
 
@@ -137,12 +140,10 @@ def nearest(
     # Whole numbers from the table of models, and nothing else, are put into the text: an index's expression holds them.
     of_model = f"v.model = {int(model)} AND v.said = {int(messages)}"
     if not stream:
-        rows.say(f"SET LOCAL hnsw.ef_search = {max(LOOKED_AT, min(count // 2, 400))}")
-        rows.say(f"SET LOCAL hnsw.max_scan_tuples = {SCANNED}")
-        rows.say("SET LOCAL hnsw.iterative_scan = strict_order")
-        # The server takes what HNSW costs for more than it is, and would rather sort all.
-        for other in ("enable_seqscan", "enable_sort", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan"):
-            rows.say(f"SET LOCAL {other} = off")
+        rows.say(
+            "SELECT " + _set({"hnsw.ef_search": str(max(LOOKED_AT, min(count // 2, 400))), "hnsw.max_scan_tuples": str(SCANNED)}
+            | {"hnsw.iterative_scan": "strict_order"} | dict.fromkeys(_OTHERS, "off"))
+        )  # fmt: skip
         found = rows.plain(
             f"""SELECT v.passage, 1.0 - (v.vector::halfvec({int(dimension)}) <=> :query::halfvec)
                 FROM vectors v JOIN passages p ON p.id = v.passage AND p.entity = v.entity
@@ -150,8 +151,7 @@ def nearest(
                 ORDER BY v.vector::halfvec({int(dimension)}) <=> :query::halfvec LIMIT :limit""",
             **asked,
         )
-        for other in ("enable_seqscan", "enable_sort", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan"):
-            rows.say(f"SET LOCAL {other} = on")
+        rows.say("SELECT " + _set(dict.fromkeys(_OTHERS, "on")))
         if len(found) >= count:
             return _told(found)
     # Few meet the filter. `default` has no index of its own: where it is one of the spaces, few passages have vectors at all.
@@ -166,6 +166,11 @@ def nearest(
             **asked,
         )
     )
+
+
+def _set(values: dict[str, str]) -> str:
+    """Settings for the rest of a transaction, in one statement."""
+    return ", ".join(f"set_config('{name}', '{value}', true)" for name, value in values.items())
 
 
 def _told(found: list[Row]) -> list[tuple[int, float]]:

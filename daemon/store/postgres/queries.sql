@@ -283,17 +283,17 @@ CROSS JOIN LATERAL unnest(w.lexemes) u
 -- What was found in memory, as it stands on disk:
 -- name: matched
 SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
-FROM passages p WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages
+FROM passages p WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0)::int = :messages
 
 -- name: matched_entities
 SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
 FROM passages p JOIN entities e ON e.space = p.space AND e.id = p.entity
-WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
+WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0)::int = :messages /*also*/
 
 -- name: matched_messages
 SELECT coalesce(json_agg(json_build_array(p.id, 0.0, p.space, p.entity, p.part, p.message, p.began, p.ended)), '[]')
 FROM passages p JOIN messages m ON m.id = p.message AND m.stream = p.entity
-WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0) = :messages /*also*/
+WHERE p.id = ANY (:ids::bigint[]) AND (p.message > 0)::int = :messages /*also*/
 
 -- Messages that are said just before or after the given ones, and after or before which.
 -- name: messages_beside
@@ -740,11 +740,17 @@ ON CONFLICT (id, entity) DO UPDATE SET length = excluded.length, lexemes = exclu
 DELETE FROM words_next WHERE id = :id
 
 -- name: swap_words
-DO $$ BEGIN
+DO $$
+DECLARE made text;
+BEGIN
     DROP TABLE words;
     ALTER TABLE words_next RENAME TO words;
     FOR part IN 0..7 LOOP
         EXECUTE format('ALTER TABLE words_next_%s RENAME TO words_%s', part, part);
+    END LOOP;
+    -- Indexes and constraints keep the names that they were made with, which the next ones are to have.
+    FOR made IN SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('i', 'I') AND relname LIKE 'words\_next%' LOOP
+        EXECUTE format('ALTER INDEX %I RENAME TO %I', made, replace(made, 'words_next', 'words'));
     END LOOP;
 END $$
 

@@ -5,13 +5,15 @@ from typing import Any
 
 from psycopg import Connection, RawCursor
 
-from enhanced_memory.daemon.store.ground import Sealing
+from enhanced_memory.daemon.store.ground import Posted, Sealing
 from enhanced_memory.daemon.store.postgres.nearest import nearest
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.statements import Statement, filled, property_told, statement
 from enhanced_memory.daemon.store.views import View
 
-__all__ = ["PostgresRows"]
+__all__ = ["BEGIN_READING", "PostgresRows"]
+
+BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _BOTH = frozenset(("add_words", "drop_words"))
 """What is done to the second words index too, while there is one."""
@@ -26,6 +28,10 @@ _SEARCHES = frozenset(
      "count_words_messages")
 )  # fmt: skip
 
+_RESHAPING = frozenset(("serve_model", "swap_words", "scour_words"))
+"""After which what others hold in memory is to be read anew: another model serves, the words stand in another way, or something
+was purged."""
+
 Row = tuple[Any, ...]
 
 
@@ -37,7 +43,6 @@ class PostgresRows:
     """
 
     compares = True
-    posted = None
 
     def __init__(self, connection: "Connection[Row]", searching: Searching) -> None:
         self.memo: dict[Any, int] = {}
@@ -47,8 +52,9 @@ class PostgresRows:
         self.vectors: tuple[int, int] | None = None
         """The first and the last passage of which vectors were stored since then."""
         self.reshaped = False
-        """Whether another model serves since then."""
-        self._searching = searching
+        """Whether what others hold in memory is to be read anew since then."""
+        self.posted: Posted | None = None
+        self.searching = searching
         self._waiting: list[tuple[bytes, list[Any]]] = []
         self._twice: bool | None = None
         self.use(connection)
@@ -68,6 +74,8 @@ class PostgresRows:
 
     def begin(self, how: str) -> None:
         """Begin a transaction, with the first thing that is asked in it."""
+        if self.posted is not None:
+            self.posted.begin()
         self.views.clear()
         self._twice = None
         self.wrote = self.reshaped = False
@@ -101,12 +109,12 @@ class PostgresRows:
 
     def _ask(self, name: str, also: tuple[str, ...], key: str, down: bool, values: dict[str, Any]) -> list[Row]:
         if name in _SEARCHES:
-            found = self._searching.values(self, name, values)
+            found = self.searching.values(self, name, values)
             if found is None:
                 return [("[]",)] if name != "count_words_messages" else []
             values = found
         elif name == "term_spans":
-            return self._searching.spans(self, values["terms"])
+            return self.searching.spans(self, values["terms"])
         asked = statement(name, also, key, down)
         rows = self._send((asked.text, [_sought(value) for value in asked.values(values)]))
         if name == "list_ids_by_property":
@@ -140,7 +148,7 @@ class PostgresRows:
         elif name == "add_vector":
             passages = [row["passage"] for row in rows] + list(self.vectors or ())
             self.vectors = min(passages), max(passages)
-        elif name == "serve_model":
+        elif name in _RESHAPING:
             self.reshaped = True
 
     def near(
@@ -151,7 +159,10 @@ class PostgresRows:
 
     def plain(self, text: str, **values: Any) -> list[Row]:
         """The rows of a statement of the engine's own that is no named query."""
-        asked: Statement = filled(text)
+        return self.told(filled(text), **values)
+
+    def told(self, asked: Statement, /, **values: Any) -> list[Row]:
+        """The same of one that was made ready before."""
         return self._send((asked.text, asked.values(values)))
 
     def _filled_twice(self) -> bool:

@@ -20,11 +20,12 @@ from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
+from enhanced_memory.daemon.store.keeping import KeptWords
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.readers import Answering, Readers
 from enhanced_memory.daemon.store.sqlite import backup, file, scrubbing, sealing, verifying
-from enhanced_memory.daemon.store.sqlite.keeping import KeptWords
 from enhanced_memory.daemon.store.sqlite.place import Place
+from enhanced_memory.daemon.store.sqlite.posted import Looking
 from enhanced_memory.daemon.store.sqlite.reader import Reader
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
@@ -52,6 +53,7 @@ class SqliteEngine:
     """Keeps memories in one SQLite file that it alone writes. Made by `open`, on the running loop."""
 
     near = True
+    left_alone = ()
 
     def __init__(
         self, settings: Settings, clock: Callable[[], int], loop: asyncio.AbstractEventLoop, owned: file.Owned
@@ -88,9 +90,7 @@ class SqliteEngine:
         if list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (REPACK_DUE,))):
             self._writer.repacking = self._older()
         self._writer.start()
-        self.kept = KeptWords(
-            lambda: file.connect(Path(self.path), readonly=True, key=self.key), self._writer.counters.passage, settings.words_memory_mb << 20
-        )  # fmt: skip
+        self.kept = KeptWords(lambda: Looking(self.place, self.key), self._writer.counters.passage, settings.words_memory_mb << 20)  # fmt: skip
         self.listeners.append(self.kept.changed)
         try:
             self._own = self._reader()

@@ -6,19 +6,23 @@ All places of a word come from FTS5's own `fts5vocab` table, lengths from its `d
 them), and what a word has in a few passages from an auxiliary function.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
 import msgspec
 
 from enhanced_memory.client.errors import Broken
+from enhanced_memory.daemon.store.sqlite import file, sealing
+from enhanced_memory.daemon.store.sqlite.rows import translated
 from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.store.occurrences import Head, Ids, Occurrence
 
-__all__ = ["Posted"]
+__all__ = ["Looking", "Posted"]
 
 TOKENIZER = ("porter", ["unicode61", "remove_diacritics", "2"])
 """The one that `schema.sql` names."""
@@ -143,12 +147,37 @@ class Posted:
         """The newest passage's id."""
         return self._one(_NEWEST)
 
-    def common(self, least: int) -> list[str]:
-        """The words that stand in at least so many passages, the most common first."""
-        return [row[0] for row in self._execute(_COMMON, {"least": least}).fetchall()]
-
     def _one(self, text: str, **values: Any) -> Any:
         return self._execute(text, values).fetchall()[0][0]
+
+
+class Looking:
+    """A connection of its own that looks into the words index."""
+
+    def __init__(self, path: Path, key: sealing.Key | None) -> None:
+        with translated():
+            self._connection = file.connect(path, readonly=True, key=key)
+            self.source = Posted(self._connection)
+
+    @contextmanager
+    def within(self) -> Generator[None]:
+        """One consistent view of it."""
+        with translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("COMMIT")
+
+    def common(self, least: int) -> list[str]:
+        """The words that stand in at least so many passages, the most common first."""
+        execute: Any = self._connection.execute
+        with translated():
+            return [row[0] for row in execute(_COMMON, {"least": least}).fetchall()]
+
+    def close(self) -> None:
+        """Look no more."""
+        self._connection.close()
 
 
 def _tally(api: apsw.FTS5ExtensionApi, *_: "apsw.SQLiteValue") -> str:

@@ -9,8 +9,9 @@ from typing import TypeVar
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store.bodies import Codec
+from enhanced_memory.daemon.store.keeping import Beside, KeptWords
 from enhanced_memory.daemon.store.sqlite import comparing, file, sealing
-from enhanced_memory.daemon.store.sqlite.keeping import Beside, KeptWords
+from enhanced_memory.daemon.store.sqlite.posted import Posted
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, translated
 from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.tx import Tx
@@ -28,7 +29,7 @@ class Reader:
         self.rows = SqliteRows(self.connection, SealedFiles(), epoch)
         self.refused = comparing.load(self.connection)
         self.rows.compares = not self.refused
-        self.rows.posted = Beside(kept, self.connection)
+        self.rows.posted = Beside(kept, lambda: Posted(self.connection))
         self.codec = codec
 
     def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:

@@ -1,26 +1,21 @@
-# apsw's stubs leave parts of their types open:
-# pyright: reportUnknownMemberType=false
 """Postings kept in memory for all readers of a store, and the thread that reads ahead for them."""
 
 import logging
 import queue
 import threading
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
-
-import apsw
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from enhanced_memory.client.errors import Error
-from enhanced_memory.daemon.store.sqlite.posted import Posted
-from enhanced_memory.daemon.store.sqlite.rows import translated
 from enhanced_memory.daemon.store.terms import STOP_WORDS
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.store import Touched
-    from enhanced_memory.daemon.store.occurrences import Mark
+    from enhanced_memory.daemon.store.occurrences import Mark, Source
     from enhanced_memory.daemon.store.postings import Postings
 
-__all__ = ["Beside", "KeptWords"]
+__all__ = ["Beside", "KeptWords", "Looking"]
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +29,37 @@ ROOM_AHEAD = 0.75
 """Of the room for words, how much those may take."""
 
 
+class Looking(Protocol):
+    """A connection of its own that looks into the words index."""
+
+    @property
+    def source(self) -> "Source":
+        """The index."""
+        ...
+
+    def within(self) -> AbstractContextManager[None]:
+        """One consistent view of it. What goes wrong there is an `Error`."""
+        ...
+
+    def common(self, least: int) -> list[str]:
+        """The words that stand in at least so many passages, the most common first, as far as that is known."""
+        ...
+
+    def close(self) -> None:
+        """Look no more."""
+        ...
+
+
 class KeptWords:
     """One store's. Tells nothing and takes no room until a reader asks it about a store that is large enough."""
 
-    def __init__(self, connect: Callable[[], apsw.Connection], last: int, most_bytes: int) -> None:
-        """`connect` opens a connection for reading; `last` is the newest passage."""
-        self._connect = connect
+    def __init__(self, look: Callable[[], Looking], last: int, most_bytes: int, shared: bool = False) -> None:
+        """`look` opens a connection for reading; `last` is the newest passage. In a store that is `shared` others write, too, and
+        changes are told in no order."""
+        self._look = look
         self._last = last
         self._most_bytes = most_bytes
+        self._shared = shared
         self._made = threading.Lock()
         self.postings: Postings | None = None
         self._asked: queue.SimpleQueue[tuple[str, ...] | None] = queue.SimpleQueue()
@@ -67,13 +85,17 @@ class KeptWords:
     def changed(self, touched: "Touched") -> None:
         """A change is on disk."""
         postings = self.postings
-        if touched.passage < self._last:
-            # The writer began anew and gives numbers out again that were told of before.
+        if self._shared and not touched.number:
+            if touched.everything:
+                self.forget()
+            return
+        if touched.everything or (touched.passage < self._last and not self._shared):
+            # The writer began anew and gives numbers out again that were told of before, or nobody knows what was missed.
             self._last = touched.passage
             if postings is not None:
                 postings.begin_again(touched.passage)
             return
-        self._last = touched.passage
+        self._last = max(self._last, touched.passage)
         if postings is not None:
             postings.changed(touched.passage, touched.ended)
 
@@ -106,33 +128,38 @@ class KeptWords:
         self._asked.put(terms)
 
     def _read_ahead(self) -> None:
-        connection = None
+        looking = None
         while (terms := self._asked.get()) is not None and not self._closing:
             try:
-                with translated():
-                    connection = connection or self._connect()
-                    source = Posted(connection)
-                    self._some(connection, source, terms)
-                    if not self._ahead and self._last >= AHEAD:
-                        self._ahead = True
-                        self._common(connection, source)
-            except Error as problem:
-                log.warning("words could not be read ahead: %s", problem)
-            except Exception:
-                log.exception("words could not be read ahead")
+                looking = looking or self._look()
+                self._some(looking, terms)
+                if not self._ahead and self._last >= AHEAD:
+                    self._ahead = True
+                    self._common(looking)
+            except Exception as problem:
+                if isinstance(problem, Error):
+                    log.warning("words could not be read ahead: %s", problem)
+                else:
+                    log.exception("words could not be read ahead")
+                looking = self._left(looking)
             self._pending.difference_update(terms)
-        if connection is not None:
-            connection.close()
+        self._left(looking)
 
-    def _common(self, connection: apsw.Connection, source: Posted) -> None:
+    def _left(self, looking: Looking | None) -> None:
+        """Leave a connection; it may be broken."""
+        if looking is not None:
+            with suppress(Error):
+                looking.close()
+
+    def _common(self, looking: Looking) -> None:
         """Read the words that many passages hold, but for those that nobody asks for."""
         postings = self.have()
-        idle = {source.term(f'"{word}"') for word in STOP_WORDS}
-        for term in source.common(max(COMMON, self._last // SHARE)):
+        idle = {looking.source.term(f'"{word}"') for word in STOP_WORDS}
+        for term in looking.common(max(COMMON, self._last // SHARE)):
             if self._closing or postings.bytes > ROOM_AHEAD * self._most_bytes:
                 return
             if term not in idle and not postings.holds(term):
-                self._some(connection, source, (term,))
+                self._some(looking, (term,))
             while not self._asked.empty() and not self._closing:
                 # Who asks meanwhile comes first.
                 asked = self._asked.get()
@@ -140,35 +167,33 @@ class KeptWords:
                     self._closing = True
                     return
                 try:
-                    self._some(connection, source, asked)
+                    self._some(looking, asked)
                 finally:
                     self._pending.difference_update(asked)
 
-    def _some(self, connection: apsw.Connection, source: Posted, terms: tuple[str, ...]) -> None:
-        postings = self.have()
+    def _some(self, looking: Looking, terms: tuple[str, ...]) -> None:
+        postings, source = self.have(), looking.source
         more = True
         while more and not self._closing:
-            more = self._within(connection, postings, lambda mark: postings.follow(source, mark))
+            more = self._within(looking, postings, lambda mark: postings.follow(source, mark))
         for term in terms:
             if not self._closing:
-                self._within(connection, postings, lambda mark, term=term: postings.read(source, mark, [term]))
+                self._within(looking, postings, lambda mark, term=term: postings.read(source, mark, [term]))
 
-    def _within(self, connection: apsw.Connection, postings: "Postings", work: Callable[["Mark"], Any]) -> Any:
+    def _within(self, looking: Looking, postings: "Postings", work: Callable[["Mark"], Any]) -> Any:
         mark = postings.mark()
-        connection.execute("BEGIN")
-        try:
+        with looking.within():
             return work(mark)
-        finally:
-            connection.execute("COMMIT")
 
 
 class Beside:
     """What one reader asks: the postings that all share, and its own view of the index on disk."""
 
-    def __init__(self, kept: KeptWords, connection: apsw.Connection) -> None:
+    def __init__(self, kept: KeptWords, look: "Callable[[], Source]") -> None:
+        """`look` gives the index as the reader's connection sees it."""
         self._kept = kept
-        self._connection = connection
-        self._source: Posted | None = None
+        self._look = look
+        self._source: Source | None = None
         self._mark: Mark | None = None
 
     def begin(self) -> None:
@@ -190,7 +215,7 @@ class Beside:
         from enhanced_memory.daemon.store.occurrences import Wanted
 
         if self._source is None:
-            self._source = Posted(self._connection)
+            self._source = self._look()
         try:
             return kept.have().best(self._source, self._mark, asked, count, spaces, messages, owner, ceiling)
         except Wanted as wanted:
