@@ -353,7 +353,7 @@ def _read_ledger(path: Path) -> dict[str, Written]:
 
 def _write_ledger(path: Path, written: dict[str, Written]) -> None:
     # Of a store that is a database, nothing may lie on this machine yet.
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     temporary = path.with_name(path.name + ".tmp")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

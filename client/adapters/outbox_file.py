@@ -16,6 +16,7 @@ import msgspec
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, StoreFull
+from enhanced_memory.client.folders import make_private
 
 __all__ = ["OutboxFile", "Waiting"]
 
@@ -89,7 +90,7 @@ class OutboxFile:
     @contextmanager
     def alone(self) -> Generator[None]:
         """Be the only program that delivers or adds, until the block ends."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.path.parent)
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)

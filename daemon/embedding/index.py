@@ -298,7 +298,7 @@ class Matrix:
             scores = exact[places] @ query
         else:
             assert stored is not None
-            scores = _cosines(query, stored[places], norms[places])
+            scores = _cosines(query, stored.take(places, axis=0), norms[places])
         return dict(zip(ids[places].tolist(), scores.tolist(), strict=True))
 
     @property

@@ -141,11 +141,12 @@ class KeptWords:
                     log.warning("words could not be read ahead: %s", problem)
                 else:
                     log.exception("words could not be read ahead")
-                looking = self._left(looking)
+                self._leave(looking)
+                looking = None
             self._pending.difference_update(terms)
-        self._left(looking)
+        self._leave(looking)
 
-    def _left(self, looking: Looking | None) -> None:
+    def _leave(self, looking: Looking | None) -> None:
         """Leave a connection; it may be broken."""
         if looking is not None:
             with suppress(Error):

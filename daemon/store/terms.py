@@ -7,8 +7,9 @@ as programs write them (`parseHttpRequest`, `v2`) are followed by their parts.
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 
-__all__ = ["MAX_TERMS", "STOP_WORDS", "expressions", "indexable", "match_all", "match_any", "terms"]
+__all__ = ["MAX_TERMS", "STOP_WORDS", "expressions", "indexable", "match_all", "match_any", "sole_word", "terms"]
 
 _CJK = re.compile(
     "[\u3005\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -92,6 +93,17 @@ def match_any(query: str) -> str:
 def match_all(query: str) -> str:
     """The same for passages with all of them."""
     return " AND ".join(expressions(query))
+
+
+def sole_word(expression: str, cut: Callable[[str], Sequence[str]]) -> str:
+    """The word that a quoted expression comes to when the index cuts it, if it is one; "" otherwise.
+
+    A quotation mark within is doubled, and no letter: it cuts a word as one does.
+    """
+    if not (expression.startswith('"') and expression.endswith('"')):
+        return ""
+    found = cut(expression)
+    return found[0] if len(found) == 1 else ""
 
 
 def _folded(text: str) -> str:

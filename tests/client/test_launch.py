@@ -60,6 +60,10 @@ def test_what_the_first_run_makes_nobody_else_can_look_into(home: Path, monkeypa
     try:
         with Memory(store="~/.memories/deep/memory.db", socket="~/.memories/run/memory-db.sock", timeout_s=20.0):
             made = {one: one.stat().st_mode & 0o777 for one in (home / ".memories").rglob("*") if one.is_dir()}
+            [pid] = daemons(home)
+        started = psutil.Process(pid)
+        started.terminate()
+        started.wait(20)
     finally:
         os.umask(before)
     made[home / ".memories"] = (home / ".memories").stat().st_mode & 0o777

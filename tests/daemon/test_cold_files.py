@@ -25,6 +25,8 @@ from enhanced_memory.daemon.service import Service
 from enhanced_memory.daemon.store import Tx, cold_files
 from enhanced_memory.daemon.store.cold_files import Group
 
+from ..asking import asked
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -46,11 +48,7 @@ class Keeper:
 
     async def ask(self, request: Request[Any]) -> Any:
         """The answer to a request."""
-        call = Call(Peer(greeted=True), request)
-        attendant = self.service.attended.get(request.op)
-        if attendant is not None:
-            return await attendant(call)
-        return await self.engine.write(lambda tx: HANDLERS[request.op](tx, request), call)
+        return await asked(self.engine, self.service, request)
 
     async def say(self, text: str, **vectors: list[float]) -> int:
         """Append a message to the stream `talk`; the change that did it."""

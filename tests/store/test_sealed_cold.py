@@ -18,7 +18,7 @@ import zstandard
 from enhanced_memory.client.errors import StoreDamaged, StoreRefused
 from enhanced_memory.client.operations.cold import ArchiveEntities, ListArchived
 from enhanced_memory.client.operations.entities import CreateEntities, OpenNodes, PurgeEntities, RestoreEntities
-from enhanced_memory.client.request import HANDLERS, Request
+from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput
 from enhanced_memory.daemon import archiving, handlers
@@ -31,12 +31,12 @@ from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.rekeying import rekey
 from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 
+from ..asking import asked
+from .sealed import SECRET, ciphers
+
 assert handlers.__all__  # importing the chapters registers them
 
-SECRET = "the keeper hides the lamp oil under the stairs"
-pytestmark = pytest.mark.skipif(
-    not hasattr(apsw, "mc_version"), reason="this SQLite cannot encrypt: scripts/test --encrypted"
-)
+pytestmark = ciphers
 
 
 class House:
@@ -63,11 +63,7 @@ class House:
             await self.engine.close()
 
     async def ask(self, request: Request[Any]) -> Any:
-        call = Call(Peer(greeted=True), request)
-        attendant = self.service.attended.get(request.op)
-        if attendant is not None:
-            return await attendant(call)
-        return await self.engine.write(lambda tx: HANDLERS[request.op](tx, request), call)
+        return await asked(self.engine, self.service, request)
 
     async def remember(self, *names: str) -> None:
         await self.ask(CreateEntities([EntityInput(name, "person", [f"{name}: {SECRET}"]) for name in names]))

@@ -29,12 +29,9 @@ from enhanced_memory.daemon.store.sqlite import backup, restore, sealing
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.salvage import salvage
 
-assert handlers.__all__  # importing the chapters registers them
+from .sealed import SECRET, ciphers
 
-SECRET = "the keeper hides the lamp oil under the stairs"
-ciphers = pytest.mark.skipif(
-    not hasattr(apsw, "mc_version"), reason="this SQLite cannot encrypt: scripts/test --encrypted"
-)
+assert handlers.__all__  # importing the chapters registers them
 
 
 class Vault:

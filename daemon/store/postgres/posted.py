@@ -16,6 +16,7 @@ from enhanced_memory.daemon.store.postgres.failures import translated
 from enhanced_memory.daemon.store.postgres.lexemes import COLUMNS, tokens
 from enhanced_memory.daemon.store.postgres.rows import BEGIN_READING, PostgresRows
 from enhanced_memory.daemon.store.postgres.statements import Statement, filled
+from enhanced_memory.daemon.store.terms import sole_word
 from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ _BESIDE = filled("""
 
 _WORTH = """
     WITH q AS MATERIALIZED (SELECT * FROM json_to_recordset(:asked::json) q (lexeme text, beginning bool, idf float8))
-    SELECT w.id, sum(q.idf * f.often * 2.2 / (f.often + 1.2 * (0.25 + 0.75 * w.length / :average_length::float8)))
+    SELECT w.id, sum(q.idf * f.often * (:k1::float8 + 1) / (f.often + :k1 * (1 - :b::float8 + :b * w.length / :average_length::float8)))
     FROM (SELECT * FROM {of} new WHERE lexemes @@ :query::tsquery AND id > :beyond AND id <= :upto LIMIT :limit) w
     CROSS JOIN LATERAL unnest(w.lexemes) u JOIN q ON q.lexeme = u.lexeme OR (q.beginning AND starts_with(u.lexeme, q.lexeme))
     CROSS JOIN LATERAL (SELECT sum(CASE at WHEN 'A' THEN :name_weight::float8 WHEN 'B' THEN 1.0 WHEN 'C' THEN :near_weight::float8
@@ -94,12 +95,8 @@ class Posted:
         self._rows = rows
 
     def term(self, expression: str) -> str:
-        """The one word that an expression asks for."""
-        if not (expression.startswith('"') and expression.endswith('"')):
-            return ""
-        # A quotation mark within is doubled, and no letter: it cuts a word as one does.
-        found = tokens(expression)
-        return found[0] if len(found) == 1 else ""
+        """The one word that an expression asks for; "" where it asks for more, or for none."""
+        return sole_word(expression, tokens)
 
     def every(self, terms: Sequence[str], upto: int, most: int) -> "list[tuple[Ids, Any] | None]":
         """Each place where a word stands, the passage and the column; none for a word that stands in more than `most`."""

@@ -247,13 +247,13 @@ SELECT 1
 
 -- A search's rows come as one: a reader lets go of the interpreter for each row, and would have to win it back as often.
 
--- The score is BM25 as FTS5 has it (k1 = 1.2, b = 0.75), over what `:asked` says of each lexeme.
+-- The score is BM25 as FTS5 has it (`K1` and `B` of words.py), over what `:asked` says of each lexeme.
 -- What was asked is read once: read for each row, it took four times as long as all the rest.
 -- name: words_row
 WITH q AS MATERIALIZED (SELECT * FROM json_to_recordset(:asked::json) q (lexeme text, beginning bool, idf float8))
 SELECT coalesce(json_agg(json_build_array(id, score, space, entity, part, message, began, ended)), '[]') FROM (
     SELECT p.id, p.space, p.entity, p.part, p.message, p.began, p.ended,
-           sum(q.idf * f.often * 2.2 / (f.often + 1.2 * (0.25 + 0.75 * w.length / :average_length::float8))) AS score
+           sum(q.idf * f.often * (:k1::float8 + 1) / (f.often + :k1 * (1 - :b::float8 + :b * w.length / :average_length::float8))) AS score
 
 -- name: words_scored
 CROSS JOIN LATERAL unnest(w.lexemes) u

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from enhanced_memory.daemon.store.postgres.matching import Phrase, parsed
-from enhanced_memory.daemon.store.words import weights_of
+from enhanced_memory.daemon.store.words import K1, B, weights_of
 
 __all__ = ["Searching"]
 
@@ -69,6 +69,8 @@ class Searching:
         return values | {
             "asked": json.dumps(asked),
             "average_length": held.average,
+            "k1": K1,
+            "b": B,
             "name_weight": of_name,
             "near_weight": of_near,
             "dates_weight": of_dates,

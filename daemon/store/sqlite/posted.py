@@ -17,6 +17,7 @@ import msgspec
 from enhanced_memory.client.errors import Broken
 from enhanced_memory.daemon.store.sqlite import file, sealing
 from enhanced_memory.daemon.store.sqlite.rows import translated
+from enhanced_memory.daemon.store.terms import sole_word
 from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
 
 if TYPE_CHECKING:
@@ -86,12 +87,13 @@ class Posted:
             self._execute("PRAGMA query_only = ON")
 
     def term(self, expression: str) -> str:
-        """The one word that an expression asks for."""
-        if not (expression.startswith('"') and expression.endswith('"')):
-            return ""
-        # A quotation mark within is doubled, and no letter: it cuts a word as one does.
-        found = self._tokenized(expression.encode(), apsw.FTS5_TOKENIZE_QUERY, None, include_offsets=False)
-        return found[0][0] if len(found) == 1 and len(found[0]) == 1 else ""
+        """The one word that an expression asks for; "" where it asks for more, or for none."""
+
+        def cut(text: str) -> list[str]:
+            found = self._tokenized(text.encode(), apsw.FTS5_TOKENIZE_QUERY, None, include_offsets=False)
+            return [form for forms in found for form in forms]
+
+        return sole_word(expression, cut)
 
     def every(self, terms: Sequence[str], upto: int, most: int) -> "list[tuple[Ids, Any] | None]":
         """Each place where a word stands, the passage and the column; none for a word that stands in more than `most`."""
