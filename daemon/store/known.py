@@ -222,7 +222,8 @@ class Known:
     ) -> list[Stored]:  # fmt: skip
         """A page of entities in order. `also` names conditions, `key` what to order by; `beyond` is the place and id of the last one before it.
 
-        `rare` are tags and properties' values that the conditions ask for: where few have one, those alone are looked at.
+        `rare` are tags and properties' values that the conditions ask for: where few have one, or are pinned or of the types that
+        are asked for, those alone are looked at.
         """
         view = self._ground.view if view is None else view
         values |= {"now": self._ground.now}
@@ -234,10 +235,13 @@ class Known:
         for depth, layer in view:
             # What few have is looked up; in a layer of the past they may have had it then.
             here = (
-                few(self._ground, layer.space, *rare)
-                if rare is not None and layer.at == NOW and query == "list_ids"
+                few(
+                    self._ground, layer.space, *(rare or ((), ())),
+                    types=values["types"] if "of_types" in also else "", pinned="is_pinned" in also,
+                )
+                if layer.at == NOW and query == "list_ids" and not deleted
                 else None
-            )
+            )  # fmt: skip
             narrow = {} if here is None else {"few": msgspec.json.encode(sorted(set(here))).decode()}
             rows += self._ground.rows.all(
                 "list_ids_few" if narrow else query, *also, *further, key=key, down=down, falling=down, space=layer.space, at=layer.at, nearer=view.nearer(depth),

@@ -790,6 +790,9 @@ WHERE v.passage = ANY (:ids::bigint[]) AND v.model = :model ORDER BY near DESC L
 SELECT entity FROM properties WHERE space = :space AND key = :property AND kind = :value__kind AND number = :value__number::numeric
     AND word = :value__word AND ended = 0 LIMIT :limit
 
+-- name: typed
+SELECT id FROM entities WHERE space = :space AND type = ANY (:types::text[]) LIMIT :limit
+
 -- name: passages_within
 SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages
 WHERE entity = ANY (:ids::bigint[]) AND space = :space AND message = 0 AND ended = 0 ORDER BY id

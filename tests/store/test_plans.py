@@ -1,0 +1,48 @@
+"""How SQLite reads what is listed: off an index, in order, so that a page costs what a page is and not what the space is."""
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.store.queries import of_engine
+from enhanced_memory.daemon.store.sqlite import engine, file
+
+QUERIES = of_engine(Path(engine.__file__).parent)
+
+
+@pytest.fixture
+def connection(settings: Settings) -> apsw.Connection:
+    return file.open_store(settings.store_path, "OFF", None)
+
+
+def plan(connection: apsw.Connection, name: str, key: str = "", down: bool = False, also: str = "") -> list[str]:
+    text = QUERIES[name].replace("/*key*/", QUERIES.get(key, "")).replace("/*down*/", "DESC" if down else "")
+    text = text.replace("/*also*/", QUERIES.get(also, ""))
+    values = {name: 1 for name in ("space", "at", "deleted", "nearer", "limit", "after", "types", "now")}
+    return [step for *_, step in connection.execute("EXPLAIN QUERY PLAN " + text, values)]
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize(
+    ("query", "key", "also", "index"),
+    [
+        ("list_ids", "key_id", "", "INDEX entities_id (space=?)"),
+        ("list_ids", "key_id", "not_expired", "INDEX entities_id (space=?)"),
+        ("list_ids", "key_id", "of_types", "INDEX entities_id (space=?)"),
+        ("list_ids", "key_updated", "not_expired", "INDEX entities_began (space=? AND began<?)"),
+        ("list_ids_by_name", "", "not_expired", "PRIMARY KEY (space=?)"),
+    ],
+)
+def test_a_page_is_read_in_the_order_of_an_index(
+    connection: apsw.Connection, query: str, key: str, also: str, index: str, down: bool
+) -> None:
+    steps = plan(connection, query, key, down, also)
+    assert steps[0].endswith(index), steps
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
+@pytest.mark.parametrize(("query", "index"), [("pinned", "entities_pinned"), ("typed", "entities_type")])
+def test_what_few_are_is_told_by_an_index_alone(connection: apsw.Connection, query: str, index: str) -> None:
+    assert f"COVERING INDEX {index}" in plan(connection, query)[0]
