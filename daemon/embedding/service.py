@@ -56,7 +56,7 @@ class Embedding:
         self.problem = ""
         self.hint = ""
         self.call = Call(Peer(), Request())
-        self.loader = Loader(engine, settings.vectors_memory_mb << 20)
+        self.loader = Loader(engine, settings.vectors_memory_mb << 20, settings.vectors_indexed_from)
         self.own = OwnModels(self.loader)
         self.mismatch = ""
         self._following = Following(self.loader)
@@ -210,6 +210,9 @@ class Embedding:
                 await self.backlog.gather()
                 await self._drain()
                 await self._compact()
+                if self.model is not None and self.index is not None and await self.loader.outgrown(self.index):
+                    self.model = None  # opened anew, as the store's own
+                    self.backlog.woken.set()
                 self._failures = 0
                 if self._usable:
                     # Whether or not there was anything to embed: what failed before has mended itself.
