@@ -151,10 +151,14 @@ def ours(settings: Settings) -> "Connection[Row]":
 
 def _unreached(problem: OperationalError) -> StoreRefused:
     told = said(problem)
+    if lacking := re.search(r'(database|role) "[^"]+" does not exist', str(problem)):
+        thing = lacking[0].removesuffix(" does not exist").replace("database", "DATABASE").replace("role", "ROLE")
+        login = " LOGIN" if lacking[1] == "role" else ""
+        hint = f"psql -d postgres -c 'CREATE {thing}{login}', or name another {lacking[1]} in `store`"
+        return StoreRefused(f"PostgreSQL refuses us: {told}.", hint)
     for sign, hint in (
         ("password authentication failed", "give the right password: PGPASSWORD, ~/.pgpass, or systemd's credential"),
         ("no password supplied", "give a password: PGPASSWORD, ~/.pgpass, or systemd's credential"),
-        ("does not exist", "create it: CREATE DATABASE …; CREATE ROLE … LOGIN"),
         ("pg_hba.conf", "let the server's pg_hba.conf admit us"),
         ("too many clients", "raise the server's max_connections, or use a pooler"),
         ("not translate host name", "name a host that there is"),
