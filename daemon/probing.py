@@ -7,13 +7,12 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
-from psycopg import Error as PostgresError
 
 from enhanced_memory.client.database_url import without_password
 from enhanced_memory.client.errors import Error
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.store.postgres import database
-from enhanced_memory.daemon.store.postgres.failures import said, told
+from enhanced_memory.daemon.store.postgres.failures import translated
 from enhanced_memory.daemon.store.postgres.replicas import PLACE, REPLAYED
 
 __all__ = ["Probed", "Seen", "probe"]
@@ -65,17 +64,21 @@ def _seen(settings: Settings) -> Generator[Seen]:
         one = _asking(connection)
         owner = _Owner(settings.store_name, str(info.dbname), str(info.user))
         try:
-            try:
-                database.look_at(connection)
-            except Error as problem:
-                yield Seen("server", "wrong", problem.message, problem.hint)
-            yield from _pgvector(one, owner, info.server_version // 10_000)
-            yield from _schema(one, owner)
-            yield from _server(one, settings)
-            yield from _replicas(settings, one)
-        except PostgresError as problem:
-            failure = told(problem)
-            yield Seen("database", "wrong", failure.message, failure.hint or "see the server's log")
+            with translated():
+                yield from _looked_at(connection)
+                yield from _pgvector(one, owner, info.server_version // 10_000)
+                yield from _schema(one, owner)
+                yield from _server(one, settings)
+                yield from _replicas(settings, one)
+        except Error as problem:
+            yield Seen("database", "wrong", problem.message, problem.hint or "see the server's log")
+
+
+def _looked_at(connection: Any) -> Generator[Seen]:
+    try:
+        database.look_at(connection)
+    except Error as problem:
+        yield Seen("server", "wrong", problem.message, problem.hint)
 
 
 def _asking(connection: Any) -> One:
@@ -180,9 +183,13 @@ def _replicas(settings: Settings, primary: One) -> Generator[Seen]:
             continue
         with connection:
             try:
-                yield _followed(name, settings, primary, _asking(connection))
-            except PostgresError as problem:
-                yield Seen("replica", "warning", f"{name}: {said(problem)}", "see that server's log")
+                with translated():
+                    found = _followed(name, settings, primary, _asking(connection))
+            except Error as problem:
+                found = Seen(
+                    "replica", "warning", f"{name}: {problem.message}", problem.hint or "see that server's log"
+                )
+            yield found
 
 
 def _followed(name: str, settings: Settings, primary: One, replica: One) -> Seen:
