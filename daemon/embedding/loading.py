@@ -62,6 +62,12 @@ class Loader:
         self._asked_from = len(index) + len(index) // 10  # to count them all takes a moment
         return await self.engine.held(index.model, index.dimension) is not None
 
+    async def compact(self, indexes: "Sequence[Index]") -> None:
+        """Give back the room of vectors that have ended, where there are many."""
+        for index in indexes:
+            if index.wasted:
+                await asyncio.get_running_loop().run_in_executor(None, index.compact)
+
     def empty(self, model: Model) -> "Index":
         """An index of a model's vectors that holds none yet."""
         from enhanced_memory.daemon.embedding.index import Index, Matrix
