@@ -155,7 +155,7 @@ class Records:
                 break  # no record has an embedding yet
             for hit in answer.hits:
                 record = record_of(hit.entity)
-                if hit.entity.scope == _scope(kind) and matches(record, condition) and fits(record):
+                if hit.entity.scope == _scope(kind) and _meets(record, condition) and fits(record):
                     found.append(record | {"score": hit.score})
             asked.offset += len(answer.hits)
             if not answer.cut or not answer.hits:
@@ -174,7 +174,7 @@ class Records:
         )
         while True:
             page = self.memory.send(asked)
-            yield from (one for one in page.entities if matches(one.properties["record"] | _called(one), wanted))
+            yield from (one for one in page.entities if _meets(one.properties["record"] | _called(one), wanted))
             if page.cursor is None:
                 return
             asked = msgspec.structs.replace(asked, cursor=page.cursor)
@@ -275,6 +275,15 @@ def record_of(one: Entity) -> dict[str, Any]:
     if packed is not None:
         record["embedding"] = _unpacked(packed["packed"])
     return record | _called(one)
+
+
+def _meets(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    try:
+        return matches(record, wanted)
+    except ValueError as unknown:
+        raise Invalid(
+            f"{unknown}.", "a filter compares by $eq, $ne, $gt, $gte, $lt, $lte, or by the value itself"
+        ) from None
 
 
 def _called(one: Entity) -> dict[str, str]:
