@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from enhanced_memory.client.errors import Invalid, NotFound
 from enhanced_memory.client.values import At, Ref
 from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.times import millis
 
 __all__ = ["any_time", "change_at", "check_snapshot_name", "look_back"]
@@ -87,3 +88,9 @@ def any_time(tx: Tx, ref: Ref, scope: str | None = None) -> int:
     if entity is None:
         raise NotFound(f"There is no entity {ref!r}, nor was there one.", "search for it with `search_nodes`")
     return entity
+
+
+def stream_of(tx: Tx, ref: Ref) -> Stored:
+    """The entity whose stream `ref` means. A name is a session's first, as it is for whoever appends; then any entity's. `NotFound`."""
+    known = tx.entities.find(ref, "session") if isinstance(ref, str) else None
+    return tx.entities.get(ref) if known is None else known
