@@ -17,6 +17,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -36,6 +37,7 @@ YEAR, YEAR_VECTORS = 3_650_000, 1_830_000
 DIMENSIONS = 1536
 MODEL = "text-embedding-3-small"
 ASKED = 30
+BATCH = 500
 MEASURED = "measured.jsonl"
 SECTION = "The orchestrator's year"
 SIZING = {"file_mb": "some 100 GB", "memory_mb": "16 GB"}
@@ -84,6 +86,17 @@ def entries(begin: int, end: int) -> Iterator[dict[str, Any]]:
         }
 
 
+def batches(begin: int, end: int) -> Iterator[list[dict[str, Any]]]:
+    """The entries in lists of 500; the next list is made while one is kept, as by users who have other things to do meanwhile."""
+    with ThreadPoolExecutor(1) as beside:
+        coming = beside.submit(list, entries(begin, min(begin + BATCH, end)))
+        for at in range(begin, end, BATCH):
+            batch = coming.result()
+            after = at + BATCH
+            coming = beside.submit(list, entries(after, max(after, min(after + BATCH, end))))
+            yield batch
+
+
 def measure(sizes: list[int], seconds: float, folder: Path | None = None) -> list[Measured]:
     """Grow a store from size to size while there is time, and ask at each; in a `folder`, from where an earlier run left off."""
     until = time.monotonic() + seconds
@@ -98,10 +111,11 @@ def measure(sizes: list[int], seconds: float, folder: Path | None = None) -> lis
                 if found and size <= found[-1].entries:
                     continue
                 spent, begun = cpu(daemon), done
-                while done < size and time.monotonic() < until:
-                    upto = min(done + 500, size)
-                    orchestrator.create_memories(entries(done, upto))
-                    done = upto
+                for batch in batches(done, size):
+                    if time.monotonic() >= until:
+                        break
+                    orchestrator.create_memories(batch)
+                    done += len(batch)
                 if done == begun and (found and done == found[-1].entries):
                     break
                 orchestrator.accesses.flush()
@@ -128,7 +142,7 @@ def measured_in(folder: Path | None) -> list[Measured]:
 
 def left_off(orchestrator: MemoryOrchestrator, at: int) -> int:
     """The first entry from `at` on that the store does not hold: an earlier run may have been ended between two sizes."""
-    for step in (500, 1):
+    for step in (BATCH, 1):
         while held(orchestrator, at + step - 1):
             at += step
     return at
