@@ -16,8 +16,9 @@ import json
 import random
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -31,7 +32,7 @@ from home import Home
 from measure import Figure
 
 from enhanced_memory.client.adapters.orchestrator import MemoryOrchestrator
-from enhanced_memory.client.errors import Error
+from enhanced_memory.client.errors import Conflict, Error
 
 YEAR, YEAR_VECTORS = 3_650_000, 1_830_000
 DIMENSIONS = 1536
@@ -97,6 +98,35 @@ def batches(begin: int, end: int) -> Iterator[list[dict[str, Any]]]:
             yield batch
 
 
+def grow(home: Home, begin: int, end: int, until: float) -> int:
+    """Keep entries while there is time, one list on its way while another is kept; the number of the first that is not kept."""
+    done = begin
+    with ThreadPoolExecutor(2) as hands, contextlib.ExitStack() as open_:
+        clients = [open_.enter_context(home.client(timeout_s=600.0)) for _ in range(2)]
+        own = [open_.enter_context(MemoryOrchestrator(one)) for one in clients]
+        under_way = deque[tuple[Future[None], int]]()
+        for turn, batch in enumerate(batches(begin, end)):
+            if len(under_way) == len(own):
+                kept, many = under_way.popleft()
+                kept.result()
+                done += many
+            if time.monotonic() >= until:
+                break
+            under_way.append((hands.submit(keep, own[turn % len(own)], batch), len(batch)))
+        for kept, many in under_way:
+            kept.result()
+            done += many
+    return done
+
+
+def keep(orchestrator: MemoryOrchestrator, batch: list[dict[str, Any]]) -> None:
+    """Keep a list of entries; some are there already where an earlier run was ended between two lists."""
+    try:
+        orchestrator.create_memories(batch)
+    except Conflict:
+        orchestrator.create_memories(batch, skip_existing=True)
+
+
 def measure(sizes: list[int], seconds: float, folder: Path | None = None) -> list[Measured]:
     """Grow a store from size to size while there is time, and ask at each; in a `folder`, from where an earlier run left off."""
     until = time.monotonic() + seconds
@@ -111,11 +141,7 @@ def measure(sizes: list[int], seconds: float, folder: Path | None = None) -> lis
                 if found and size <= found[-1].entries:
                     continue
                 spent, begun = cpu(daemon), done
-                for batch in batches(done, size):
-                    if time.monotonic() >= until:
-                        break
-                    orchestrator.create_memories(batch)
-                    done += len(batch)
+                done = grow(home, done, size, until)
                 if done == begun and (found and done == found[-1].entries):
                     break
                 orchestrator.accesses.flush()
