@@ -584,9 +584,12 @@ DELETE FROM entities WHERE space = ANY (:spaces::bigint[]) AND id = :entity
 
 -- Opening
 
--- Whoever holds this row writes; it has the highest numbers given out. Others wait for their turn.
+-- Whoever holds this row writes; it has the highest numbers given out. Others wait for their turn. Who wrote it last and who
+-- writes it now tell whether anybody had the turn since; and whether the words index is being filled a second time is asked along.
 -- name: take_turn
-SELECT change, entity, relation, message, passage, conflict FROM numbers FOR UPDATE
+SELECT change, entity, relation, message, passage, conflict,
+       xmin::text::bigint, pg_current_xact_id()::xid::text::bigint, to_regclass('words_next') IS NOT NULL
+FROM numbers FOR UPDATE
 
 -- Changes that other daemons hear of at the commit; and those after :heard, for whoever could not listen.
 -- name: tell
