@@ -111,7 +111,8 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
     if query and (ask.substring or len(known) < upto):
         bodies = _SUBSTRING_BODIES[ask.substring]
         if few is not None and len(few) <= bodies:
-            others, complete = tx.entities.many(few, *conditions, **values), True
+            left, complete = tx.entities.many(few, *conditions, **values), True
+            others = {entity: one for entity, one in left.items() if holds(one.state, ask.query.lower())}
         else:
             ids, complete = containing(tx, tx.entities, ask.query, bodies, tx.view, *conditions, **values)
             others = tx.entities.many(ids)

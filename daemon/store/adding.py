@@ -1,6 +1,6 @@
 """Adding up what words are worth: the scores of BM25 for any of them, block by block, and the best of these. Pure."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def added_up(
     return best_ids[order].tolist(), best[order].tolist(), more
 
 
-def _among(these: Ids, wanted: Ids) -> "npt.NDArray[np.bool_]":
+def _among(these: "npt.NDArray[Any]", wanted: "npt.NDArray[Any]") -> "npt.NDArray[np.bool_]":
     return these == wanted[0] if len(wanted) == 1 else np.isin(these, wanted)
 
 
