@@ -10,14 +10,16 @@ from enhanced_memory.daemon.store.words import Candidate
 
 __all__ = ["FEW", "few", "passages_of", "within"]
 
-FEW = 5000
-"""Entities that are looked up one by one rather than found by looking at all."""
+FEW = 5_000
+"""Entities that are looked up one by one rather than found by walking through all."""
+FEW_SEARCHED = 20_000
+"""The same for a search, which cannot walk through all: it would have to look at ever more that match, to find some that fit."""
 FEW_OF_TYPES = 500
 """The same where types alone tell them apart: of a common type the next page is soon full, and looking for more would be in vain."""
 
 
 def within(
-    ground: Ground, tags: Iterable[str], equal: Iterable[tuple[str, Any]], types: str = "", most: int = FEW
+    ground: Ground, tags: Iterable[str], equal: Iterable[tuple[str, Any]], types: str = "", most: int = FEW_SEARCHED
 ) -> set[int] | None:
     """As `few`, in the caller's view. None, too, where that is one of the past or of several layers.
 
