@@ -44,6 +44,8 @@ SECTION = "The orchestrator's year"
 SIZING = {"file_mb": "some 100 GB", "memory_mb": "16 GB"}
 """What its own sizing says of the year."""
 SEED = 7
+FITTING = 0.3
+"""A line is drawn where no point lies farther from it than this share."""
 
 
 @dataclass
@@ -258,7 +260,12 @@ def figures(found: list[Measured]) -> list[Figure]:
     for name, (title, unit) in TITLES.items():
         year, off = projected(found, name)
         beside = ", ".join(f"{getattr(one, name):,.1f} at {one.entries:,}" for one in found[:-1])
-        line = f"by the line {year:,.0f}{unit} at {YEAR:,} (points within {off:.0%})"
+        fits = off <= FITTING and year >= getattr(largest, name)
+        line = (
+            f"by the line {year:,.0f}{unit} at {YEAR:,} (points within {off:.0%})"
+            if fits
+            else f"no straight line fits (a point lies {off:.0%} off), so none is drawn"
+        )
         sizing = f"; its own sizing says {SIZING[name]}" if name in SIZING else ""
         told.append(
             Figure(
