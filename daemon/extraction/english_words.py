@@ -4,7 +4,7 @@ from functools import cache
 
 from enhanced_memory.daemon.extraction.wordlists import wordlist
 
-__all__ = ["ADVERBS", "VERBS", "verb_of"]
+__all__ = ["ADVERBS", "VERBS", "conjugated", "verb_of"]
 
 
 # Verbs, by what a sentence with them tells
@@ -13,6 +13,14 @@ LIKING = wordlist(
     "prefer like love enjoy hate dislike adore detest loathe despise favour favor fancy cherish dread resent mind suit admire relish fear crave treasure savour savor"
 )
 """Preferences, with whatever they are about."""
+
+STIRRING = wordlist(
+    """
+    help suit bore calm relax annoy bother irritate stress scare frighten terrify soothe comfort motivate inspire interest please tire
+    depress disgust delight fascinate distract unsettle intimidate overwhelm confuse amuse energise energize ground thrill upset
+    """
+)
+"""What something does to whoever feels it."""
 
 DECIDING = wordlist(
     """
@@ -229,7 +237,7 @@ CHANGING = wordlist(
 """What is otherwise afterwards."""
 
 ABLE = wordlist(
-    "swim drive cook read ride dance sing speak eat drink digest fly climb ski skate type juggle play write draw sew"
+    "swim drive cook read ride dance sing speak eat drink digest fly climb ski skate type juggle play write draw sew program code knit paint bake sail weld"
 )
 """What somebody can or cannot do for good."""
 
@@ -251,6 +259,11 @@ PLACES = wordlist(
     "garden house flat apartment room desk office school shop village farm studio workshop home street station kitchen balcony garage bakery"
 )
 """What one has that stands somewhere."""
+
+TITLES = wordlist(
+    "professor prof dr mr mrs ms miss aunt uncle auntie grandma grandpa coach sister brother captain sir lady father"
+)
+"""What stands in front of a person's name."""
 
 # Small words
 
@@ -384,16 +397,24 @@ bake bakes baked baked baking;sew sews sewed sewn sewing;dread dreads dreaded dr
 
 @cache
 def _forms() -> dict[str, tuple[str, str]]:
+    table = conjugated(VERBS, _IRREGULAR)
+    del table["bed"]
+    table["founded"] = ("establish", "d")
+    table["set"] = ("set", "d")  # as often as not it is past, and `I set` tells nothing lasting in the present
+    return table
+
+
+def conjugated(verbs: frozenset[str], irregular_verbs: str) -> dict[str, tuple[str, str]]:
     """Each form of each verb: the verb, and `b` for its base, `s` third person, `d` past, `n` participle, `g` gerund."""
     table: dict[str, tuple[str, str]] = {}
     irregular: set[str] = set()
-    for line in _IRREGULAR.replace("\n", "").split(";"):
+    for line in irregular_verbs.replace("\n", "").split(";"):
         base, *others = line.split()
         irregular.add(base)
         for word, form in zip(others, "sdng", strict=True):
             table.setdefault(word, (base, form))
         table[base] = (base, "b")
-    for verb in sorted(VERBS - irregular):
+    for verb in sorted(verbs - irregular):
         stem = verb[:-1] if verb.endswith("e") else verb
         third = verb + ("es" if verb.endswith(("s", "x", "z", "ch", "sh", "o")) else "s")
         past, gerund = stem + "ed", stem + "ing"
@@ -406,9 +427,6 @@ def _forms() -> dict[str, tuple[str, str]]:
             doubled = verb + verb[-1]
             table.setdefault(doubled + "ed", (verb, "d"))
             table.setdefault(doubled + "ing", (verb, "g"))
-    del table["bed"]
-    table["founded"] = ("establish", "d")
-    table["set"] = ("set", "d")  # as often as not it is past, and `I set` tells nothing lasting in the present
     return table
 
 
