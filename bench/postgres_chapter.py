@@ -204,6 +204,7 @@ class Direct:
         from enhanced_memory.daemon.store.postgres import database
 
         self.connection = database.ours(settings)
+        self.connection.prepare_threshold, self.connection.prepared_max = 0, 400
         self.cursor = RawCursor(self.connection)
 
     def put(self, sent: Sent) -> None:

@@ -315,6 +315,8 @@ class AccessRow(Value, frozen=True):
     """Noted by a caller: what was asked, with the length of every text in its place."""
     says: str = ""
     """Noted by a caller: what went wrong, without what was quoted in it."""
+    id: int = 0
+    """The row's own number; later rows have greater ones."""
 
 
 # What callers hand in

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -227,21 +228,20 @@ def _months(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
         return {"months": months.told(connection)}, 0
 
 
-def _databases() -> ModuleType:
+def _databases(name: str = "databases") -> ModuleType:
     """What is done for a store in a database; nothing of it is loaded where a file is served."""
     try:
-        from enhanced_memory.daemon import databases
+        return import_module(f"enhanced_memory.daemon.{name}")
     except ImportError as problem:
         raise StoreRefused(
             f"A store in PostgreSQL needs the extra `postgres`: {problem}.", "pip install 'enhanced-memory[postgres]'"
         ) from None
-    return databases
 
 
 def _probe(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
     if not settings.database:
         raise StoreRefused(f"{settings.store_name} is a file.", "`memory-db check` looks at it")
-    probed = _databases().probe(settings)
+    probed = _databases("probing").probe(settings)
     return probed, 0 if probed.ok else 1
 
 

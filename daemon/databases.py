@@ -1,4 +1,7 @@
-"""The verbs of `memory-db` on a store in a database: check it, put a backup in its place, try whether that would work, look what is wrong."""
+"""The verbs of `memory-db` on a store in a database: check it, put a backup in its place, try whether that would work.
+
+What keeps a daemon from one, `probing.py` finds out.
+"""
 
 import tempfile
 import time
@@ -7,9 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
 
 from enhanced_memory.client.errors import Error, StoreDamaged
 from enhanced_memory.client.settings import Settings
@@ -25,10 +25,7 @@ from enhanced_memory.daemon.store.sqlite.carried import SqliteSide
 from enhanced_memory.daemon.store.sqlite.restore import Restored, unpack
 from enhanced_memory.daemon.store.sqlite.sealing import Key
 
-__all__ = ["Probed", "check", "probe", "restore", "tried"]
-
-SKEW_S = 60
-"""Seconds that a server's clock and this host's may differ."""
+__all__ = ["check", "restore", "tried"]
 
 
 def check(settings: Settings, quick: bool) -> Health:
@@ -107,126 +104,3 @@ def tried(settings: Settings, one: Kept, key: Key | None = None, theirs: Key | N
 
 def _unheard(step: str, done: int, total: int) -> None:
     """Nobody asks how far it is."""
-
-
-# Looking what is wrong
-
-
-class Seen(msgspec.Struct):
-    """One thing that was looked at, as `memoryctl doctor` tells it."""
-
-    check: str
-    state: Literal["ok", "warning", "wrong"]
-    says: str
-    mend: str = ""
-
-
-class Probed(msgspec.Struct):
-    """What was seen of the database, without a change to it."""
-
-    ok: bool
-    findings: list[Seen]
-
-
-def probe(settings: Settings) -> Probed:
-    """Look whether a daemon could serve the store that the settings name, and name the command that mends what keeps it from that."""
-    findings = list(_seen(settings))
-    return Probed(all(one.state != "wrong" for one in findings), findings)
-
-
-def _seen(settings: Settings) -> Generator[Seen]:
-    name = settings.store_name
-    try:
-        connection = database.connected(settings)
-    except Error as problem:
-        yield Seen("database", "wrong", problem.message, problem.hint)
-        return
-    with connection:
-        info = connection.info
-        yield Seen("database", "ok", f"{name}: PostgreSQL {info.parameter_status('server_version')}, as {info.user}")
-        try:
-            database.look_at(connection)
-        except Error as problem:
-            yield Seen("server", "wrong", problem.message, problem.hint)
-
-        def one(text: Any, *values: Any) -> Any:
-            row = connection.execute(text, values).fetchone()
-            return None if row is None else row[0]
-
-        yield from _pgvector(one, name, str(info.user))
-        there = one("SELECT to_regclass(%s)::text", f"{database.NAME}.meta") is not None
-        if there and not one("SELECT has_schema_privilege(%s, 'USAGE')", database.NAME):
-            yield Seen("schema", "wrong", f"the role {info.user} may not use the schema {database.NAME}",
-                       f'psql {name!r} -c \'GRANT USAGE ON SCHEMA {database.NAME} TO "{info.user}"\'')  # fmt: skip
-        elif there:
-            has = int(bytes(one(f"SELECT value FROM {database.NAME}.meta WHERE key = 'schema'") or b"0"))
-            wanted = database.schema_version()
-            if has > wanted:
-                yield Seen(
-                    "schema",
-                    "wrong",
-                    f"version {has}; this program knows {wanted}",
-                    "pip install -U 'enhanced-memory[postgres]'",
-                )
-            elif has < wanted:
-                yield Seen(
-                    "schema", "warning", f"version {has}; the next daemon brings it to {wanted}", "memoryctl backup"
-                )
-            else:
-                yield Seen("schema", "ok", f"version {has}")
-        elif one("SELECT has_database_privilege(current_database(), 'CREATE')"):
-            yield Seen("schema", "ok", "not there yet; the daemon makes it")
-        else:
-            yield Seen("schema", "wrong", f"not there, and the role {info.user} may not make it",
-                       f'psql {name!r} -c \'GRANT CREATE ON DATABASE "{info.dbname}" TO "{info.user}"\'')  # fmt: skip
-        if one("SELECT pg_is_in_recovery()"):
-            yield Seen(
-                "server",
-                "wrong",
-                "it is a standby, which takes no writes",
-                "name the primary, or psql -c 'SELECT pg_promote()'",
-            )
-        skew = abs(float(one("SELECT extract(epoch FROM clock_timestamp())::float8")) - time.time())
-        if skew > SKEW_S:
-            yield Seen(
-                "server clock",
-                "wrong",
-                f"it differs from this host's by {skew:,.0f} s",
-                "sudo timedatectl set-ntp true",
-            )
-        else:
-            yield Seen("server clock", "ok", f"within {max(1, round(skew))} s of this host's")
-        room = one(
-            "SELECT current_setting('max_connections')::bigint - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')"
-        )
-        needed = settings.readers + settings.pool_overflow + 2
-        if room < needed:
-            yield Seen("connections", "warning", f"{room} are free, and a daemon takes up to {needed}",
-                       "psql -c 'ALTER SYSTEM SET max_connections = 200', then restart the server; or lower readers and pool_overflow")  # fmt: skip
-
-
-def _pgvector(one: Any, name: str, user: str) -> Generator[Seen]:
-    version: str | None = one("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
-    if version is not None:
-        if tuple(map(int, version.split(".")[:2])) < database.OLDEST_VECTOR:
-            yield Seen(
-                "pgvector",
-                "wrong",
-                f"{version}; 0.7 is the oldest that serves",
-                f"psql {name!r} -c 'ALTER EXTENSION vector UPDATE'",
-            )
-        else:
-            yield Seen("pgvector", "ok", version)
-    elif one("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'") is None:
-        yield Seen(
-            "pgvector",
-            "wrong",
-            "the server does not have it",
-            "sudo apt-get install postgresql-16-pgvector, of the server's version",
-        )
-    elif one("SELECT bool_or(v.superuser AND NOT v.trusted) AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) "
-             "FROM pg_available_extension_versions v WHERE v.name = 'vector'"):  # fmt: skip
-        yield Seen("pgvector", "wrong", f"the database lacks it, and the role {user} may not bring it in",
-                   f"as the server's owner: psql {name!r} -c 'CREATE EXTENSION vector'")  # fmt: skip
-    else:
-        yield Seen("pgvector", "ok", "not in the database yet; the daemon brings it in")

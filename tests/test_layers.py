@@ -133,7 +133,14 @@ def adapters_not_at_the_edge(modules: list[Module]) -> list[str]:
     ]
 
 
-COMMAND_LINE = ("daemon.__main__", "daemon.commands", "daemon.databases", "daemon.drill", "daemon.migrating")
+COMMAND_LINE = (
+    "daemon.__main__",
+    "daemon.commands",
+    "daemon.databases",
+    "daemon.drill",
+    "daemon.migrating",
+    "daemon.probing",
+)
 """What is started for a store, or for a file of a kind that is named."""
 
 

@@ -33,6 +33,7 @@ class Access:
 
     about: list[int] = field(default_factory=list[int])
     agents: list[str] = field(default_factory=list[str])
+    sessions: list[str] = field(default_factory=list[str])
     """Of each of those, where they differ."""
     session: str = ""
     agent: str = ""
@@ -46,9 +47,10 @@ class Access:
 class Accesses:
     """Accesses that wait to be written. A crash takes what waits; `flush` writes it."""
 
-    def __init__(self, memory: Memory, on: bool) -> None:
+    def __init__(self, memory: Memory, on: bool, address: str = "") -> None:
         self._memory = memory
         self._on = on
+        self._address = address
         self._turn = threading.Lock()
         self._waiting: list[AccessInput] = []
 
@@ -107,8 +109,9 @@ class Accesses:
         plain = {key: _plain(value) for key, value in (request or {}).items()}
         for place, entity in enumerate(access.about or [None]):
             agent = access.agents[place] if place < len(access.agents) else ""
+            session = access.sessions[place] if place < len(access.sessions) else ""
             row = AccessInput(
-                operation, entity, session=_short(access.session), agent=_short(access.agent or agent),
+                operation, entity, session=_short(access.session or session), agent=_short(access.agent or agent), address=self._address,
                 at=datetime.now(UTC), error=problem.code if problem else "", says=_short(problem.message, 4000) if problem else "", request=plain,
             )  # fmt: skip
             self.add(row)

@@ -124,7 +124,9 @@ class EnhancedChatMessageHistory(BaseChatMessageHistory):
 
     def _appending(self, messages: Sequence[BaseMessage]) -> Iterator[AppendMessages]:
         for begin in range(0, len(messages), PAGE):
-            yield AppendMessages(self.session_id, [_given(one) for one in messages[begin : begin + PAGE]])
+            # The scope keeps it apart from whatever else is called so: it is read as a session, too.
+            batch = [_given(one) for one in messages[begin : begin + PAGE]]
+            yield AppendMessages(self.session_id, batch, scope="session")
 
 
 def _given(message: BaseMessage) -> MessageInput:

@@ -4,26 +4,33 @@ The original is a schema without calls: the names here are its tables' and colum
 and its CHECK and UNIQUE constraints are refused as `Invalid` and `Conflict`. Ids are the caller's. Times are aware of their zone.
 """
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from heapq import merge
 from typing import Any
+
+import msgspec
 
 from enhanced_memory.client.adapters.accesses import Accesses
 from enhanced_memory.client.adapters.containment import contains
+from enhanced_memory.client.adapters.documents import mapping, needed
 from enhanced_memory.client.adapters.orchestrator_cold import ColdSessions
-from enhanced_memory.client.adapters.orchestrator_columns import entity_of, expired, filters_of, iso, update_of
-from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, SESSION, memory_row, relationship_row, session_row
+from enhanced_memory.client.adapters.orchestrator_columns import (
+    entity_of,
+    expired,
+    filters_of,
+    update_of,
+)
+from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, SESSION, memory_row, relationship_row
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
+from enhanced_memory.client.operations.curation import Expire
 from enhanced_memory.client.operations.entities import (
     CreateEntities,
     DeleteEntities,
     ListEntities,
-    OpenNodes,
     RestoreEntities,
     Tag,
     Untag,
-    UpdateEntity,
 )
 from enhanced_memory.client.operations.relations import CreateRelations, DeleteRelations
 from enhanced_memory.client.operations.search import SearchNodes
@@ -43,127 +50,26 @@ class MemoryOrchestrator(ColdSessions):
     """Sessions, memory entries, tags, embeddings, profiles, agent states, relationships and the access log.
 
     `memory` is a client of the daemon; without one, a `Memory` is made with the settings given. Every call on a memory is noted in
-    the access log (`log_accesses=False`: none is); the rows go along with the next change, and at `close`.
+    the access log (`log_accesses=False`: none is), with the `ip_address` for which this object works; the rows go along with the
+    next change, and at `close`.
     """
 
-    def __init__(self, memory: Memory | None = None, *, log_accesses: bool = True, **settings: Any) -> None:
+    def __init__(
+        self, memory: Memory | None = None, *, log_accesses: bool = True, ip_address: str = "", **settings: Any
+    ) -> None:
         super().__init__(memory, "orchestrator", settings)
-        self.accesses = Accesses(self.memory, log_accesses)
+        self.accesses = Accesses(self.memory, log_accesses, ip_address)
 
     def close(self) -> None:
         """Write the accesses that wait; end the connection, unless it was given."""
         self.accesses.flush()
         super().close()
 
-    # Sessions
-
-    def create_session(
-        self,
-        session_id: str | None = None,
-        user_id: str | None = None,
-        session_type: str = "conversation",
-        metadata: Mapping[str, Any] | None = None,
-        *,
-        summary: str | None = None,
-        created_at: datetime | None = None,
-        updated_at: datetime | None = None,
-        ended_at: datetime | None = None,
-        is_archived: bool = False,
-    ) -> str:
-        """Make a session; its id. `Conflict` where the id is taken."""
-        name = session_id or uuid.uuid4().hex
-        now = datetime.now(UTC)
-        said = {
-            "session_type": session_type,
-            "user": user_id,
-            "metadata": dict(metadata) if metadata is not None else None,
-            "summary": summary,
-            "created_at": iso(created_at),
-            "last_interaction": iso(updated_at),
-            "ended_at": iso(ended_at),
-            "archived_at": iso(ended_at or updated_at or now) if is_archived else None,
-        }
-        given = {key: value for key, value in said.items() if value is not None}
-        self.memory.send(CreateEntities([EntityInput(name, SESSION, properties=given)], on_existing="error"))
-        return name
-
-    def get_session(self, session_id: str) -> dict[str, Any] | None:
-        """The session's row; None where there is none. `updated_at` moves with its memories."""
-        found = self._named(session_id, SESSION)
-        if found is None:
-            return None
-        newest = self.memory.list_entities(
-            types=[ENTRY], where=[Filter("session", equal=session_id)], order_by="updated", descending=True, limit=1
-        )
-        return session_row(found, newest.entities[0].updated_at if newest.entities else None)
-
-    def list_sessions(
-        self,
-        user_id: str | None = None,
-        session_type: str | None = None,
-        *,
-        active: bool | None = None,
-        is_archived: bool | None = None,
-        limit: int = 100,
-    ) -> list[dict[str, Any]]:
-        """Sessions, the one changed last first. `active`: those that have not ended, or those that have."""
-        where = [
-            Filter(key, equal=value)
-            for key, value in (("user", user_id), ("session_type", session_type))
-            if value is not None
-        ]
-        if active is not None:
-            where.append(Filter("ended_at", exists=not active))
-        if is_archived is not None:
-            where.append(Filter("archived_at", exists=is_archived))
-        asked = ListEntities(types=[SESSION], where=where, order_by="updated", descending=True)
-        return [session_row(one) for one in self._pages(asked, limit)]
-
-    def update_session(self, session_id: str, **columns: Any) -> None:
-        """Change `user_id`, `session_type`, `metadata`, `summary`; null empties a column. `NotFound` where there is none."""
-        names = {"user_id": "user", "session_type": "session_type", "metadata": "metadata", "summary": "summary"}
-        unknown = sorted(columns.keys() - names.keys())
-        if unknown:
-            raise Invalid(f"A session has no column {', '.join(unknown)} to change.", f"it has {', '.join(names)}")
-        said = {names[key]: value for key, value in columns.items()}
-        self.memory.send(UpdateEntity(self._session(session_id).id, properties=said))
-
-    def end_session(self, session_id: str, summary: str | None = None) -> None:
-        """Note that a session has ended, with a summary if there is one. Ending it twice keeps the first time."""
-        found = self._session(session_id)
-        said = {"ended_at": found.properties.get("ended_at") or iso(datetime.now(UTC))}
-        self.memory.send(UpdateEntity(found.id, properties=said | ({} if summary is None else {"summary": summary})))
-
-    def delete_session(self, session_id: str, *, keep_permanent: bool = False) -> int:
-        """Delete a session and its memories with their tags, embeddings and relationships; how many memories those were.
-
-        `keep_permanent` keeps memories that never expire, without their session. Agent states stay, without their session.
-        Softly: `undo` brings all of it back. `NotFound` where there is no such session.
-        """
-        found = self._session(session_id)
-        # First of all, so that nothing new comes in meanwhile.
-        self.memory.send(DeleteEntities([found.id]))
-        gone = 0
-        kept: set[int] = set()
-        where = [Filter("session", equal=session_id)]
-        for one in self._pages(ListEntities(types=[ENTRY], where=where), None):
-            if keep_permanent and one.expires_at is None:
-                self.memory.send(UpdateEntity(one.id, properties={"session": None}))
-                kept.add(one.id)
-        while page := [
-            one.id
-            for one in self.memory.list_entities(types=[ENTRY], where=where, limit=PAGE).entities
-            if one.id not in kept
-        ]:
-            gone += len(self.memory.send(DeleteEntities(list(page))).ids)
-        self._empty_states(session_id)
-        return gone
-
     # Memories
 
     def create_memory(
         self,
-        content: Mapping[str, Any],
+        content: Any,
         memory_type: str,
         *,
         memory_id: str | None = None,
@@ -177,7 +83,7 @@ class MemoryOrchestrator(ColdSessions):
     ) -> str:
         """Keep a memory; its id. `Conflict` where the id is taken, `NotFound` for a session that is not there, `Invalid` for a priority outside 1 to 10.
 
-        What is searched are the words of `content`, its `text` first. `embeddings` are vectors by the names of their models.
+        `content` is any JSON. What is searched are its words, its `text` first. `embeddings` are vectors by the names of their models.
         """
         given: dict[str, Any] = {
             "memory_id": memory_id, "session_id": session_id, "memory_type": memory_type, "content": content,
@@ -186,35 +92,40 @@ class MemoryOrchestrator(ColdSessions):
         }  # fmt: skip
         return self.create_memories([given])[0]
 
-    def create_memories(self, rows: Iterable[Mapping[str, Any]], *, skip_existing: bool = False) -> list[str]:
+    def create_memories(
+        self, rows: Iterable[Mapping[str, Any]], *, skip_existing: bool = False, kept_elsewhere: bool = False
+    ) -> list[str]:
         """Keep many memories, each given by what `create_memory` takes; their ids. Up to 500 at a time all or nothing.
 
-        An id that is taken is a `Conflict`, or is left as it is (`skip_existing`).
+        An id that is taken is a `Conflict`, or is left as it is (`skip_existing`). `kept_elsewhere`: they come with their session
+        from another store, and the session's `updated_at` stays what it was there.
         """
         ids: list[str] = []
         batch: list[Mapping[str, Any]] = []
         for row in rows:
             batch.append(row)
             if len(batch) == BATCH:
-                ids += self._create(batch, skip_existing)
+                ids += self._create(batch, skip_existing, kept_elsewhere)
                 batch = []
-        return ids + (self._create(batch, skip_existing) if batch else [])
+        return ids + (self._create(batch, skip_existing, kept_elsewhere) if batch else [])
 
-    def _create(self, rows: list[Mapping[str, Any]], skip_existing: bool) -> list[str]:
-        entities = [entity_of(row) for row in rows]
+    def _create(self, rows: list[Mapping[str, Any]], skip_existing: bool, kept_elsewhere: bool) -> list[str]:
         sessions = list(dict.fromkeys(row["session_id"] for row in rows if row.get("session_id")))
-        missing = self.memory.open_nodes(list(sessions), scope=SESSION, relations=False).missing if sessions else []
         request = (
             {"memories": len(rows), "content": rows[0].get("content")} if len(rows) == 1 else {"memories": len(rows)}
         )
-        with self.accesses.noted(
-            "create", session=str(sessions[0]) if len(sessions) == 1 else "", request=request
-        ) as noted:
-            if missing:
-                raise NotFound(f"There is no session {str(missing[0])[:100]!r}.", "make it with `create_session`")
+        with self.accesses.noted("create", request=request) as noted:
+            noted.agents = [str(row.get("source_agent") or "") for row in rows]
+            noted.sessions = [str(row.get("session_id") or "") for row in rows]
+            entities = [entity_of(row) for row in rows]
+            known = self.memory.open_nodes(list(sessions), scope=SESSION, relations=False) if sessions else None
+            if known is not None and known.missing:
+                raise NotFound(f"There is no session {str(known.missing[0])[:100]!r}.", "make it with `create_session`")
             made = self.accesses.send(CreateEntities(entities, on_existing="skip" if skip_existing else "error"))
             noted.about = [one.id for one in made.results]
-            noted.agents = [row.get("source_agent") or "" for row in rows]
+            if known is not None and not kept_elsewhere:
+                for ask in self._lives_on(known.entities):
+                    self.memory.send(ask)
         return [one.name for one in made.results]
 
     def known_memories(self, memory_ids: Sequence[str]) -> set[str]:
@@ -235,13 +146,17 @@ class MemoryOrchestrator(ColdSessions):
             return memory_row(found)
 
     def update_memory(self, memory_id: str, *, agent_id: str = "", **columns: Any) -> None:
-        """Change `content`, `memory_type`, `session_id`, `source_agent`, `expires_at`, `priority` of a memory, or delete it (`is_active=False`).
+        """Change `content`, `memory_type`, `session_id`, `source_agent`, `expires_at`, `priority` of a memory, delete it (`is_active=False`), or bring it back.
 
-        What it said before stays in its history. `NotFound` where there is none.
+        What it said before stays in its history. `NotFound` where there is none, or no such session.
         """
         with self.accesses.noted("update", agent=agent_id, request=columns) as noted:
+            if columns.get("is_active") is True and self._named(memory_id, ENTRY) is None:
+                self._restore(memory_id)
             found = self._memory(memory_id)
             noted.concerns(found)
+            if columns.get("session_id") is not None:
+                self._session(columns["session_id"])
             self.accesses.send(update_of(found.id, dict(columns)))
             if columns.get("is_active") is False:
                 self.accesses.send(DeleteEntities([found.id]))
@@ -256,14 +171,45 @@ class MemoryOrchestrator(ColdSessions):
             self.accesses.send(DeleteEntities([found.id]))
             return True
 
-    def restore_memory(self, memory_id: str) -> None:
+    def restore_memory(self, memory_id: str, *, agent_id: str = "") -> None:
         """Bring a deleted memory back, with its relationships. `NotFound`, or `Conflict` where the id is taken again."""
-        self.memory.send(RestoreEntities([memory_id]))
+        with self.accesses.noted("update", agent=agent_id, request={"memory_id": memory_id}) as noted:
+            noted.about = [self._restore(memory_id)]
 
-    def list_memories(self, *, limit: int = 100, order_by: str = "updated", **filters: Any) -> list[dict[str, Any]]:
-        """Memories that meet the filters of `search`, the one changed last first (or by `created`, `priority`)."""
-        asked = ListEntities(types=[ENTRY], order_by=order_by, descending=True, **filters_of(filters, "updated_"))
-        return [memory_row(one) for one in self._matching(self._pages(asked, None), filters, limit)]
+    def purge_expired(self) -> int:
+        """Delete what has expired now, instead of waiting for the daemon to do so; how many that were. Softly: `undo` brings it back."""
+        gone = 0
+        while True:
+            answer = self.memory.send(Expire(message="expired"))
+            gone += answer.count
+            if not answer.more:
+                return gone
+
+    def list_memories(
+        self, *, limit: int = 100, order_by: str = "updated", agent_id: str = "", **filters: Any
+    ) -> list[dict[str, Any]]:
+        """Memories that meet the filters of `search`, the one changed last first (or by `created`, `priority`: the newest, the weightiest)."""
+        request = {"limit": limit, "order_by": order_by} | filters
+        with self.accesses.noted("search", agent=agent_id, request=request) as noted:
+            asked = ListEntities(types=[ENTRY], order_by=order_by, descending=True, **filters_of(filters, "updated_"))
+            most = limit if filters.get("content") is None else None
+            pages = self._by_creation(asked, most) if order_by == "created" else self._pages(asked, most)
+            found = list(self._matching(pages, filters, limit))
+            noted.about = [one.id for one in found[:20]]
+            return [memory_row(one) for one in found]
+
+    def _by_creation(self, asked: ListEntities, most: int | None) -> Iterator[Entity]:
+        """What was made here by when that was, and what says when it was made elsewhere by that: one order of both."""
+        here = msgspec.structs.replace(asked, where=[*asked.where, Filter("created_at", exists=False)])
+        told = msgspec.structs.replace(
+            asked, where=[*asked.where, Filter("created_at", exists=True)], order_by="property:created_at"
+        )
+        return merge(
+            self._pages(here, None),
+            self._pages(told, None),
+            key=lambda one: memory_row(one)["created_at"],
+            reverse=True,
+        )
 
     def search(
         self,
@@ -282,10 +228,10 @@ class MemoryOrchestrator(ColdSessions):
         """
         request = {"text": text, "model": model, "limit": limit} | filters
         with self.accesses.noted("search", agent=agent_id, request=request) as noted:
-            more = min(PAGE, limit * OVERFETCH) if filters.get("content") is not None else limit
+            more = max(limit, min(PAGE, limit * OVERFETCH)) if filters.get("content") is not None else limit
             answer = self.memory.send(
                 SearchNodes(
-                    text, limit=min(more, PAGE), types=[ENTRY], vector=None if embedding is None else list(embedding), model=model, **filters_of(filters),
+                    text, limit=more, types=[ENTRY], vector=None if embedding is None else list(embedding), model=model, **filters_of(filters),
                 )
             )  # fmt: skip
             scores = {hit.entity.id: hit.score for hit in answer.hits}
@@ -297,29 +243,45 @@ class MemoryOrchestrator(ColdSessions):
 
     def add_tag(self, memory_id: str, tag: str) -> None:
         """Give a memory a tag. `Conflict` where it has it."""
-        found = self._memory(memory_id)
-        if tag in found.tags:
-            raise Conflict(f"The memory has the tag {tag[:100]!r} already.")
-        self.memory.send(Tag([found.id], [tag], expected_version=found.version))
+        with self.accesses.noted("update", request={"tag": tag}) as noted:
+            found = self._memory(memory_id)
+            noted.concerns(found)
+            if tag in found.tags:
+                raise Conflict(f"The memory has the tag {tag[:100]!r} already.")
+            self.accesses.send(Tag([found.id], [tag], expected_version=found.version))
 
     def remove_tag(self, memory_id: str, tag: str) -> bool:
         """Take a tag from a memory; whether it had it."""
-        found = self._memory(memory_id)
-        self.memory.send(Untag([found.id], [tag]))
-        return tag in found.tags
+        with self.accesses.noted("update", request={"tag": tag}) as noted:
+            found = self._memory(memory_id)
+            noted.concerns(found)
+            if tag not in found.tags:
+                return False
+            self.accesses.send(Untag([found.id], [tag]))
+            return True
 
-    def add_embedding(self, memory_id: str, embedding: Sequence[float], embedding_model: str) -> None:
-        """Keep what a memory means to a model of the caller's. `Conflict` where there is one of this model; `Invalid` for another length than the model's others."""
-        found = self._memory(memory_id)
-        models: list[str] = found.properties.get("embedding_models", [])
-        if embedding_model in models:
-            raise Conflict(f"The memory has an embedding of {embedding_model[:100]!r} already.")
-        given = EntityInput(
-            memory_id, ENTRY, properties={"embedding_models": [*models, embedding_model]},
-            vectors={embedding_model: [float(one) for one in embedding]}, expected_version=found.version,
-            priority=found.priority,
-        )  # fmt: skip
-        self.memory.send(CreateEntities([given]))
+    def add_embedding(
+        self, memory_id: str, embedding: Sequence[float], embedding_model: str, *, replace: bool = False
+    ) -> None:
+        """Keep what a memory means to a model of the caller's. `Conflict` where there is one of this model, unless it is to be replaced.
+
+        `Invalid` for another length than the model's others.
+        """
+        with self.accesses.noted("update", request={"embedding_model": embedding_model}) as noted:
+            found = self._memory(memory_id)
+            noted.concerns(found)
+            models: list[str] = found.properties.get("embedding_models", [])
+            if embedding_model in models and not replace:
+                raise Conflict(
+                    f"The memory has an embedding of {embedding_model[:100]!r} already.",
+                    "`replace=True` takes its place",
+                )
+            given = EntityInput(
+                memory_id, ENTRY, properties={"embedding_models": list(dict.fromkeys([*models, embedding_model]))},
+                vectors={embedding_model: [float(one) for one in embedding]}, expected_version=found.version,
+                priority=found.priority,
+            )  # fmt: skip
+            self.accesses.send(CreateEntities([given]))
 
     # Relationships
 
@@ -333,29 +295,33 @@ class MemoryOrchestrator(ColdSessions):
         """Relate two memories; the relationship's id. `Conflict` where they are related so already, `Invalid` for a memory with itself."""
         if source_memory_id == target_memory_id:
             raise Invalid("A memory cannot be related to itself.")
-        ends = self._memory(source_memory_id).id, self._memory(target_memory_id).id
-        answer = self.memory.send(
-            CreateRelations([RelationInput(*ends, relationship_type, metadata=dict(metadata or {}))])
-        )
-        if not answer.created:
-            raise Conflict(f"These memories are related by {relationship_type[:100]!r} already.")
-        return answer.created[0].id
+        needed(relationship_type, "relationship_type", "reply")
+        said = {} if metadata is None else mapping(metadata, "metadata")
+        with self.accesses.noted("update", request={"relationship_type": relationship_type}) as noted:
+            source = self._memory(source_memory_id)
+            noted.concerns(source)
+            related = RelationInput(source.id, self._memory(target_memory_id).id, relationship_type, metadata=said)
+            answer = self.accesses.send(CreateRelations([related]))
+            if not answer.created:
+                raise Conflict(f"These memories are related by {relationship_type[:100]!r} already.")
+            return answer.created[0].id
 
     def get_relationships(self, memory_id: str) -> list[dict[str, Any]]:
         """The relationships that begin or end at a memory."""
-        graph = self.memory.open_nodes([self._memory(memory_id).id])
-        return [relationship_row(one) for one in graph.relations]
+        with self.accesses.noted("read", request={"memory_id": memory_id}) as noted:
+            found = self._memory(memory_id)
+            noted.concerns(found)
+            return [relationship_row(one) for one in self.memory.open_nodes([found.id]).relations]
 
     def remove_relationship(self, source_memory_id: str, target_memory_id: str, relationship_type: str) -> bool:
         """Take a relationship away; whether there was one."""
-        ends = self._memory(source_memory_id).id, self._memory(target_memory_id).id
-        return self.memory.send(DeleteRelations([RelationInput(*ends, relationship_type)])).removed > 0
+        with self.accesses.noted("update", request={"relationship_type": relationship_type}) as noted:
+            source = self._memory(source_memory_id)
+            noted.concerns(source)
+            gone = RelationInput(source.id, self._memory(target_memory_id).id, relationship_type)
+            return self.accesses.send(DeleteRelations([gone])).removed > 0
 
     # Finding
-
-    def _named(self, name: str, kind: str) -> Entity | None:
-        found = self.memory.send(OpenNodes([name], scope=kind, relations=False)).entities
-        return found[0] if found else None
 
     def _memory(self, memory_id: str) -> Entity:
         found = self._named(memory_id, ENTRY)
@@ -363,11 +329,15 @@ class MemoryOrchestrator(ColdSessions):
             raise NotFound(f"There is no memory {memory_id[:100]!r}.", "it may have been deleted: see `restore_memory`")
         return found
 
-    def _session(self, session_id: str) -> Entity:
-        found = self._named(session_id, SESSION)
-        if found is None:
-            raise NotFound(f"There is no session {session_id[:100]!r}.", "make it with `create_session`")
-        return found
+    def _restore(self, memory_id: str) -> int:
+        """Bring a deleted memory back, whatever else is called so. Its number."""
+        if self._named(memory_id, ENTRY) is not None:
+            raise Conflict(
+                f"The memory {memory_id[:100]!r} is there.", "what was deleted under its id before stays deleted"
+            )
+        number = self._number(memory_id)
+        self.accesses.send(RestoreEntities([number]))
+        return number
 
     def _matching(self, found: Iterable[Entity], filters: Mapping[str, Any], limit: int) -> Iterator[Entity]:
         part = filters.get("content")

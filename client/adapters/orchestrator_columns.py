@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from enhanced_memory.client.adapters.containment import facets, text_of
+from enhanced_memory.client.adapters.documents import needed, plain
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY
 from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.operations.entities import UpdateEntity
@@ -14,16 +15,16 @@ from enhanced_memory.client.values import Entity, EntityInput, Filter
 __all__ = ["aware", "entity_of", "expired", "filters_of", "iso", "update_of"]
 
 
+def aware(when: datetime) -> datetime:
+    """A time with a zone; without one it is UTC."""
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
 def iso(when: datetime | None) -> str | None:
     """A time as a property holds it; without a zone it is UTC."""
     if when is None:
         return None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).isoformat()
-
-
-def aware(when: datetime | None) -> datetime | None:
-    """A time with a zone; without one it is UTC."""
-    return when if when is None or when.tzinfo else when.replace(tzinfo=UTC)
+    return aware(when).isoformat()
 
 
 def expired(one: Entity) -> bool:
@@ -33,16 +34,16 @@ def expired(one: Entity) -> bool:
 
 def _said(content: Any) -> dict[str, Any]:
     """A content and what it is found by."""
-    plain = dict(cast("Mapping[str, Any]", content)) if isinstance(content, Mapping) else content
-    return {"content": plain, "text_content": text_of(plain), "facets": facets(plain)}
+    document = plain(needed(content, "content", "{'text': '…'}"))
+    return {"content": document, "text_content": text_of(document), "facets": facets(document)}
 
 
 def entity_of(row: Mapping[str, Any]) -> EntityInput:
     """A memory, given by the columns of its row with `tags` and `embeddings`."""
     embeddings = cast("Mapping[str, Sequence[float]]", row.get("embeddings") or {})
     priority = row.get("priority")
-    said = _said(row["content"]) | {
-        "memory_type": row["memory_type"],
+    said = _said(row.get("content")) | {
+        "memory_type": needed(row.get("memory_type"), "memory_type", "context"),
         "session": row.get("session_id"),
         "source_agent": row.get("source_agent"),
         "priority": 5 if priority is None else priority,
@@ -55,7 +56,7 @@ def entity_of(row: Mapping[str, Any]) -> EntityInput:
         properties={key: value for key, value in said.items() if value is not None},
         tags=list(row.get("tags") or ()),
         priority=priority,
-        expires_at=aware(row.get("expires_at")),
+        expires_at=aware(row["expires_at"]) if row.get("expires_at") is not None else None,
         vectors={model: [float(one) for one in vector] for model, vector in embeddings.items()},
     )
 
@@ -68,13 +69,16 @@ def update_of(entity: int, columns: Mapping[str, Any]) -> UpdateEntity:
         match column:
             case "content":
                 said |= _said(value)
-            case "memory_type" | "source_agent":
+            case "memory_type":
+                said[column] = needed(value, column, "context")
+            case "source_agent":
                 said[column] = value
             case "session_id":
                 said["session"] = value
             case "expires_at":
-                ask.expires_at = aware(value)
+                ask.expires_at = None if value is None else aware(value)
             case "priority":
+                needed(value, column, "5")
                 ask.priority = said["priority"] = value
             case "is_active":
                 if value is not True and value is not False:
@@ -98,5 +102,5 @@ def filters_of(filters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         where += [Filter("facets", equal=facet) for facet in facets(filters["content"])]
     if filters.get("min_priority") is not None:
         where.append(Filter("priority", at_least=float(filters["min_priority"])))
-    times = {prefix + key: aware(filters.get(key)) for key in ("since", "until")}
+    times = {prefix + key: aware(filters[key]) for key in ("since", "until") if filters.get(key) is not None}
     return {"where": where, "tags": list(filters.get("tags") or ())} | times

@@ -27,14 +27,14 @@ def _time(value: Any) -> datetime | None:
     return datetime.fromisoformat(value) if isinstance(value, str) else None
 
 
-def session_row(one: Entity, newest: datetime | None = None) -> dict[str, Any]:
-    """A row of `sessions`; `newest` is when a memory of it last changed."""
+def session_row(one: Entity, newest: Entity | None = None) -> dict[str, Any]:
+    """A row of `sessions`; `newest` is its memory that was changed last."""
     said = one.properties
     created = _time(said.get("created_at")) or one.created_at
     told = _time(said.get("last_interaction"))
-    # What was imported says when it was last used; what happened here since is later.
-    changed = told if told is not None and one.version == 1 else one.updated_at
-    moved = [when for when in (changed, None if told is not None and one.version == 1 else newest) if when is not None]
+    # What came from elsewhere says when it was last used, and so do memories that came with it and were not changed since.
+    here = newest if newest is not None and (told is None or newest.version > 1) else None
+    moved = [when for when in (told or one.updated_at, here.updated_at if here else None) if when is not None]
     return {
         "session_id": one.name,
         "user_id": said.get("user"),

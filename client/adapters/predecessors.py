@@ -35,6 +35,8 @@ class Report:
     """Records read."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TABLES, 0))
     """Rows of each target that were written."""
+    completed: int = 0
+    """Sessions that were there already, and of which more is known now."""
     unchanged: int = 0
     """Sessions, memories and states that were there already and stay as they are."""
     expired: int = 0
@@ -53,7 +55,7 @@ class Intake:
         self._orchestrator = orchestrator
         self._model = embedding_model or source
         self._take, self._fields = SOURCES[source]
-        self._sessions: set[str] = set()
+        self._met: set[str] = set()
         self._waiting: list[tuple[int, dict[str, Any]]] = []
         self._left = Counter[str]()
         self.report = Report(source)
@@ -88,15 +90,25 @@ class Intake:
     # Targets
 
     def session(self, name: str, **columns: Any) -> None:
-        """Make a session, unless there is one."""
-        if name in self._sessions:
-            return
+        """Make a session, or fill in what is not known of it yet."""
         if self._orchestrator.get_session(name) is None:
             self._orchestrator.create_session(name, **columns)
             self.report.counts["sessions"] += 1
+        elif self._orchestrator.complete_session(name, **columns):
+            self.report.completed += 1
         else:
             self.report.unchanged += 1
-        self._sessions.add(name)
+
+    def met(self, name: str) -> None:
+        """Make a session of which nothing is known but that a memory is of it, unless there is one."""
+        if name in self._met:
+            return
+        if self._orchestrator.get_session(name) is None:
+            self._orchestrator.create_session(name, session_type="context")
+            self.report.counts["sessions"] += 1
+        else:
+            self.report.unchanged += 1
+        self._met.add(name)
 
     def memory(self, place: int, **columns: Any) -> None:
         """Let a memory wait to be written with others."""
@@ -138,7 +150,7 @@ class Intake:
             there = self._orchestrator.known_memories([columns["memory_id"] for _, columns in waiting])
             fresh = [(place, columns) for place, columns in waiting if columns["memory_id"] not in there]
             if fresh:
-                self._orchestrator.create_memories([columns for _, columns in fresh])
+                self._orchestrator.create_memories([columns for _, columns in fresh], kept_elsewhere=True)
         except (Refused, Conflict, NotFound) as problem:
             # Nothing of a refused batch stands. Halving it finds the record that cannot be taken.
             if len(waiting) == 1:
@@ -192,11 +204,11 @@ def _contextual_memory(intake: Intake, place: int, record: Mapping[str, Any]) ->
         "source_agent": record.get("source_agent"),
         "created_at": _time(record, "created_at"),
         "expires_at": _time(record, "expires_at"),
-        "tags": [str(tag) for tag in _listed(record, "tags")],
+        "tags": list(dict.fromkeys(str(tag) for tag in _listed(record, "tags"))),
         "embeddings": None if not embedding else {intake.model: [float(one) for one in embedding]},
     }
     if session is not None:
-        intake.session(str(session), session_type="context", created_at=given["created_at"])
+        intake.met(str(session))
     intake.memory(place, **given)
 
 

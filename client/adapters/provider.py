@@ -74,7 +74,7 @@ class Records:
             altered = None if found is None else alter(record_of(found))
             if found is None or altered is None:
                 return False
-            made = self._entity(kind, {**altered, "_id": identifier})
+            made = self._entity(kind, {**altered, "_id": identifier}, found)
             made.expected_version = found.version
             try:
                 self.memory.send(CreateEntities([made], on_existing="replace"))
@@ -93,7 +93,7 @@ class Records:
             for identifier, fields in alter.items():
                 found = self._entity_of(others, identifier)
                 if found is not None:
-                    batch.append(self._entity(others, {**record_of(found), **fields, "_id": identifier}))
+                    batch.append(self._entity(others, {**record_of(found), **fields, "_id": identifier}, found))
                     batch[-1].expected_version = found.version
             try:
                 self.memory.send(CreateEntities(batch, on_existing="replace"))
@@ -155,7 +155,7 @@ class Records:
                 break  # no record has an embedding yet
             for hit in answer.hits:
                 record = record_of(hit.entity)
-                if hit.entity.scope == _scope(kind) and matches(record, condition) and fits(record):
+                if hit.entity.scope == _scope(kind) and _meets(record, condition) and fits(record):
                     found.append(record | {"score": hit.score})
             asked.offset += len(answer.hits)
             if not answer.cut or not answer.hits:
@@ -174,12 +174,13 @@ class Records:
         )
         while True:
             page = self.memory.send(asked)
-            yield from (one for one in page.entities if matches(one.properties["record"], wanted))
+            yield from (one for one in page.entities if _meets(one.properties["record"] | _called(one), wanted))
             if page.cursor is None:
                 return
             asked = msgspec.structs.replace(asked, cursor=page.cursor)
 
     def _where(self, wanted: Mapping[str, Any]) -> list[Filter]:
+        wanted = {key: value for key, value in wanted.items() if key not in ("_id", "id")}
         beside = [
             Filter(key, equal=value) for key, value in wanted.items() if key in SCOPING and isinstance(value, str)
         ]
@@ -189,13 +190,16 @@ class Records:
         found = self.memory.send(OpenNodes([str(identifier)], scope=_scope(kind), relations=False)).entities
         return found[0] if found else None
 
-    def _entity(self, kind: str, record: Mapping[str, Any]) -> EntityInput:
+    def _entity(self, kind: str, record: Mapping[str, Any], before: Entity | None = None) -> EntityInput:
         said = cast("dict[str, Any]", plain(record))
         identifier = str(said.pop("_id", None) or said.pop("id", None) or uuid.uuid4())
         said.pop("id", None)
         embedding = said.pop("embedding", None)
         told = {key: value for key, value in said.items() if key not in UNSEARCHED}
         held: dict[str, Any] = {"record": said, "text": text_of(told), "facets": facets(told), "at": _instant(said)}
+        if before is not None and "timestamp" not in said:
+            # A record that says no time is from when it came, however often it is changed.
+            held["at"] = before.properties.get("at", held["at"])
         held |= {key: said[key] for key in SCOPING if isinstance(said.get(key), str)}
         vectors: dict[str, list[float]] = {}
         if embedding is not None:
@@ -270,7 +274,20 @@ def record_of(one: Entity) -> dict[str, Any]:
     packed = one.properties.get("embedding")
     if packed is not None:
         record["embedding"] = _unpacked(packed["packed"])
-    return record | {"_id": one.name, "id": one.name}
+    return record | _called(one)
+
+
+def _meets(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    try:
+        return matches(record, wanted)
+    except ValueError as unknown:
+        raise Invalid(
+            f"{unknown}.", "a filter compares by $eq, $ne, $gt, $gte, $lt, $lte, or by the value itself"
+        ) from None
+
+
+def _called(one: Entity) -> dict[str, str]:
+    return {"_id": one.name, "id": one.name}
 
 
 def plain(value: Any) -> Any:

@@ -72,6 +72,8 @@ def _of_document(data: bytes) -> Iterator[tuple[int, int, Any]]:
 def _tell(paper: Paper, report: Report) -> None:
     written = ", ".join(f"{table} {count:,}" for table, count in report.counts.items() if count)
     paper.line(f"{report.records:,} records of {report.source}: {written or 'nothing new'}")
+    if report.completed:
+        paper.line(f"{report.completed:,} sessions were there already, and more is known of them now")
     if report.unchanged:
         paper.line(f"{report.unchanged:,} rows were there already")
     if report.expired:

@@ -35,10 +35,12 @@ COMING_S = 5.0
 class Loader:
     """Makes indexes of what the store has."""
 
-    def __init__(self, engine: Engine, most_bytes: int) -> None:
-        """`most_bytes` is the room for the vectors of one kind as they are stored."""
+    def __init__(self, engine: Engine, most_bytes: int, many: int = 0) -> None:
+        """`most_bytes` is the room for the vectors of one kind as they are stored; of `many` the store may find the nearest itself (0:
+        never)."""
         self.engine = engine
         self._most_bytes = most_bytes
+        self._asked_from = many
         self.call = Call(Peer(), Request())
         self._arm: Arm | None = None
 
@@ -51,6 +53,20 @@ class Loader:
         index = self.empty(model)
         await self.load(index)
         return index
+
+    async def outgrown(self, index: "Index") -> bool:
+        """Whether the store finds the nearest itself by now of a model whose vectors are in memory. To be asked while they become more:
+        where they have become many, the store begins what it lacks for that, and tells when it is there."""
+        if index.stored or not self._asked_from or len(index) < self._asked_from:
+            return False
+        self._asked_from = len(index) + len(index) // 10  # to count them all takes a moment
+        return await self.engine.held(index.model, index.dimension) is not None
+
+    async def compact(self, indexes: "Sequence[Index]") -> None:
+        """Give back the room of vectors that have ended, where there are many."""
+        for index in indexes:
+            if index.wasted:
+                await asyncio.get_running_loop().run_in_executor(None, index.compact)
 
     def empty(self, model: Model) -> "Index":
         """An index of a model's vectors that holds none yet."""

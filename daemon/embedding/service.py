@@ -56,7 +56,7 @@ class Embedding:
         self.problem = ""
         self.hint = ""
         self.call = Call(Peer(), Request())
-        self.loader = Loader(engine, settings.vectors_memory_mb << 20)
+        self.loader = Loader(engine, settings.vectors_memory_mb << 20, settings.vectors_indexed_from)
         self.own = OwnModels(self.loader)
         self.mismatch = ""
         self._following = Following(self.loader)
@@ -209,7 +209,10 @@ class Embedding:
                     await self.job.take_up()
                 await self.backlog.gather()
                 await self._drain()
-                await self._compact()
+                await self.loader.compact(self.indexes())
+                if self.model is not None and self.index is not None and await self.loader.outgrown(self.index):
+                    self.model = None  # opened anew, as the store's own
+                    self.backlog.woken.set()
                 self._failures = 0
                 if self._usable:
                     # Whether or not there was anything to embed: what failed before has mended itself.
@@ -284,11 +287,6 @@ class Embedding:
             await asyncio.get_running_loop().run_in_executor(None, index.add, rows)
             index.drop([passage for row in rows if (passage := row[0]) in ended])
         return True
-
-    async def _compact(self) -> None:
-        for index in self.indexes():
-            if index.wasted:
-                await asyncio.get_running_loop().run_in_executor(None, index.compact)
 
     def _missed(self) -> None:
         """The store lacks vectors that it had (called from any thread): make them anew."""

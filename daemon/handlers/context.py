@@ -8,7 +8,7 @@ from enhanced_memory.client.operations.search import Context, ContextItem, GetCo
 from enhanced_memory.client.values import TRUST_ORDER, Message, Observation, Origin
 from enhanced_memory.daemon import ranking
 from enhanced_memory.daemon.handlers.filters import entity_conditions
-from enhanced_memory.daemon.handlers.moments import look_back
+from enhanced_memory.daemon.handlers.moments import look_back, stream_of
 from enhanced_memory.daemon.handlers.search import meant, search_messages, standing_of
 from enhanced_memory.daemon.handlers.told import details_of
 from enhanced_memory.daemon.packing import packed
@@ -25,7 +25,7 @@ def get_context(tx: Tx, ask: GetContext) -> Context:
     """Gathers more than fits of each part, and packs."""
     look_back(tx, ask.at)
     conditions, values = entity_conditions(types=[], tiers=[], tags=[], where=[], quarantined=False)
-    stream = tx.entities.get(ask.stream) if ask.stream is not None else None
+    stream = stream_of(tx, ask.stream) if ask.stream is not None else None
     recent = tx.streams.read(stream.id, down=True, limit=ask.recent) if stream is not None and ask.recent else []
     named = [tx.entities.get(ref) for ref in ask.entities]
     subjects = {one.id: one for one in [*named, *([stream] if stream is not None else [])]}

@@ -12,6 +12,7 @@ from enhanced_memory.client.values import EntityInput, ObservationInput, OriginI
 from enhanced_memory.daemon.conflicts.statements import plain
 from enhanced_memory.daemon.handlers.editing import add, copy, put
 from enhanced_memory.daemon.handlers.entities import create_entities
+from enhanced_memory.daemon.handlers.moments import stream_of
 from enhanced_memory.daemon.handlers.relations import create_relations
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
@@ -28,7 +29,7 @@ def auto_extract_facts(tx: Tx, ask: AutoExtractFacts) -> Extracted:
         fact if fact.status == "known" else msgspec.structs.replace(fact, status=_status(fact, ask))
         for fact in found.facts
     ]
-    stream = tx.entities.get(ask.stream).id if ask.stream is not None else None
+    stream = stream_of(tx, ask.stream).id if ask.stream is not None else None
     return _kept(tx, found, facts, ask.session_id or "", found.method, [Source(stream)] if stream is not None else [])
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from enhanced_memory.client.errors import Invalid, NotFound
 from enhanced_memory.client.values import At, Ref
 from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.times import millis
 
 __all__ = ["any_time", "change_at", "check_snapshot_name", "look_back"]
@@ -70,16 +71,26 @@ def check_snapshot_name(name: str) -> None:
         )
 
 
-def any_time(tx: Tx, ref: Ref) -> int:
-    """The id of the entity that `ref` means in the caller's view, or meant last. `NotFound` where there never was one."""
+def any_time(tx: Tx, ref: Ref, scope: str | None = None) -> int:
+    """The id of the entity that `ref` means in the caller's view, or meant last. `NotFound` where there never was one.
+
+    Of a `scope`, where one is named: what has the name elsewhere is another.
+    """
     ids = (
         [ref]
         if isinstance(ref, int)
         else [found]
-        if (found := tx.entities.named(ref)) is not None
+        if (found := tx.entities.named(ref, scope)) is not None
         else tx.entities.once_named(ref)
     )
-    entity = next((one for one in ids if tx.entities.known(one) is not None), None)
+    found_of = ((one, tx.entities.known(one)) for one in ids)
+    entity = next((one for one, known in found_of if known is not None and scope in (None, known.scope)), None)
     if entity is None:
         raise NotFound(f"There is no entity {ref!r}, nor was there one.", "search for it with `search_nodes`")
     return entity
+
+
+def stream_of(tx: Tx, ref: Ref) -> Stored:
+    """The entity whose stream `ref` means. A name is a session's first, as it is for whoever appends; then any entity's. `NotFound`."""
+    known = tx.entities.find(ref, "session") if isinstance(ref, str) else None
+    return tx.entities.get(ref) if known is None else known

@@ -47,7 +47,7 @@ def _open_version(tx: Tx, ask: OpenNodes, number: int) -> Graph:
     """One entity as a version of it says, deleted since or not, with the relations that it had when that version ended."""
     if len(ask.names) != 1 or ask.at is not None:
         raise Invalid("A version is of one entity.", "give one name, and either version or at")
-    one, last = tx.entities.stood(any_time(tx, ask.names[0]), number)
+    one, last = tx.entities.stood(any_time(tx, ask.names[0], ask.scope or None), number)
     tx.look_back(last)
     change = tx.log.changes([one.began]).get(one.began)
     one.updated_at = change.at if change else 0
@@ -93,7 +93,7 @@ def list_entities(tx: Tx, ask: ListEntities) -> EntityPage:
         limit=ask.limit + 1,
         beyond=(last, number) if number else None,
         deleted=ask.deleted,
-        rare=None if ask.deleted else (ask.tags, equals(ask.where)),
+        rare=(ask.tags, equals(ask.where)),
         **values,
     )
     page = found[: ask.limit]

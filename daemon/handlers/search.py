@@ -19,7 +19,7 @@ from enhanced_memory.client.values import Hit, MessageHit
 from enhanced_memory.daemon import ranking
 from enhanced_memory.daemon.ageing import relevance
 from enhanced_memory.daemon.handlers.filters import entity_conditions, equals, message_conditions
-from enhanced_memory.daemon.handlers.moments import look_back
+from enhanced_memory.daemon.handlers.moments import look_back, stream_of
 from enhanced_memory.daemon.handlers.saying import Fit, Wanted, shown_of
 from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
@@ -206,6 +206,9 @@ def _nearest(tx: Tx, ask: SearchNodes, wants: Wanted, conditions: list[str], val
 
 def _counted(tx: Tx, wants: Wanted, query: str, conditions: list[str], values: dict[str, Any]) -> int:
     ids = sorted(tx.words.entities_with(query, tx.view))
+    if wants.session is None and wants.agent is None and wants.minimum_trust is None:
+        # Whatever an entity says, it is wanted: none has to be opened.
+        return len(tx.entities.living(ids, *conditions, **values))
     return sum(
         fit.wanted
         for begin in range(0, len(ids), _COUNTED)
@@ -276,7 +279,7 @@ def _holds(one: Stored, fit: Fit, query: str) -> bool:
 def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     """The words of the query in any message; an empty query finds nothing."""
     look_back(tx, ask.at)
-    stream = tx.entities.get(ask.stream).id if ask.stream is not None else 0
+    stream = stream_of(tx, ask.stream).id if ask.stream is not None else 0
     conditions, values = message_conditions(ask.roles, ask.kinds, ask.speakers, ask.since, ask.until)
     wanted, whole, some_dead = max(ranking.POOL, ask.limit * 2), False, False
     while True:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from enhanced_memory.client.operations.sessions import ArchiveSession, EndSession
 from enhanced_memory.client.operations.streams import KeepSummary
 from enhanced_memory.daemon.handlers.keeping import READ
+from enhanced_memory.daemon.handlers.moments import stream_of
 from enhanced_memory.daemon.handlers.sessions import SUMMARY_CHARS, lacks_summary, session_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
@@ -31,7 +32,7 @@ def spoken(tx: Tx, ask: Any, most_chars: int) -> Spoken | None:
 
 def _asked(tx: Tx, ask: Any) -> tuple[Stored | None, int]:
     if isinstance(ask, KeepSummary):
-        return (tx.entities.get(ask.stream) if ask.text is None else None), ask.chars
+        return (stream_of(tx, ask.stream) if ask.text is None else None), ask.chars
     ends = isinstance(ask, EndSession) and ask.summary is None and ask.summarize
     if ends or (isinstance(ask, ArchiveSession) and ask.archived):
         known = session_of(tx, ask.session)

@@ -24,6 +24,7 @@ from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.editing import copy
 from enhanced_memory.daemon.handlers.filters import message_conditions, property_filters
 from enhanced_memory.daemon.handlers.keeping import archive_upto, by_whom, keep, keep_as_own, kept, summed_up
+from enhanced_memory.daemon.handlers.moments import stream_of
 from enhanced_memory.daemon.kinds import kind_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
@@ -124,7 +125,7 @@ def recent_messages(tx: Tx, ask: RecentMessages) -> Messages:
     if ask.before is not None:
         conditions.append("before_message")
         values["before"] = ask.before
-    known = tx.entities.get(ask.stream)
+    known = stream_of(tx, ask.stream)
     if not ask.archived:
         _keep_to(tx, known, conditions, values, ask.limit)
     found = tx.streams.read(known.id, *conditions, down=True, limit=ask.limit, **values)
@@ -154,7 +155,7 @@ def messages_by(tx: Tx, ask: MessagesBy) -> Messages:
     if ask.cursor:
         values["beyond"], values["beyond_id"] = cursors.read(ask.cursor, int, int)
         conditions.append("beyond_down" if ask.newest_first else "beyond_up")
-    known = tx.entities.get(ask.stream)
+    known = stream_of(tx, ask.stream)
     if not ask.archived:
         more, needs = kept(tx, known)
         conditions += more
@@ -169,7 +170,7 @@ def messages_by(tx: Tx, ask: MessagesBy) -> Messages:
 @GetWindow.handler
 def get_window(tx: Tx, ask: GetWindow) -> Window:
     """Backwards from the newest message until the count or the budget is spent. The newest is always part of it."""
-    known = tx.entities.get(ask.stream)
+    known = stream_of(tx, ask.stream)
     said = known.state.properties
     parts = [said.get("summary"), said.get("running_summary")] if ask.summary_as != "none" else []
     summary = "\n".join(one for one in parts if isinstance(one, str) and one)
@@ -207,7 +208,7 @@ def _shortened(text: str, chars: int) -> str:
 @SetRetention.handler
 def set_retention(tx: Tx, ask: SetRetention) -> Retained:
     """What is beyond it goes into the archive at once; what was there and is kept again comes back."""
-    known = tx.entities.get(ask.stream)
+    known = stream_of(tx, ask.stream)
     state = copy(known.state)
     for key, value in (("keep_messages", ask.messages), ("keep_days", ask.days)):
         state.properties.pop(key, None)
@@ -229,11 +230,11 @@ def archive_messages(tx: Tx, ask: ArchiveMessages) -> Archived:
     if ask.everything:
         if ask.stream is None:
             raise Invalid("Everything is archived of one stream at a time.", "name it")
-        known = tx.entities.get(ask.stream)
+        known = stream_of(tx, ask.stream)
         count = archive_upto(tx, known, tx.archive.last(known.id))[1]
         return Archived(int(count > 0), count, tx.space_name)
     if ask.stream is not None:
-        chosen = [tx.entities.get(ask.stream)]
+        chosen = [stream_of(tx, ask.stream)]
     else:
         found: dict[int, Stored] = {}
         for key in ("keep_messages", "keep_days"):
@@ -250,7 +251,7 @@ def archive_messages(tx: Tx, ask: ArchiveMessages) -> Archived:
 @KeepSummary.handler
 def keep_summary(tx: Tx, ask: KeepSummary) -> Summary:
     """The running summary begins anew behind it."""
-    known = tx.entities.get(ask.stream)
+    known = stream_of(tx, ask.stream)
     told = summed_up(tx, known, ask.text, ask.chars)
     if told.text:
         keep_as_own(tx, known, told, by_whom(told))

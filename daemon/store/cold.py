@@ -12,11 +12,11 @@ from enhanced_memory.daemon.store import cold_files
 from enhanced_memory.daemon.store.cold_files import Group, Written
 from enhanced_memory.daemon.store.ground import Ground
 
-__all__ = ["Address", "Cold", "File"]
+__all__ = ["KEY_OF", "Address", "Cold", "File"]
 
 OPEN_FILES = 2
 """Files that one request keeps open."""
-_KEY = "cold_key/"
+KEY_OF = "cold_key/"
 """Before a file's name: the key in `meta` of what it is encrypted with."""
 DAY_MS = 86_400_000
 FOR_EVER_MS = 100 * 365 * DAY_MS
@@ -91,7 +91,7 @@ class Cold:
         if row is None:
             raise Broken("A file of cold storage was noted and is not there.")
         if written.key:
-            self._ground.rows.run("set_meta", key=_KEY + written.name, value=written.key.encode())
+            self._ground.rows.run("set_meta", key=KEY_OF + written.name, value=written.key.encode())
         self.made.append(written.name)
         return row[0]
 
@@ -100,7 +100,7 @@ class Cold:
         return {one.name for one in self.files() if one.name.endswith(cold_files.SEALED) and not self._key(one.name)}
 
     def _key(self, name: str) -> str:
-        row = self._ground.rows.one("get_meta", key=_KEY + name)
+        row = self._ground.rows.one("get_meta", key=KEY_OF + name)
         return bytes(row[0]).decode() if row else ""
 
     def _read(self, file: File) -> list[Group]:
@@ -111,7 +111,7 @@ class Cold:
         for name in names:
             self._ground.rows.run("drop_cold_entities", name=name)
             self._ground.rows.run("drop_cold_file", name=name)
-            self._ground.rows.run("drop_meta", key=_KEY + name)
+            self._ground.rows.run("drop_meta", key=KEY_OF + name)
 
     # Addresses
 

@@ -129,6 +129,7 @@ class Log:
                     address=row[9],
                     request=msgspec.json.decode(row[10]) if row[10] else {},
                     says=row[11],
+                    id=row[0],
                     origin=Origin(*row[12:]),
                 ),
             )

@@ -26,7 +26,7 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 from enhanced_memory.client import Memory
 from enhanced_memory.client.adapters.langchain import EnhancedChatMessageHistory, EnhancedKeyValueStore
 from enhanced_memory.client.errors import Refused
-from enhanced_memory.client.values import MessageInput
+from enhanced_memory.client.values import EntityInput, MessageInput
 
 _names = itertools.count(1)
 
@@ -162,6 +162,12 @@ def test_sessions_keep_apart_and_outlive_the_object(memory: Memory) -> None:
     EnhancedChatMessageHistory("a", memory).add_messages([HumanMessage("in a")])
     EnhancedChatMessageHistory("b", memory).add_messages([HumanMessage("in b")])
     assert [one.content for one in EnhancedChatMessageHistory("a", memory).messages] == ["in a"]
+
+
+def test_another_thing_of_the_session_s_name_takes_no_message_away(face: Face, memory: Memory) -> None:
+    memory.create_entities([EntityInput(face.history.session_id, "note", ["called alike"])])
+    face.add([HumanMessage("hello")])
+    assert [one.content for one in face.messages] == ["hello"]
 
 
 def test_what_is_said_is_a_message_of_the_daemon_like_any_other(memory: Memory) -> None:

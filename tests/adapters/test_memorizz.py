@@ -251,6 +251,17 @@ def test_history_is_the_newest_in_order_of_their_instants(provider: EnhancedMemo
     assert [one["content"] for one in history("m", limit=2)] == ["2", "3"]
 
 
+def test_a_change_moves_no_message_that_says_no_time(provider: EnhancedMemoryProvider) -> None:
+    ids = [
+        provider.store({"content": text}, MemoryType.CONVERSATION_MEMORY, memory_id="m") for text in ("one", "two", "three")
+    ]  # fmt: skip
+    provider.touch_many(ids[:1], MemoryType.CONVERSATION_MEMORY)
+    provider.update_by_id(ids[1], {"seen": True}, MemoryType.CONVERSATION_MEMORY)
+    provider.store_summary_with_links({"content": "a sum", "source_message_ids": ids[:1]})
+    history = provider.retrieve_conversation_history_ordered_by_timestamp("m")
+    assert [one["content"] for one in history] == ["one", "two", "three"]
+
+
 def test_a_shared_memory_is_swapped_only_from_what_is_expected(provider: EnhancedMemoryProvider) -> None:
     provider.store({"_id": "board", "content": "one"}, "shared_memory")
     assert not provider.compare_and_swap_shared_memory("board", "two", "three")

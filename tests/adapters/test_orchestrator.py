@@ -300,6 +300,7 @@ def test_a_profile_is_made_once_and_changed_in_parts(orchestrator: MemoryOrchest
 def test_an_agent_has_one_state_in_a_session_and_one_outside_of_any(orchestrator: MemoryOrchestrator) -> None:
     first = orchestrator.save_agent_state("planner", {"step": 1})
     assert orchestrator.save_agent_state("planner", {"step": 2}) == first
+    orchestrator.create_session("s")
     other = orchestrator.save_agent_state("planner", {"step": 7}, "s")
     assert other != first
     assert (orchestrator.get_agent_state("planner") or {})["state_data"] == {"step": 2}
@@ -457,8 +458,9 @@ def test_a_session_goes_and_comes_back_past_what_stays_and_past_empty_pages() ->
     memory = _Sent()
     session = SimpleNamespace(id=9999)
     hand: Any = SimpleNamespace(
-        memory=memory, _session=lambda _: session, accesses=SimpleNamespace(flush=lambda: None),
+        memory=memory, _session=lambda _: session, _change=lambda *_: None, accesses=SimpleNamespace(flush=lambda: None),
         _pages=lambda ask, limit: MemoryOrchestrator._pages(hand, ask, limit),
+        _from_cold=lambda session: MemoryOrchestrator._from_cold(hand, session),
     )  # fmt: skip
     assert MemoryOrchestrator.archive_session(hand, "s", cold=True) == 203
     assert memory.hot[-1] == 1000

@@ -118,6 +118,20 @@ def test_records_are_found_by_fields_and_by_words(provider: MemoryProvider) -> N
         found({}, limit=0)
 
 
+def test_a_record_is_found_by_its_id_in_a_filter(provider: MemoryProvider) -> None:
+    first, second = (provider.store({"content": text}, "workflow_memory") for text in ("one", "two"))
+    for key in ("_id", "id"):
+        assert [one["content"] for one in provider.retrieve_by_query({key: second}, "workflow_memory")] == ["two"]
+    assert [one["_id"] for one in provider.retrieve_by_query({"_id": first, "content": "two"}, "workflow_memory")] == []
+
+
+def test_a_filter_that_nobody_knows_is_refused(provider: MemoryProvider) -> None:
+    provider.store({"size": 3}, "workflow_memory")
+    assert len(provider.retrieve_by_query({"size": {"$gte": 3}}, "workflow_memory")) == 1
+    with pytest.raises(Invalid, match="frob"):
+        provider.retrieve_by_query({"size": {"$frob": 3}}, "workflow_memory")
+
+
 def test_an_update_changes_what_it_names_and_a_delete_takes_it_away(provider: MemoryProvider, memory: Memory) -> None:
     number = provider.store(RECORD, "personas")
     assert provider.update(number, {"content": "Ada likes rum", "new": 1}, "personas")

@@ -19,6 +19,7 @@ psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not ins
 from enhanced_memory.client import Settings  # noqa: E402
 from enhanced_memory.client.errors import StoreDamaged, StoreHeld, StoreRefused  # noqa: E402
 from enhanced_memory.daemon import databases as verbs  # noqa: E402
+from enhanced_memory.daemon import probing  # noqa: E402
 from enhanced_memory.daemon.backing_up import Backups  # noqa: E402
 from enhanced_memory.daemon.backups import Kept, choose, kept  # noqa: E402
 from enhanced_memory.daemon.store.postgres import database  # noqa: E402
@@ -153,7 +154,7 @@ async def test_health_says_when_backups_fail_or_are_old(
 
 def findings(settings: Settings) -> dict[str, tuple[str, str]]:
     """What a probe finds that is not well: by its name what it says and what mends it."""
-    return {one.check: (one.says, one.mend) for one in verbs.probe(settings).findings if one.state != "ok"}
+    return {one.check: (one.says, one.mend) for one in probing.probe(settings).findings if one.state != "ok"}
 
 
 def test_a_probe_finds_nothing_wrong_with_a_database_that_serves(stored: Settings) -> None:
@@ -178,9 +179,10 @@ def test_a_probe_names_what_keeps_a_daemon_away_and_what_mends_it(
 
 
 def test_a_probe_names_what_is_too_old_or_lacking(stored: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    database.ours(stored).close()
     monkeypatch.setattr(database, "OLDEST_SERVER", 990_000)
     monkeypatch.setattr(database, "OLDEST_VECTOR", (99, 0))
-    monkeypatch.setattr(verbs, "SKEW_S", -1)
+    monkeypatch.setattr(probing, "SKEW_S", -1)
     found = findings(stored)
     assert "oldest that serves" in found["server"][0]
     assert "ALTER EXTENSION vector UPDATE" in found["pgvector"][1]
@@ -194,6 +196,39 @@ def test_a_probe_names_what_is_too_old_or_lacking(stored: Settings, monkeypatch:
     found = findings(replace(stored, store=poor))
     assert "CREATE EXTENSION vector" in found["pgvector"][1]
     assert "GRANT CREATE ON DATABASE" in found["schema"][1]
+
+
+def test_a_probe_by_a_role_whose_the_store_is_not_names_the_role_that_owns_it(stored: Settings) -> None:
+    database.ours(stored).close()
+    with psycopg.connect(stored.store, autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'poor'").fetchone():
+            connection.execute("CREATE ROLE poor LOGIN")
+        connection.execute("GRANT CREATE ON DATABASE " + connection.info.dbname + " TO poor")
+        poor = replace(stored, store=stored.store.replace("postgres@", "poor@"))
+        for grant in ("SELECT 1", "GRANT USAGE ON SCHEMA enhanced_memory TO poor"):
+            connection.execute(grant)
+            found = findings(poor)
+            assert set(found) == {"schema"}
+            assert "the role postgres's" in found["schema"][0]
+            assert 'GRANT "postgres" TO "poor"' in found["schema"][1]
+            assert "poor@" not in found["schema"][1], "who lacks it cannot grant it"
+        connection.execute('GRANT "postgres" TO "poor"')
+        try:
+            assert findings(poor) == {}
+        finally:
+            connection.execute('REVOKE "postgres" FROM "poor"')
+            connection.execute("REVOKE ALL ON SCHEMA enhanced_memory FROM poor")
+            connection.execute("REVOKE ALL ON DATABASE " + connection.info.dbname + " FROM poor")
+
+
+def test_a_probe_names_replicas_that_answer_nothing_and_goes_on(stored: Settings) -> None:
+    away = stored.store.replace("host=", "host=/nowhere")
+    probed = probing.probe(replace(stored, replicas=f"{away} {stored.store}"))
+    assert probed.ok, "the primary answers instead"
+    says = [one.says for one in probed.findings if one.check == "replica"]
+    assert len(says) == 2
+    assert "cannot be reached" in says[0]
+    assert "no standby" in says[1]
 
 
 async def test_a_month_that_was_set_aside_is_left_out_of_no_backup_silently(daemon: Daemon, stored: Settings) -> None:

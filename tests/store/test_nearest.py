@@ -17,9 +17,11 @@ from enhanced_memory.client.values import MessageInput  # noqa: E402
 from enhanced_memory.daemon.embedding.asked import Asked  # noqa: E402
 from enhanced_memory.daemon.embedding.index import Index  # noqa: E402
 from enhanced_memory.daemon.embedding.loading import Loader  # noqa: E402
+from enhanced_memory.daemon.embedding.service import Embedding  # noqa: E402
 from enhanced_memory.daemon.store.postgres import nearest  # noqa: E402
 from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
 
+from ..conftest import until  # noqa: E402
 from .conftest import Databases, Place, World  # noqa: E402
 
 pytestmark = pytest.mark.postgres
@@ -96,7 +98,7 @@ async def test_the_index_is_what_the_server_uses(world: World, databases: Databa
 
         class Explained:
             def say(self, text: str) -> None:
-                connection.execute(text.replace("LOCAL", "").encode())
+                connection.execute(text.replace(", true)", ", false)").encode())  # there is no transaction
 
             def plain(self, text: str, **values: Any) -> list[Any]:
                 if "LATERAL" not in text:
@@ -124,3 +126,30 @@ async def test_what_ended_is_not_found(world: World, databases: Databases) -> No
         lambda tx: tx.vectors.near(model.id, DIMENSION, (asked * 50).astype(np.int8).tobytes(), 50, tx.view, True, 0)
     )
     assert len(near) == 10
+
+
+async def test_a_model_that_comes_to_have_many_vectors_is_handed_to_the_server_while_the_daemon_runs(
+    settings: Settings, databases: Databases, clock: Any
+) -> None:
+    stored = replace(settings, store=databases.url("near"), vectors_indexed_from=20, embedder="static")
+    world = World(await PostgresEngine.open(stored, clock), clock)
+    embedding = Embedding(world.engine, stored)
+    embedding.start()
+    try:
+        for number in range(15):  # a vector each
+            await world.default.create(f"thing {number}", f"rope and shelf {number}")
+        await until(lambda: embedding.index is not None and len(embedding.index) == 15, 30)
+        assert embedding.index is not None
+        assert not embedding.index.stored
+        for number in range(15, 30):
+            await world.default.create(f"thing {number}", f"rope and shelf {number}")
+        await until(lambda: embedding.index is not None and embedding.index.stored, 60)
+        asked, _ = await embedding.ask("rope")
+        assert asked is not None
+        assert await world.default.read(lambda tx: asked.nearest(tx, 5, False))
+    finally:
+        await embedding.stop()
+        await world.engine.close()
+        with databases.connect(stored.store) as connection:
+            connection.execute("DELETE FROM models")
+            nearest.drop_unused(connection)

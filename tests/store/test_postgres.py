@@ -20,16 +20,18 @@ psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not ins
 
 from enhanced_memory.client import Memory, Settings  # noqa: E402
 from enhanced_memory.client.cli.configuration import settings_with_sources  # noqa: E402
-from enhanced_memory.client.errors import Broken, Conflict, StoreFull, StoreRefused, TimedOut  # noqa: E402
+from enhanced_memory.client.errors import Broken, Conflict, NotFound, StoreFull, StoreRefused, TimedOut  # noqa: E402
 from enhanced_memory.client.operations.entities import (  # noqa: E402
     AddObservations,
     CreateEntities,
     ObservationsInput,
     PurgeEntities,
 )
+from enhanced_memory.client.operations.spaces import DeleteSpace  # noqa: E402
 from enhanced_memory.client.settings import PREFIX  # noqa: E402
 from enhanced_memory.client.values import EntityInput  # noqa: E402
 from enhanced_memory.daemon.store import Tx  # noqa: E402
+from enhanced_memory.daemon.store.bodies import State  # noqa: E402
 from enhanced_memory.daemon.store.postgres import database  # noqa: E402
 from enhanced_memory.daemon.store.postgres.engine import PostgresEngine  # noqa: E402
 
@@ -425,6 +427,25 @@ async def test_a_space_made_by_one_daemon_is_there_for_the_other(daemon: Daemon)
     await other.place("b").add("Ada", "c")
     assert await branch.says("Ada") == ["a", "b", "c"]
     assert await other.default.says("Ada") == ["a"]
+
+
+async def test_what_a_writer_knows_of_spaces_is_forgotten_where_another_daemon_wrote(daemon: Daemon) -> None:
+    one, other = await daemon(), await daemon()
+    branch = await one.branch("b")
+    await branch.create("Ada", "a")
+    await other.default.do(DeleteSpace("b"))
+    with pytest.raises(NotFound, match="'b'"):
+        await branch.create("Eve", "e")
+    # Nor where its own group made a space and was undone.
+    with pytest.raises(ValueError, match="no"):
+        await one.place("c").write(_made_and_fails)
+    await one.place("c").create("Ida", "i")
+    assert await other.place("c").says("Ida") == ["i"]
+
+
+def _made_and_fails(tx: Tx) -> None:
+    tx.entities.create(State("Eve", "thing"))
+    raise ValueError("no")
 
 
 async def test_a_key_that_one_daemon_has_answered_the_other_answers_alike(daemon: Daemon) -> None:

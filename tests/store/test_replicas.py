@@ -19,6 +19,7 @@ from enhanced_memory.client import Settings  # noqa: E402
 from enhanced_memory.client.operations.entities import AddObservations, CreateEntities, ObservationsInput, OpenNodes  # noqa: E402
 from enhanced_memory.client.request import HANDLERS, Request  # noqa: E402
 from enhanced_memory.client.values import EntityInput  # noqa: E402
+from enhanced_memory.daemon import probing  # noqa: E402
 from enhanced_memory.daemon.call import Call, Peer  # noqa: E402
 from enhanced_memory.daemon.dispatch import answer_from  # noqa: E402
 from enhanced_memory.daemon.store.postgres import replicas  # noqa: E402
@@ -224,3 +225,21 @@ async def test_what_is_no_standby_is_not_asked(pair: Pair, settings: Settings, d
         assert (here.asked, made._replicas.all[0].away) == (0, "it is no standby")
     finally:
         await made.close()
+
+
+async def test_a_probe_tells_a_replica_that_keeps_up_from_one_that_does_not(pair: Pair, settings: Settings) -> None:
+    named = replace(settings, store=pair.primary.url, replicas=pair.standby.url, replica_lag_s=LAG_S)
+    await pair.level()
+
+    def found() -> probing.Seen:
+        return next(one for one in probing.probe(named).findings if one.check == "replica")
+
+    assert (await asyncio.to_thread(found)).state == "ok"
+    pair.pause()
+    try:
+        pair.primary.say("SELECT pg_logical_emit_message(true, 'test', 'something')")
+        behind = await asyncio.to_thread(found)
+        assert (behind.state, "behind" in behind.says) == ("warning", True)
+        assert "pg_stat_replication" in behind.mend
+    finally:
+        pair.resume()

@@ -89,6 +89,18 @@ async def test_a_stream_named_for_the_first_time_is_an_entity_of_its_type(talk: 
     assert found.type == "person"
 
 
+async def test_a_name_means_the_session_for_whoever_reads_as_for_whoever_appends(talk: Place) -> None:
+    before = await talk.do(RecentMessages("talk"))
+    await talk.create("talk", type="note")
+    (number,) = await talk.say("talk", "parrot again")
+    assert [line.id for line in (await talk.do(RecentMessages("talk"))).messages] == [
+        *(line.id for line in before.messages), number,
+    ]  # fmt: skip
+    assert len(await pages(talk, 100)) == 5
+    assert (await talk.do(GetWindow("talk"))).total == 5
+    assert number in {hit.message.id for hit in (await talk.do(SearchMessages("again", stream="talk"))).hits}
+
+
 async def test_recent_lines_come_in_order_and_go_back_from_an_id(talk: Place) -> None:
     assert [line.id for line in (await talk.do(RecentMessages("talk", limit=2))).messages] == [3, 4]
     assert [line.id for line in (await talk.do(RecentMessages("talk", limit=2, before=3))).messages] == [1, 2]

@@ -71,11 +71,11 @@ class Found(NamedTuple):
     """The type's number, which differs from database to database."""
 
 
-class _Whole(Int8Dumper):
-    """Every whole number as one type, so that a statement is prepared once; a boolean as 0 or 1, as it is kept."""
+class _Truth(Int8Dumper):
+    """A boolean as 0 or 1, as it is kept. Whole numbers travel as this one type, too, so that a statement is prepared once."""
 
     def dump(self, obj: int) -> Buffer:
-        return str(int(obj)).encode()
+        return b"1" if obj else b"0"
 
 
 class _Text(Loader):
@@ -151,10 +151,14 @@ def ours(settings: Settings) -> "Connection[Row]":
 
 def _unreached(problem: OperationalError) -> StoreRefused:
     told = said(problem)
+    if lacking := re.search(r'(database|role) "[^"]+" does not exist', str(problem)):
+        thing = lacking[0].removesuffix(" does not exist").replace("database", "DATABASE").replace("role", "ROLE")
+        login = " LOGIN" if lacking[1] == "role" else ""
+        hint = f"psql -d postgres -c 'CREATE {thing}{login}', or name another {lacking[1]} in `store`"
+        return StoreRefused(f"PostgreSQL refuses us: {told}.", hint)
     for sign, hint in (
         ("password authentication failed", "give the right password: PGPASSWORD, ~/.pgpass, or systemd's credential"),
         ("no password supplied", "give a password: PGPASSWORD, ~/.pgpass, or systemd's credential"),
-        ("does not exist", "create it: CREATE DATABASE …; CREATE ROLE … LOGIN"),
         ("pg_hba.conf", "let the server's pg_hba.conf admit us"),
         ("too many clients", "raise the server's max_connections, or use a pooler"),
         ("not translate host name", "name a host that there is"),
@@ -169,11 +173,11 @@ def prepare(connection: "Connection[Row]", found: Found, durable: bool, wait_s: 
     our locks when we are gone for twice `wait_s`.
     """
     idle, interval = _probes(wait_s)
-    connection.prepare_threshold = 0
-    connection.prepared_max = 400
+    # What is asked often is prepared by `exchange.py`; psycopg forgets all that is at a rollback, once it has prepared anything itself.
+    connection.prepare_threshold = None
     own: AdaptersMap = connection.adapters
-    for kind in (int, bool):
-        own.register_dumper(kind, cast("type[Dumper]", _Whole))
+    own.register_dumper(int, cast("type[Dumper]", Int8Dumper))
+    own.register_dumper(bool, cast("type[Dumper]", _Truth))
     own.register_loader("json", _Text)
     own.register_loader(found.halfvec, _Halfvec)
     wanted = {

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from psycopg import Connection, RawCursor
+from psycopg import Connection
 
-from enhanced_memory.daemon.store.ground import Posted, Sealing
+from enhanced_memory.daemon.store.ground import Counters, Posted, Sealing
+from enhanced_memory.daemon.store.postgres.exchange import exchange_of
 from enhanced_memory.daemon.store.postgres.nearest import nearest
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.statements import Statement, filled, property_told, statement
@@ -69,7 +70,7 @@ class PostgresRows:
     def use(self, connection: "Connection[Row]") -> None:
         """Go on with another connection; what the last one knew is forgotten."""
         self.connection = connection
-        self._cursor = RawCursor(connection)
+        self._exchange = exchange_of(connection)
         self.forget()
 
     def begin(self, how: str) -> None:
@@ -81,6 +82,19 @@ class PostgresRows:
         self.wrote = self.reshaped = False
         self.vectors = None
         self._waiting = [(how.encode(), [])]
+
+    def take_turn(self, last: int) -> tuple[Counters, int] | None:
+        """Begin a transaction to write in, once nobody else writes: the highest numbers given out, and what tells this transaction from
+        others. What is known of spaces stays known where the one before it was `last`, this writer's own."""
+        views = dict(self.views)
+        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED")
+        row = self.one("take_turn")
+        if row is None:
+            return None
+        *numbers, before, own, self._twice = row
+        if before == last:
+            self.views.update(views)
+        return Counters(*numbers), own
 
     def forget(self) -> None:
         """Forget what a transaction found out that is undone, and what it has not sent yet."""
@@ -130,7 +144,7 @@ class PostgresRows:
         asked = statement(name)
         self.wrote = True
         self._send((asked.text, asked.values(values)))
-        return self._cursor.rowcount
+        return self._exchange.changed
 
     def many(self, name: str, rows: Iterable[Mapping[str, Any]], /) -> None:
         """Carry it out once for each of `rows`, with what is asked next."""
@@ -143,6 +157,8 @@ class PostgresRows:
         if name in _BOTH and self._filled_twice():
             other = statement(name + "_next")
             self._waiting += [(other.text, other.values(row)) for row in rows]
+        if name in ("begin_words_next", "swap_words"):
+            self._twice = None
         if name in _OF_SPACES:
             self.views.clear()
         elif name == "add_vector":
@@ -172,20 +188,11 @@ class PostgresRows:
         return self._twice
 
     def _send(self, asked: tuple[bytes, list[Any]] | None) -> list[Row]:
-        waiting, self._waiting = self._waiting, []
-        cursor = self._cursor
-        if not waiting:
-            if asked is not None:
-                cursor.execute(*asked)
-        else:
-            with self.connection.pipeline():
-                for text, values in waiting:
-                    cursor.execute(text, values)
-                if asked is not None:
-                    cursor.execute(*asked)
-        if asked is None or cursor.description is None:
+        said, self._waiting = self._waiting, []
+        if asked is None:
+            self._exchange.put(said)
             return []
-        return cursor.fetchall()
+        return self._exchange.put([*said, asked])
 
 
 def _opened(value: Any) -> Any:

@@ -52,8 +52,6 @@ NOBODY_KNOWS = (
     "The connection to PostgreSQL was lost as a change was committed, and nobody can say yet whether it stands."
 )
 
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-
 
 @dataclass(slots=True)
 class Writer:
@@ -83,6 +81,10 @@ class Writer:
     """The group that is under way, once its commit may have reached the server."""
     _doubted: str = ""
     """The group whose connection broke at its commit; whether it stands is not known."""
+    _own: int = 0
+    """The server's number of the transaction that is under way."""
+    _last: int = 0
+    """The same of the last one that wrote, on this connection."""
     _place: int = 0
     """Where the server's log was after the last commit, if there are replicas."""
     _announced: list[Touched] = field(default_factory=list[Touched])
@@ -194,14 +196,12 @@ class Writer:
         if self._rows is None:
             with translated():
                 self._rows = PostgresRows(self.reach(), self.searching)
-        rows = self._rows
-        rows.begin(BEGIN)
-        row = rows.one("take_turn")
-        if row is None:
+        turn = self._rows.take_turn(self._last)
+        if turn is None:
             raise Broken("The store has lost its numbers.", "restore a backup")
         self._group = ""
-        self.counters = Counters(*row)
-        return rows
+        self.counters, self._own = turn
+        return self._rows
 
     def _commit(self, rows: PostgresRows, changes: list[Touched]) -> None:
         if rows.wrote:
@@ -226,6 +226,8 @@ class Writer:
         else:
             self._place = rows.plain(PLACE)[0][0]
             self.replicas.seen(at, self._place)
+        if rows.wrote:
+            self._last = self._own
         self._group, self._announced = "", []
         self.commits += 1
 
@@ -271,7 +273,6 @@ class Writer:
         if rehearsal:
             self.counters = mark
             rows.forget()
-            # Each by itself: psycopg forgets at a rollback what it has prepared, and what is under way would ask for it.
             rows.connection.execute("ROLLBACK TO one", prepare=False)
             rows.connection.execute("RELEASE one", prepare=False)
 
@@ -296,7 +297,7 @@ class Writer:
         self._announced = []
 
     def _leave(self) -> None:
-        rows, self._rows = self._rows, None
+        rows, self._rows, self._last = self._rows, None, 0
         if rows is not None:
             rows.connection.close()
 

@@ -19,6 +19,7 @@ from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store import Health
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.carrying import ARRIVING, Mark, Source, carrying
+from enhanced_memory.daemon.store.cold import KEY_OF
 from enhanced_memory.daemon.store.ground import Counters
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, each, translated
@@ -226,4 +227,4 @@ def _valued(key: str, value: bytes) -> Any:
     """A value of `meta` of the type that a file's daemon gives it."""
     if key in META_NUMBERS:
         return int(value)
-    return value if key.startswith("import/") else value.decode()
+    return value if key.startswith(("import/", KEY_OF)) else value.decode()
