@@ -16,10 +16,9 @@ from enhanced_memory.daemon.extraction.english_words import (
     OPENERS,
     PETS,
     SHE,
-    TITLES,
 )
 from enhanced_memory.daemon.extraction.fragments import fragment, standing_if
-from enhanced_memory.daemon.extraction.lexicon import any_verb
+from enhanced_memory.daemon.extraction.lexicon import TITLES, any_verb
 from enhanced_memory.daemon.extraction.rules import Told, told
 from enhanced_memory.daemon.extraction.stating import stated
 from enhanced_memory.daemon.extraction.subjects import subject_of

@@ -2,9 +2,10 @@
 
 from functools import cache
 
+from enhanced_memory.daemon.extraction.forms import conjugated
 from enhanced_memory.daemon.extraction.wordlists import wordlist
 
-__all__ = ["ADVERBS", "VERBS", "conjugated", "verb_of"]
+__all__ = ["ADVERBS", "VERBS", "verb_of"]
 
 
 # Verbs, by what a sentence with them tells
@@ -13,14 +14,6 @@ LIKING = wordlist(
     "prefer like love enjoy hate dislike adore detest loathe despise favour favor fancy cherish dread resent mind suit admire relish fear crave treasure savour savor"
 )
 """Preferences, with whatever they are about."""
-
-STIRRING = wordlist(
-    """
-    help suit bore calm relax annoy bother irritate stress scare frighten terrify soothe comfort motivate inspire interest please tire
-    depress disgust delight fascinate distract unsettle intimidate overwhelm confuse amuse energise energize ground thrill upset
-    """
-)
-"""What something does to whoever feels it."""
 
 DECIDING = wordlist(
     """
@@ -260,11 +253,6 @@ PLACES = wordlist(
 )
 """What one has that stands somewhere."""
 
-TITLES = wordlist(
-    "professor prof dr mr mrs ms miss aunt uncle auntie grandma grandpa coach sister brother captain sir lady father"
-)
-"""What stands in front of a person's name."""
-
 # Small words
 
 PRONOUNS = wordlist(
@@ -401,32 +389,6 @@ def _forms() -> dict[str, tuple[str, str]]:
     del table["bed"]
     table["founded"] = ("establish", "d")
     table["set"] = ("set", "d")  # as often as not it is past, and `I set` tells nothing lasting in the present
-    return table
-
-
-def conjugated(verbs: frozenset[str], irregular_verbs: str) -> dict[str, tuple[str, str]]:
-    """Each form of each verb: the verb, and `b` for its base, `s` third person, `d` past, `n` participle, `g` gerund."""
-    table: dict[str, tuple[str, str]] = {}
-    irregular: set[str] = set()
-    for line in irregular_verbs.replace("\n", "").split(";"):
-        base, *others = line.split()
-        irregular.add(base)
-        for word, form in zip(others, "sdng", strict=True):
-            table.setdefault(word, (base, form))
-        table[base] = (base, "b")
-    for verb in sorted(verbs - irregular):
-        stem = verb[:-1] if verb.endswith("e") else verb
-        third = verb + ("es" if verb.endswith(("s", "x", "z", "ch", "sh", "o")) else "s")
-        past, gerund = stem + "ed", stem + "ing"
-        if verb.endswith("y") and verb[-2] not in "aeiou":
-            third, past = verb[:-1] + "ies", verb[:-1] + "ied"
-        table[verb] = (verb, "b")
-        for word, form in ((third, "s"), (past, "d"), (gerund, "g")):
-            table.setdefault(word, (verb, form))
-        if verb[-1] in "bdgklmnprtv" and verb[-2] in "aeiou" and verb[-3:-2] not in "aeiou":
-            doubled = verb + verb[-1]
-            table.setdefault(doubled + "ed", (verb, "d"))
-            table.setdefault(doubled + "ing", (verb, "g"))
     return table
 
 

@@ -1,11 +1,28 @@
-"""Verbs of ordinary English beyond those whose meaning the rules know: that a word is one is enough to find a clause's verb."""
+"""Words of ordinary English beyond those that clauses are told by: titles, what stirs somebody, and verbs by their form alone.
+
+That a word is a verb is enough to find where a clause has its own.
+"""
 
 from functools import cache
 
-from enhanced_memory.daemon.extraction.english_words import conjugated, verb_of
+from enhanced_memory.daemon.extraction.english_words import verb_of
+from enhanced_memory.daemon.extraction.forms import conjugated
 from enhanced_memory.daemon.extraction.wordlists import wordlist
 
-__all__ = ["any_verb"]
+__all__ = ["STIRRING", "TITLES", "any_verb"]
+
+TITLES = wordlist(
+    "professor prof dr mr mrs ms miss aunt uncle auntie grandma grandpa coach sister brother captain sir lady father"
+)
+"""What stands in front of a person's name."""
+
+STIRRING = wordlist(
+    """
+    help suit bore calm relax annoy bother irritate stress scare frighten terrify soothe comfort motivate inspire interest please tire
+    depress disgust delight fascinate distract unsettle intimidate overwhelm confuse amuse energise energize ground thrill upset
+    """
+)
+"""What something does to whoever feels it."""
 
 _FURTHER = wordlist(
     """

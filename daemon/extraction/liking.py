@@ -7,8 +7,8 @@ from enhanced_memory.daemon.extraction.english_words import (
     KNOWN,
     LIKING,
     PETS,
-    STIRRING,
 )
+from enhanced_memory.daemon.extraction.lexicon import STIRRING
 from enhanced_memory.daemon.extraction.outline import Outline, Tells
 from enhanced_memory.daemon.extraction.passing import PRAISE
 from enhanced_memory.daemon.extraction.signs import NOW, POINTING, WHEN

@@ -17,9 +17,9 @@ from enhanced_memory.daemon.extraction.english_words import (
     PETS,
     ROLES,
     SHE,
-    TITLES,
 )
 from enhanced_memory.daemon.extraction.lasting import lasting
+from enhanced_memory.daemon.extraction.lexicon import TITLES
 from enhanced_memory.daemon.extraction.liking import felt, likes, weighed
 from enhanced_memory.daemon.extraction.outline import Outline, Tells, outlines
 from enhanced_memory.daemon.extraction.signs import LED

@@ -18,9 +18,8 @@ from enhanced_memory.daemon.extraction.english_words import (
     PETS,
     ROLES,
     SHE,
-    STIRRING,
-    TITLES,
 )
+from enhanced_memory.daemon.extraction.lexicon import STIRRING, TITLES
 from enhanced_memory.daemon.extraction.signs import OLD, WHEN
 from enhanced_memory.daemon.extraction.values import USER, Scene
 from enhanced_memory.daemon.extraction.wordlists import wordlist
