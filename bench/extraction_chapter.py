@@ -27,6 +27,11 @@ SAID = {
     "seventh.txt": "mended for",
     "eighth.txt": "hard, mended for",
     "ninth.txt": "plain, not looked at",
+    "tenth.txt": "many sorts, mended for",
+    "eleventh.txt": "many sorts again, mended for",
+    "twelfth.txt": "plainer, mended for",
+    "thirteenth.txt": "many traps, mended for",
+    "fourteenth.txt": "the last, mended for",
 }
 TALK = (
     "user: I prefer tea over coffee. The tram was late. Do you know why?\n"

@@ -5,7 +5,8 @@ subject (or several), or `-` and the sort of trap. `first.txt` was tuned on; `se
 without looking at what was wrong. `third.txt` to `fifth.txt` were written when the rules were done, without looking at them: what was
 missed in the third, then in the fourth, was mended where grammar could; what is missed in the fifth was never looked at.
 `sixth.txt` and `seventh.txt` were written by somebody who had not read the rules, `eighth.txt` and `ninth.txt` by the same once they
-were; what was missed in all but the last was mended for, one after the other, each judged before it was looked at.
+were; what was missed in all but the last was mended for, one after the other, each judged before it was looked at. `tenth.txt` to
+`fourteenth.txt` came with the second reading (outlines), in the same way: written without looking at the rules, judged, then mended for.
 """
 
 import re
@@ -28,6 +29,11 @@ HALVES = (
     "seventh.txt",
     "eighth.txt",
     "ninth.txt",
+    "tenth.txt",
+    "eleventh.txt",
+    "twelfth.txt",
+    "thirteenth.txt",
+    "fourteenth.txt",
 )
 KINDS = {
     "pref": "preference", "req": "requirement", "dec": "decision", "plan": "plan", "habit": "habit", "prof": "profile",

@@ -35,6 +35,8 @@ _NOVELTY = 0.6
 """How much a sentence's likeness to what was chosen takes from it."""
 _SAME = 0.8
 """The cosine above which two sentences say the same."""
+_SERIES = 4
+"""How often a sentence comes, alike but for its figures, to be one of a series: of two or three the figure may be what changed."""
 _POOL = 400
 _LONG = 300
 """Characters of a sentence that are quoted."""
@@ -101,7 +103,8 @@ def summarize(lines: Sequence[Line], chars: int = CHARS, events: int = EVENTS) -
     scores = [float(share) * one.weight for share, one in zip(rank, told, strict=True)]
     best = max(scores) or 1.0
     scores = [score / best for score in scores]
-    chosen = _chosen(told, rows, scores, chars)
+    series = _series(told)
+    chosen = _chosen(told, rows, scores, series, chars)
 
     def quoted(places: Iterable[int]) -> list[Chosen]:
         return [
@@ -112,9 +115,9 @@ def summarize(lines: Sequence[Line], chars: int = CHARS, events: int = EVENTS) -
     return Gist(
         _as_text([told[place] for place in sorted(chosen)]),
         quoted(chosen),
-        quoted(_foremost(_happenings(told), scores, rows, events)),
-        {name: quoted(_foremost(found, scores, rows, events)) for name, found in _developments(told).items()},
-        quoted(_foremost(_turns(told), scores, rows, events)),
+        quoted(_foremost(_happenings(told), scores, rows, series, events)),
+        {name: quoted(_foremost(found, scores, rows, series, events)) for name, found in _developments(told).items()},
+        quoted(_foremost(_turns(told), scores, rows, series, events)),
         first,
         last,
         len(lines),
@@ -255,8 +258,22 @@ class _Rows:
         return sum(part * theirs.get(key, 0.0) for key, part in mine.items())
 
 
-def _chosen(told: list[_Told], rows: _Rows, scores: list[float], chars: int) -> list[int]:
+def _series(told: list[_Told]) -> list[int]:
+    """For each sentence the number of the series that it is of: sentences alike but for their figures; 0 for none.
+
+    A figure is the rarest word of its sentence, so that by their words a hundred daily readings are a hundred novelties.
+    """
+    frames = [tuple(word for word in one.words if not word[0].isdigit()) for one in told]
+    seen = Counter(frame for frame, one in zip(frames, told, strict=True) if len(frame) < len(one.words))
+    numbers = {frame: number for number, (frame, times) in enumerate(seen.items(), 1) if times >= _SERIES}
+    return [
+        numbers.get(frame, 0) if len(frame) < len(one.words) else 0 for frame, one in zip(frames, told, strict=True)
+    ]
+
+
+def _chosen(told: list[_Told], rows: _Rows, scores: list[float], series: list[int], chars: int) -> list[int]:
     """The places of the sentences that are told: the highest first, less what was chosen already says of it."""
+    of_series: set[int] = set()
     pool = sorted(range(len(told)), key=lambda place: (-scores[place], place))[:_POOL]
     said = dict.fromkeys(pool, 0.0)
     chosen: list[int] = []
@@ -265,12 +282,14 @@ def _chosen(told: list[_Told], rows: _Rows, scores: list[float], chars: int) -> 
         place = max(said, key=lambda one: (scores[one] - _NOVELTY * said[one], -one))
         if chosen and scores[place] - _NOVELTY * said[place] <= 0:
             break
-        if said.pop(place) > _SAME:
+        if said.pop(place) > _SAME or series[place] in of_series:
             continue
         length = min(len(told[place].text), _LONG) + 1
         if length > room and chosen:
             continue
         chosen.append(place)
+        if series[place]:
+            of_series.add(series[place])
         room -= length
         if room < 40:
             break
@@ -279,12 +298,14 @@ def _chosen(told: list[_Told], rows: _Rows, scores: list[float], chars: int) -> 
     return chosen
 
 
-def _foremost(found: Iterable[int], scores: list[float], rows: _Rows, count: int) -> list[int]:
-    """The highest of `found`, no two of them alike."""
+def _foremost(found: Iterable[int], scores: list[float], rows: _Rows, series: list[int], count: int) -> list[int]:
+    """The highest of `found`, no two of them alike, and of a series one."""
     kept: list[int] = []
     for place in sorted(found, key=lambda one: (-scores[one], one)):
         if len(kept) == count:
             break
+        if any(series[place] and series[place] == series[one] for one in kept):
+            continue
         if all(rows.cosine(place, one) < _NOVELTY for one in kept):
             kept.append(place)
     return kept

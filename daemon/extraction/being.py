@@ -210,6 +210,8 @@ def _attribute(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None
     if (clause.denied and subject.head in IDLE_NOUNS) or subject.head in IDLE_NOUNS - ATTRIBUTES or not said:
         return None
     value = clause.rest[0]
+    if subject.head in ("budget", "limit") and re.search(r"\d|\b(?:hundred|thousand|million)\b", said):
+        return "requirement", 0.8
     if subject.head in ATTRIBUTES or any(word.low in ATTRIBUTES for word in subject.words):
         if re.match(
             r"(?:broken|slow|gone|full|empty|ok|okay|fine|great|good|bad|down|not|so|too|very|wrong|missing|dead|stuck)\b",

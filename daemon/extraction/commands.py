@@ -11,7 +11,7 @@ from enhanced_memory.daemon.extraction.english_words import (
     STANDING,
     verb_of,
 )
-from enhanced_memory.daemon.extraction.signs import FREQUENT
+from enhanced_memory.daemon.extraction.signs import CLOCK, FREQUENT, WHEN
 from enhanced_memory.daemon.extraction.values import USER, Found, Kind, Scene
 from enhanced_memory.daemon.extraction.words import Word
 
@@ -73,11 +73,16 @@ def _lets(said: str, words: list[Word]) -> Command | None:
     rest = said[words[1].end - words[0].start :].strip()
     if rest.startswith("not "):
         return ("decision", 0.62, True) if _DECIDED.match(rest[4:]) else None
+    if re.match(r"(?:meet|say|start|begin|leave|move|schedule|fix|do)\b", rest) and (
+        CLOCK.search(rest) or WHEN.search(rest)
+    ):
+        return "decision", 0.68, True
     return ("decision", 0.75, True) if _DECIDED.match(rest) else None
 
 
 _SCRATCH = re.compile(
-    r"^(?:scratch that|strike that|correction|forget (?:what i said|that)|never mind|make (?:that|it) (?!work|happen|so|clear|sure|"
+    r"^(?:scratch that|strike that|correction|(?:scratch|forget|ignore|strike) what i (?:said|wrote|told)|"
+    r"forget (?:what i said|that)|never mind|make (?:that|it) (?!work|happen|so|clear|sure|"
     r"look|better|easier)[\w ]+(?:,|;| instead| rather| not\b)|not (?!only)[\w ]+, (?:but )?[\w ]+|no, (?:it|that|i))",
     re.IGNORECASE,
 )
@@ -248,6 +253,9 @@ def _note(said: str, words: list[Word]) -> Command | None:
         first
         in ("allergic", "vegetarian", "vegan", "married", "born", "based", "fluent", "left-handed", "works", "lives")
         and len(words) <= 12
+        and not re.match(
+            r"works (?:for (?:me|us)|fine|great|well|now|like|perfectly|again)\b|works$", said, re.IGNORECASE
+        )
     ):
         return "profile", 0.75, False
     if first in ("big", "huge", "not") and re.match(r"(?:big|huge|not an?|not a big) fan of\b", said, re.IGNORECASE):

@@ -21,7 +21,7 @@ from enhanced_memory.daemon.extraction.subjects import Who
 from enhanced_memory.daemon.extraction.values import Kind
 from enhanced_memory.daemon.extraction.wordlists import wordlist
 
-__all__ = ["doing"]
+__all__ = ["SAID_OF_OTHERS", "doing"]
 
 
 def doing(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
@@ -171,11 +171,11 @@ def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | Non
     Of others one tells less what passes just now: `she takes the early train`.
     """
     if (
-        clause.subject.kind in ("he", "name") and who.person and clause.form == "s" and not clause.helpers and clause.verb not in _SAID_OF_OTHERS
+        clause.subject.kind in ("he", "name") and who.person and clause.form == "s" and not clause.helpers and clause.verb not in SAID_OF_OTHERS
         and len(clause.rest) > 1 and not NOW.search(said) and not POINTING.match(said)
     ):  # fmt: skip
         return "profile", 0.68
-    if clause.subject.kind in ("he", "name") and clause.verb in _SAID_OF_OTHERS:
+    if clause.subject.kind in ("he", "name") and clause.verb in SAID_OF_OTHERS:
         return None
     if clause.verb in PASSING or clause.verb in TRIVIAL or not said or clause.form not in "bs" or NOW.search(said):
         return None
@@ -191,7 +191,7 @@ def _by_default(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | Non
     return "profile", 0.62
 
 
-_SAID_OF_OTHERS = wordlist(
+SAID_OF_OTHERS = wordlist(
     """
     say think know want need see hear feel seem look mean tell ask wonder hope wish suggest believe claim agree doubt find sound
     appear get let show have be do come go send greet thank laugh smile nod sigh shake sit stand walk open close turn point wave cry

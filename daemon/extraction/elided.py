@@ -1,8 +1,10 @@
 """English sentences that leave their subject out, as people do in a chat: `can't stand Mondays`, `been vegan since May`. Pure."""
 
+import re
 from collections.abc import Sequence
 
 from enhanced_memory.daemon.extraction.english_words import (
+    ALWAYS,
     ATTRIBUTES,
     BE,
     LASTING,
@@ -26,7 +28,8 @@ _POINTED = wordlist(
 )
 """What an approval of the moment or a letter's end goes on with: `love the necklace`, `love from all of us`."""
 _DONE = LIFE | LIVING | wordlist("switch migrate stop quit give change")
-_IDLE = wordlist("look hope wait think get feel try")
+_IDLE = wordlist("look hope wait think feel try")
+_ANY_MORE = re.compile(r"\b(?:any ?more|any longer)\b")
 _FINITE = wordlist(
     "do does did has have will would can could may might must should makes helps feels means takes gives"
 )
@@ -43,7 +46,17 @@ def unelided(words: Sequence[Word], speaker: str) -> list[Word]:
     if low in ("can", "do", "could", "did") and following == "not":
         after = next_word(words, at + 1)
         denied = verb_of(words[after].low) if after < len(words) else None
-        return _with(words, "i") if denied is not None and denied[0] in _DENIED and denied[1] == "b" else []
+        if denied is None or denied[1] != "b":
+            return []
+        return (
+            _with(words, "i") if denied[0] in _DENIED or _ANY_MORE.search(" ".join(word.low for word in words)) else []
+        )
+    if (
+        low in ALWAYS
+        and low not in ("always", "never")
+        and following in ("up", "at", "in", "on", "out", "late", "early", "home", "awake")
+    ):
+        return _with(words, "i", "am")
     if low == "going" and following == "to":
         return _with(words, "i", "am")
     if low == "been" and (

@@ -8,8 +8,19 @@ import msgspec
 from enhanced_memory.daemon.extraction.clauses import Clause, clauses
 from enhanced_memory.daemon.extraction.commands import commanded
 from enhanced_memory.daemon.extraction.elided import unelided
-from enhanced_memory.daemon.extraction.english_words import ATTRIBUTES, HE, KNOWN, NOT_NAMES, OPENERS, PETS, SHE
+from enhanced_memory.daemon.extraction.english_words import (
+    ATTRIBUTES,
+    HE,
+    KNOWN,
+    NOT_NAMES,
+    OPENERS,
+    PETS,
+    SHE,
+)
+from enhanced_memory.daemon.extraction.fragments import fragment, standing_if
+from enhanced_memory.daemon.extraction.lexicon import TITLES, any_verb
 from enhanced_memory.daemon.extraction.rules import Told, told
+from enhanced_memory.daemon.extraction.stating import stated
 from enhanced_memory.daemon.extraction.subjects import subject_of
 from enhanced_memory.daemon.extraction.values import Found, Kind, Scene
 from enhanced_memory.daemon.extraction.wordlists import wordlist
@@ -21,6 +32,15 @@ MARKERS = wordlist("the and is to of in that it i you my we for not with are hav
 """The commonest words, by which the language is known."""
 
 _BULLET = re.compile(r"^\s*(?:[-*•–—+]|\d{1,3}[.)]|\[[ xX]?\]|#+)\s+|\*\*|__")
+_TRAILING = re.compile(
+    r"(?:,? (?:lol|lmao|rofl|haha\w*|hehe\w*|tbh|btw|though|tho|to be (?:honest|fair|frank|precise)|honestly|by the way|mind you|of course|obviously|"
+    r"in fact|as you know|you know|if i['’]m honest|i must say|i must admit|believe it or not|just so you know|just in case|by the by))+(?=[.!…]*$)",
+    re.IGNORECASE,
+)
+"""What a sentence may end with and say nothing by it."""
+_OPINION = re.compile(
+    r",? (?:if you ask me|in my (?:humble )?opinion|i think|i find|to my mind|for my money)(?=[.!…]*$)", re.IGNORECASE
+)
 _NOTED = re.compile(
     r"^(?:(?:please )?(?:also )?(?:remember|note|keep in mind|bear in mind|be aware|don['’]t forget|do not forget|know|understand)(?: (?:that|this))?[:,]?|fyi[:,]?|"
     r"for the record,?|just so you know,?|by the way,?|btw,?|to be (?:clear|honest|fair|precise),?|in case you (?:wonder|were wondering|need it),?|"
@@ -73,6 +93,10 @@ _PROVERB = re.compile(
     r"(?!.*\b(?:decided|agreed|required|mandatory|forbidden)\b)",
     re.IGNORECASE,
 )
+_SAYING = re.compile(
+    r"^as (?:\w+ ){1,4}(?:says?|said|put it|used to say|wrote)\b|\b(?:there is|there['’]s) a saying\b|\bas the saying goes\b",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(r"^(?P<label>(?:my |our )?[A-Za-z][\w'’ -]{1,40}?) ?[:=] ?(?P<value>\S.*)$", re.DOTALL)
 _LABELS: dict[str, Kind] = {
     "decision": "decision", "decided": "decision", "agreed": "decision", "resolution": "decision",
@@ -100,7 +124,7 @@ def begin(scene: Scene, texts: Iterable[str]) -> None:
                 scene.projects[name.lower()] = name
         scene.common.update(_LOWER.findall(text))
     for match in _GOES_ON.finditer("\n".join(texts)):
-        if match["name"].lower() not in NOT_NAMES | OPENERS | scene.common | scene.projects.keys():
+        if match["name"].lower() not in NOT_NAMES | OPENERS | TITLES | scene.common | scene.projects.keys():
             scene.people.add(match["name"].lower())
 
 
@@ -118,6 +142,7 @@ def read(sentence: str, scene: Scene) -> list[Found]:
     if len(text) < 4 or sum(map(str.isalpha, text)) * 2 < len(text) - text.count(" ") or _CONTROL.search(text):
         return []
     bonus = 0.0
+    text = _OPINION.sub(" imo", _TRAILING.sub("", text))
     text, announced = _announced(text)
     if announced:
         bonus = 0.1 if _ASKED.search(announced) else 0.0
@@ -130,13 +155,20 @@ def read(sentence: str, scene: Scene) -> list[Found]:
     if _REACHED.match(text):
         return [Found("profile", scene.speaker, "user" if scene.speaker == "user" else "person", _tidy(text), 0.85)]
     if _PROVERB.search(text) and not text.lower().startswith(("it was decided", "it was agreed", "it is decided")):
-        return []
+        return (
+            []
+            if _SAYING.search(text) or _HEDGED.search(text) or _CONDITION.search(text)
+            else stated(text, _opened(read_words(text)), scene)
+        )
     hedge = _HEDGE.match(text)
     if hedge:
         bonus -= 0.35
         text = text[hedge.end() :].lstrip(" ,")
     elif _HEDGED.search(text):
         bonus -= 0.3
+    if standing_if(text):
+        about = "user" if scene.speaker == "user" else "person"
+        return [Found("requirement", scene.speaker, about, _tidy(text), round(min(0.98, 0.7 + bonus), 2))]
     if _UNREAL.search(text) and not (
         _RULE_WORDS.search(text) and text.lower().startswith(("if", "in case")) and not _WOULD.search(text)
     ):
@@ -152,16 +184,31 @@ def read(sentence: str, scene: Scene) -> list[Found]:
         found = _clauses(text, words, scene) or commanded(text, words, scene)
         if not found and (whole := unelided(words, scene.speaker)):
             found = _clauses(text, whole, scene)
+        if not any(one.confidence >= _SURE for one in found):
+            less = 0.1 if text.endswith("!") else 0.0
+            form = any_verb(words[0].low) if words else None
+            outlined = fragment(
+                text, (form is not None and form[1] == "b") or (bool(words) and words[0].low == "be"), scene
+            ) or stated(text, words, scene)
+            found = [msgspec.structs.replace(one, confidence=one.confidence - less) for one in outlined] or found
         found += _named_kin(text, scene, found)
+    if _UNLESS.search(text) and bonus < 0:
+        bonus += 0.3 if any(one.kind == "requirement" for one in found) else 0.0
     return [
         msgspec.structs.replace(one, confidence=round(max(0.05, min(0.98, one.confidence + bonus)), 2)) for one in found
     ]
 
 
+_UNLESS = re.compile(r"\b(?:unless|except when|except if)\b", re.IGNORECASE)
+"""What bounds an order, and makes no condition of it."""
+
+
+_SURE = 0.6
+"""From which confidence on what a clause tells is not looked at a second time."""
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
 _FAVOURED = re.compile(
     r"^(?:what|the (?:thing|one thing|best thing)(?: that)?) (?:i|we) (?:really |actually |always |do(?:n['’]t| not) )?(?:like|"
-    r"love|hate|prefer|enjoy|dislike)\b.{3,80}?\b(?:is|are)\b",
+    r"love|hate|prefer|enjoy|dislike|miss|value|fear|want|dread|appreciate)\b.{3,80}?\b(?:is|are)\b",
     re.IGNORECASE,
 )
 _REACHED = re.compile(

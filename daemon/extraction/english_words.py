@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from enhanced_memory.daemon.extraction.forms import conjugated
 from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["ADVERBS", "VERBS", "verb_of"]
@@ -229,7 +230,7 @@ CHANGING = wordlist(
 """What is otherwise afterwards."""
 
 ABLE = wordlist(
-    "swim drive cook read ride dance sing speak eat drink digest fly climb ski skate type juggle play write draw sew"
+    "swim drive cook read ride dance sing speak eat drink digest fly climb ski skate type juggle play write draw sew program code knit paint bake sail weld"
 )
 """What somebody can or cannot do for good."""
 
@@ -384,28 +385,7 @@ bake bakes baked baked baking;sew sews sewed sewn sewing;dread dreads dreaded dr
 
 @cache
 def _forms() -> dict[str, tuple[str, str]]:
-    """Each form of each verb: the verb, and `b` for its base, `s` third person, `d` past, `n` participle, `g` gerund."""
-    table: dict[str, tuple[str, str]] = {}
-    irregular: set[str] = set()
-    for line in _IRREGULAR.replace("\n", "").split(";"):
-        base, *others = line.split()
-        irregular.add(base)
-        for word, form in zip(others, "sdng", strict=True):
-            table.setdefault(word, (base, form))
-        table[base] = (base, "b")
-    for verb in sorted(VERBS - irregular):
-        stem = verb[:-1] if verb.endswith("e") else verb
-        third = verb + ("es" if verb.endswith(("s", "x", "z", "ch", "sh", "o")) else "s")
-        past, gerund = stem + "ed", stem + "ing"
-        if verb.endswith("y") and verb[-2] not in "aeiou":
-            third, past = verb[:-1] + "ies", verb[:-1] + "ied"
-        table[verb] = (verb, "b")
-        for word, form in ((third, "s"), (past, "d"), (gerund, "g")):
-            table.setdefault(word, (verb, form))
-        if verb[-1] in "bdgklmnprtv" and verb[-2] in "aeiou" and verb[-3:-2] not in "aeiou":
-            doubled = verb + verb[-1]
-            table.setdefault(doubled + "ed", (verb, "d"))
-            table.setdefault(doubled + "ing", (verb, "g"))
+    table = conjugated(VERBS, _IRREGULAR)
     del table["bed"]
     table["founded"] = ("establish", "d")
     table["set"] = ("set", "d")  # as often as not it is past, and `I set` tells nothing lasting in the present

@@ -119,7 +119,11 @@ def _read(reading: Language, sentence: str, turn: Turn, scene: Scene) -> Iterato
     if turn.role == "tool":
         apart = Scene("tool", scene.project, set(scene.people), projects=scene.projects, common=scene.common)
         for found in reading.read(sentence, apart):
-            if found.subject in ("tool", USER) or found.kind in ("requirement", "decision"):
+            if (
+                found.subject in ("tool", USER, scene.project)
+                or found.kind in ("requirement", "decision")
+                or "the user" in sentence.lower()
+            ):
                 found = msgspec.structs.replace(found, confidence=min(found.confidence, UNDER))
             yield Candidate(found, turn.speaker or "tool", _one_line(sentence), "tool", turn.line)
         return

@@ -255,6 +255,8 @@ def _needed(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
             "one",
             "this",
         )
+        if said.startswith(("at least ", "at most ", "no more than ", "no less than ")):
+            return "requirement", 0.74
         return "requirement", 0.8 if bounded and short else 0.58 if bounded else 0.55 if said.startswith(
             ("a ", "an ")
         ) and kind_is_i else 0.64 if short else 0.5

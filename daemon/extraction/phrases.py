@@ -118,6 +118,8 @@ def _plural_noun(words: Sequence[Word], at: int) -> bool:
     after = next_word(words, at + 1)
     follows = words[after].low if after < len(words) else ""
     found = verb_of(follows)
+    if follows == "bore" and after + 1 < len(words) and words[after + 1].low == "me":
+        return True
     return follows in ("are", "have", "were", "do", "must", "need", "should", "may", "can", "cannot") or (
         found is not None and found[1] == "b"
     )

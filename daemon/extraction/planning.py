@@ -164,6 +164,18 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     ):
         return "plan", 0.75
     if (
+        when
+        and clause.form in "bs"
+        and not helpers
+        and (who.person or who.own)
+        and verb not in _IDLE
+        and verb not in ("be", "have", "like", "love", "prefer", "hate")
+        and _POINT.search(said)
+        and not FREQUENT.search(said)
+        and not FREQUENT.search(lead)
+    ):
+        return "plan", 0.75
+    if (
         verb == "have"
         and clause.form == "b"
         and when
@@ -179,6 +191,11 @@ def planned(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     return None
 
 
+_POINT = re.compile(
+    rf"\bon the \d{{1,2}}(?:st|nd|rd|th)\b|\bon (?:{DAYS})\b(?!s)|\btomorrow\b|\btonight\b|\bon \d{{1,2}} [A-Za-z]+|\bnext (?:week|month|year|{DAYS})\b",
+    re.IGNORECASE,
+)
+"""A day, and no more than one."""
 _PHRASAL = re.compile(r"(?:after|over|off|up|down|back|into|through) (?!it\b|this\b|that\b)\w")
 """With a particle a small verb says something: `look after`, `take over`."""
 

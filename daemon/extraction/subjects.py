@@ -19,6 +19,7 @@ from enhanced_memory.daemon.extraction.english_words import (
     ROLES,
     SHE,
 )
+from enhanced_memory.daemon.extraction.lexicon import STIRRING, TITLES
 from enhanced_memory.daemon.extraction.signs import OLD, WHEN
 from enhanced_memory.daemon.extraction.values import USER, Scene
 from enhanced_memory.daemon.extraction.wordlists import wordlist
@@ -90,26 +91,7 @@ def _named(name: str, clause: Clause, scene: Scene) -> Who | None:
         if low in scene.people or len(parts) == 1:
             scene.meet(name, _pronoun(noun_of(clause.said())) if clause.verb == "be" else "")
         return Who(name, "person")
-    if parts[0] in (
-        "professor",
-        "prof",
-        "dr",
-        "mr",
-        "mrs",
-        "ms",
-        "miss",
-        "aunt",
-        "uncle",
-        "auntie",
-        "grandma",
-        "grandpa",
-        "coach",
-        "sister",
-        "brother",
-        "captain",
-        "sir",
-        "lady",
-    ):
+    if parts[0] in TITLES and len(parts) > 1:
         scene.meet(name)
         return Who(name, "person")
     if len(parts) == 1 and low in MADE:
@@ -149,16 +131,41 @@ def _only_people(clause: Clause) -> bool:
                 said,
             )
         )
+    if clause.verb in (
+        "know",
+        "cover",
+        "mind",
+        "teach",
+        "help",
+        "manage",
+        "drive",
+        "visit",
+        "call",
+        "ask",
+        "meet",
+    ) and re.match(r"(?:all |both |most of )?(?:my|our) ", said):
+        return True
+    if clause.verb == "do" and re.match(r"(?:the|our|my) \w+(?:ing|s)\b", said):
+        return True
     if (
         clause.rest
         and clause.rest[0].low in ("me", "us")
+        and clause.verb not in STIRRING
         and clause.verb not in ("let", "make", "give", "cost", "help", "force", "show", "remind", "save")
     ):
         return True
     if "passive" in clause.helpers:
-        return clause.verb in ("bear", "promote", "hire", "marry", "appoint", "diagnose", "raise") and not OLD.search(
-            said
-        )
+        return clause.verb in (
+            "bear",
+            "promote",
+            "hire",
+            "marry",
+            "appoint",
+            "diagnose",
+            "raise",
+            "elect",
+            "nominate",
+        ) and not OLD.search(said)
     if clause.verb == "stand" and (clause.denied or said.startswith("in for ")):
         return True
     if clause.verb in ("leave", "join") and ("perfect" in clause.helpers or clause.form == "d"):

@@ -10,6 +10,7 @@ from enhanced_memory.daemon.extraction.english_words import (
     DECIDING_WITH,
     FOND,
     LIKING,
+    TRIVIAL,
 )
 from enhanced_memory.daemon.extraction.signs import AGREEING, PAST_TIME, POINTING, WHEN
 from enhanced_memory.daemon.extraction.subjects import Who, noun_of
@@ -39,23 +40,12 @@ def doubted(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "preference", 0.75
     if "would" in helpers and clause.verb in ("like", "love") and said.startswith("to "):
         verb = said.split()[1] if len(said.split()) > 1 else ""
-        good = WHEN.search(said) and verb in (
-            "learn",
-            "visit",
-            "travel",
-            "move",
-            "start",
-            "become",
-            "study",
-            "go",
-            "climb",
-            "finish",
-            "retire",
-            "run",
-        )
+        good = WHEN.search(said) and verb not in TRIVIAL - {"start", "go", "leave"}
         return ("plan", 0.65) if good else ("plan", 0.0)
-    if "can" in helpers and clause.denied and clause.verb in ("stand", "bear", "abide", "tolerate"):
-        return ("preference", 0.0) if POINTING.match(said) else ("preference", 0.88)
+    if {"can", "could"} & set(helpers) and clause.denied and clause.verb in ("stand", "bear", "abide", "tolerate"):
+        if POINTING.match(said):
+            return "preference", 0.66 if re.match(r"(?:that|this|those|these) [a-z]+$", said) else 0.0
+        return "preference", 0.88
     if (
         "can" in helpers
         and clause.denied
@@ -72,7 +62,7 @@ def doubted(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
     return None
 
 
-_CHANGED = re.compile(r"\b(?:any ?more|any longer|no longer)\b", re.IGNORECASE)
+_CHANGED = re.compile(r"\b(?:any ?more|any longer|no longer)\b(?! than)", re.IGNORECASE)
 
 
 def corrected(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
@@ -175,7 +165,7 @@ _MOVING = wordlist("suit annoy bore bother delight fascinate irritate relax calm
 _FOUND = re.compile(
     r"^.{2,60}? (?:very |really |so |too |rather |quite |a bit )?(?:boring|tedious|dull|annoying|irritating|exhausting|stressful|tiring|relaxing|soothing|fun|"
     r"helpful|useful|useless|confusing|distracting|ugly|beautiful|lovely|delicious|disgusting|fascinating|interesting|hard to \w+|easy to \w+|"
-    r"easier|harder|better|worse|pointless|overrated|comfortable|uncomfortable)$"
+    r"(?:easier|harder|better|worse|nicer)(?: to \w+)?|pointless|overrated|comfortable|uncomfortable)$"
 )
 """What somebody finds, and how: `I find flash cards boring`."""
 
@@ -250,12 +240,26 @@ def preferred(clause: Clause, who: Who, said: str) -> tuple[Kind, float] | None:
         return "preference", 0.0
     if re.match(r"(?:it|how|that) (?:when|if|people|others|everyone|so many|some)\b", said):
         return "preference", 0.78
+    if (
+        re.search(r"\b(?:better|more|best|most|less|least)$", said)
+        and clause.form in "bs"
+        and not re.match(r"(?:it|that|this|you|your)\b", said)
+    ):
+        return "preference", 0.8
     if not said or POINTING.match(said) or AGREEING.match(said):
         return "preference", 0.0
+    if clause.form == "d" and clause.rest and _titled(clause) and not PAST_TIME.search(said):
+        return "preference", 0.66
     if clause.form == "d" and "perfect" not in clause.helpers:
         # `I liked the soup` was one meal; `I enjoyed the Le Guin` one book.
         return "preference", 0.45
     return "preference", 0.9 if clause.verb in ("prefer", "hate", "dislike", "detest", "adore", "love") else 0.85
+
+
+def _titled(clause: Clause) -> bool:
+    """Whether what was liked has a name of its own: `I loved The Hobbit`."""
+    words = [word for word in clause.rest[:3] if word.low not in ("the", "a", "all", "of", "both")]
+    return bool(words) and words[0].capital and words[0].low not in ("i",)
 
 
 _CHOOSING = wordlist("use go take switch move keep replace retire remove buy rent hire run build write deploy support")

@@ -73,6 +73,10 @@ _BEFORE_IS = frozenset(
 )
 
 
+_HAS = re.compile(r" (?:(?:always|never|just|only|already|also|not|recently|now) )*(?:been|got|had)\b", re.IGNORECASE)
+"""What follows an `'s` that stands for `has`."""
+
+
 def read_words(text: str) -> list[Word]:
     """The words and signs of a sentence, short forms written out: `I'm` is `i am`."""
     words: list[Word] = []
@@ -99,7 +103,8 @@ def read_words(text: str) -> list[Word]:
             if word == "let":
                 words += [Word("let", raw[: len(word)], start, cut), Word("us", "us", cut, end)]
             elif word in _BEFORE_IS:
-                words += [Word(word, raw[: len(word)], start, cut), Word("is", "is", cut, end)]
+                verb = "has" if _HAS.match(text, end) else "is"
+                words += [Word(word, raw[: len(word)], start, cut), Word(verb, verb, cut, end)]
             else:
                 words += [Word(word, raw[: len(word)], start, cut), Word("'s", "'s", cut, end)]
         else:

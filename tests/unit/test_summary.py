@@ -60,6 +60,21 @@ def test_a_thing_that_is_said_again_and_again_is_told_once() -> None:
     assert len(texts) == len(set(texts)) == 2
 
 
+def test_of_a_series_that_differs_in_its_figures_one_is_told() -> None:
+    lines = [Line(f"Teo met the pilot Osk on day {day}.", "Teo", day) for day in range(1, 40)]
+    lines.insert(20, Line("Mara swore to leave the town with her brother.", "Mara", 100))
+    made = summarize(lines)
+    assert made.text.count("met the pilot") == 1
+    assert "swore to leave" in made.text
+
+
+def test_two_figures_for_one_thing_are_both_told() -> None:
+    lines = [Line("The budget for the roof is 500 euros.", "", 1), Line("The budget for the roof is 800 euros.", "", 2)]
+    made = summarize(lines)
+    assert "500" in made.text
+    assert "800" in made.text
+
+
 def test_a_summary_keeps_to_its_length() -> None:
     lines = [
         Line(f"Team number {n} built bridge {n} over river {n} in the valley of stones.", id=n) for n in range(200)
