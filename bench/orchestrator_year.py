@@ -16,7 +16,9 @@ import json
 import random
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -30,12 +32,13 @@ from home import Home
 from measure import Figure
 
 from enhanced_memory.client.adapters.orchestrator import MemoryOrchestrator
-from enhanced_memory.client.errors import Error
+from enhanced_memory.client.errors import Conflict, Error
 
 YEAR, YEAR_VECTORS = 3_650_000, 1_830_000
 DIMENSIONS = 1536
 MODEL = "text-embedding-3-small"
 ASKED = 30
+BATCH = 500
 MEASURED = "measured.jsonl"
 SECTION = "The orchestrator's year"
 SIZING = {"file_mb": "some 100 GB", "memory_mb": "16 GB"}
@@ -84,6 +87,46 @@ def entries(begin: int, end: int) -> Iterator[dict[str, Any]]:
         }
 
 
+def batches(begin: int, end: int) -> Iterator[list[dict[str, Any]]]:
+    """The entries in lists of 500; the next list is made while one is kept, as by users who have other things to do meanwhile."""
+    with ThreadPoolExecutor(1) as beside:
+        coming = beside.submit(list, entries(begin, min(begin + BATCH, end)))
+        for at in range(begin, end, BATCH):
+            batch = coming.result()
+            after = at + BATCH
+            coming = beside.submit(list, entries(after, max(after, min(after + BATCH, end))))
+            yield batch
+
+
+def grow(home: Home, begin: int, end: int, until: float) -> int:
+    """Keep entries while there is time, one list on its way while another is kept; the number of the first that is not kept."""
+    done = begin
+    with ThreadPoolExecutor(2) as hands, contextlib.ExitStack() as open_:
+        clients = [open_.enter_context(home.client(timeout_s=600.0)) for _ in range(2)]
+        own = [open_.enter_context(MemoryOrchestrator(one)) for one in clients]
+        under_way = deque[tuple[Future[None], int]]()
+        for turn, batch in enumerate(batches(begin, end)):
+            if len(under_way) == len(own):
+                kept, many = under_way.popleft()
+                kept.result()
+                done += many
+            if time.monotonic() >= until:
+                break
+            under_way.append((hands.submit(keep, own[turn % len(own)], batch), len(batch)))
+        for kept, many in under_way:
+            kept.result()
+            done += many
+    return done
+
+
+def keep(orchestrator: MemoryOrchestrator, batch: list[dict[str, Any]]) -> None:
+    """Keep a list of entries; some are there already where an earlier run was ended between two lists."""
+    try:
+        orchestrator.create_memories(batch)
+    except Conflict:
+        orchestrator.create_memories(batch, skip_existing=True)
+
+
 def measure(sizes: list[int], seconds: float, folder: Path | None = None) -> list[Measured]:
     """Grow a store from size to size while there is time, and ask at each; in a `folder`, from where an earlier run left off."""
     until = time.monotonic() + seconds
@@ -98,10 +141,7 @@ def measure(sizes: list[int], seconds: float, folder: Path | None = None) -> lis
                 if found and size <= found[-1].entries:
                     continue
                 spent, begun = cpu(daemon), done
-                while done < size and time.monotonic() < until:
-                    upto = min(done + 500, size)
-                    orchestrator.create_memories(entries(done, upto))
-                    done = upto
+                done = grow(home, done, size, until)
                 if done == begun and (found and done == found[-1].entries):
                     break
                 orchestrator.accesses.flush()
@@ -128,7 +168,7 @@ def measured_in(folder: Path | None) -> list[Measured]:
 
 def left_off(orchestrator: MemoryOrchestrator, at: int) -> int:
     """The first entry from `at` on that the store does not hold: an earlier run may have been ended between two sizes."""
-    for step in (500, 1):
+    for step in (BATCH, 1):
         while held(orchestrator, at + step - 1):
             at += step
     return at

@@ -48,6 +48,8 @@ def unpack(payload: bytes) -> dict[str, Any]:
             "Text is not valid UTF-8 (a lone surrogate, perhaps).", "send text that encodes as UTF-8"
         ) from None
     except _UNREADABLE as problem:
+        if "strict_map_key" in str(problem):
+            raise Invalid("A map has a key that is not text.", "write the keys of maps as text: 1 as '1'") from None
         raise Invalid(f"The frame is not a msgpack map of plain data: {str(problem)[:100]}.") from None
     if not isinstance(message, dict):
         raise Invalid(f"The frame holds {type(message).__name__}, expected a map.")

@@ -31,16 +31,16 @@ def check_name(name: str, what: str, limit: int, empty: bool = False) -> str:
 def check_data(value: Any, what: str, limit: int, depth: int = 0) -> None:
     """Refuse what is not plain data: text, whole and finite numbers, true, false, null, and lists and maps of them."""
     if depth > DEEPEST:
-        raise Invalid(f"{what} is nested more than {DEEPEST} deep.")
+        raise Invalid(f"{what} is nested more than {DEEPEST} deep.", "make it flatter, or keep it as text")
     if isinstance(value, str):
         check_text(value, what, limit)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise Invalid(f"{what} holds {value}, which is not a finite number.")
+            raise Invalid(f"{what} holds {value}, which is not a finite number.", "give a number, or null for none")
     elif isinstance(value, dict):
         for key, item in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str):
-                raise Invalid(f"{what} has a key that is not text.")
+                raise Invalid(f"{what} has a key that is not text.", "write the keys of maps as text: 1 as '1'")
             check_text(key, f"A key of {what}", limit)
             check_data(item, what, limit, depth + 1)
     elif isinstance(value, list):
@@ -51,5 +51,6 @@ def check_data(value: Any, what: str, limit: int, depth: int = 0) -> None:
             raise Invalid(f"{what} holds a number beyond 64 bits.", "send it as text")
     elif value is not None:
         raise Invalid(
-            f"{what} holds {type(value).__name__}; only text, numbers, true, false, null, lists and maps are kept."
+            f"{what} holds {type(value).__name__}; only text, numbers, true, false, null, lists and maps are kept.",
+            "send it as text, or leave it out",
         )

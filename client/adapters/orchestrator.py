@@ -13,13 +13,12 @@ import msgspec
 
 from enhanced_memory.client.adapters.accesses import Accesses
 from enhanced_memory.client.adapters.containment import contains
+from enhanced_memory.client.adapters.documents import mapping, needed
 from enhanced_memory.client.adapters.orchestrator_cold import ColdSessions
 from enhanced_memory.client.adapters.orchestrator_columns import (
     entity_of,
     expired,
     filters_of,
-    mapping,
-    needed,
     update_of,
 )
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, SESSION, memory_row, relationship_row

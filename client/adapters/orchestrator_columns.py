@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from enhanced_memory.client.adapters.containment import facets, text_of
+from enhanced_memory.client.adapters.documents import needed, plain
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY
 from enhanced_memory.client.errors import Invalid
 from enhanced_memory.client.operations.entities import UpdateEntity
 from enhanced_memory.client.values import Entity, EntityInput, Filter
 
-__all__ = ["aware", "entity_of", "expired", "filters_of", "iso", "mapping", "needed", "plain", "update_of"]
+__all__ = ["aware", "entity_of", "expired", "filters_of", "iso", "update_of"]
 
 
 def aware(when: datetime) -> datetime:
@@ -29,25 +30,6 @@ def iso(when: datetime | None) -> str | None:
 def expired(one: Entity) -> bool:
     """Whether an entity's time is over."""
     return one.expires_at is not None and one.expires_at <= datetime.now(UTC)
-
-
-def mapping(value: Any, column: str) -> dict[str, Any]:
-    """A column that holds a JSON object. `Invalid` for anything else."""
-    if not isinstance(value, Mapping):
-        raise Invalid(f"{column} is a map of names to values, not {type(value).__name__}.", "give it as a dictionary")
-    return dict(cast("Mapping[str, Any]", value))
-
-
-def plain(value: Any) -> Any:
-    """A document as it is sent: maps of other types as dictionaries."""
-    return dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else value
-
-
-def needed(value: Any, column: str, example: str) -> Any:
-    """The value of a column that cannot be null. `Invalid` where it is, or is blank."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise Invalid(f"{column} is missing: it cannot be empty.", f"give one, {example} for instance")
-    return value
 
 
 def _said(content: Any) -> dict[str, Any]:

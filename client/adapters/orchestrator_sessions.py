@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from enhanced_memory.client.adapters.orchestrator_columns import aware, iso, mapping
+from enhanced_memory.client.adapters.documents import mapping
+from enhanced_memory.client.adapters.orchestrator_columns import aware, iso
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, SESSION, session_row
 from enhanced_memory.client.adapters.orchestrator_states import Profiles
 from enhanced_memory.client.errors import Error, Invalid, NotFound

@@ -8,8 +8,9 @@ import msgspec
 
 from enhanced_memory.client.adapters.accesses import OPERATIONS, Accesses
 from enhanced_memory.client.adapters.containment import contains, facets
+from enhanced_memory.client.adapters.documents import needed, plain
 from enhanced_memory.client.adapters.lent import Lent
-from enhanced_memory.client.adapters.orchestrator_columns import aware, expired, needed, plain
+from enhanced_memory.client.adapters.orchestrator_columns import aware, expired
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, PROFILE, SESSION, STATE, profile_row, state_row
 from enhanced_memory.client.errors import Error, Invalid, NotFound
 from enhanced_memory.client.operations.cold import ListArchived

@@ -195,7 +195,7 @@ class Scanning:
 
 
 def _size(tx: Tx) -> tuple[int, int]:
-    return sum(tx.entities.by("type").values()), tx.log.last_change()
+    return tx.census.living().count, tx.log.last_change()
 
 
 def _page(after: int, tx: Tx) -> list[Stored]:

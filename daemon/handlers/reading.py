@@ -93,7 +93,7 @@ def list_entities(tx: Tx, ask: ListEntities) -> EntityPage:
         limit=ask.limit + 1,
         beyond=(last, number) if number else None,
         deleted=ask.deleted,
-        rare=None if ask.deleted else (ask.tags, equals(ask.where)),
+        rare=(ask.tags, equals(ask.where)),
         **values,
     )
     page = found[: ask.limit]

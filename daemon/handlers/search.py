@@ -206,6 +206,9 @@ def _nearest(tx: Tx, ask: SearchNodes, wants: Wanted, conditions: list[str], val
 
 def _counted(tx: Tx, wants: Wanted, query: str, conditions: list[str], values: dict[str, Any]) -> int:
     ids = sorted(tx.words.entities_with(query, tx.view))
+    if wants.session is None and wants.agent is None and wants.minimum_trust is None:
+        # Whatever an entity says, it is wanted: none has to be opened.
+        return len(tx.entities.living(ids, *conditions, **values))
     return sum(
         fit.wanted
         for begin in range(0, len(ids), _COUNTED)

@@ -74,7 +74,7 @@ def get_memory_status(tx: Tx, ask: GetMemoryStatus) -> Status:
     # A confined caller is told of what it sees, and nothing of what else the store holds.
     confined = tx.call.peer.confined
     counts = tx.log.counts([layer.space for layer in tx.view.layers] if confined else None)
-    types, tiers = tx.entities.by("type"), tx.entities.by("tier")
+    living = tx.census.living()
     saved = 1 - counts["body_bytes"] / counts["body_text_bytes"] if counts["body_text_bytes"] else 0.0
     backup = None if confined else tx.log.last_backup()
     return Status(
@@ -83,14 +83,14 @@ def get_memory_status(tx: Tx, ask: GetMemoryStatus) -> Status:
         engine="",
         space=tx.space_name,
         total_entities=counts["entities"],
-        entities=sum(types.values()),
+        entities=living.count,
         relations=counts["relations"],
         messages=counts["messages"],
         versions=counts["versions"] + counts["entities"],
         spaces=counts["spaces"],
         changes=counts["changes"],
-        by_type=types,
-        by_tier=tiers,
+        by_type=living.types,
+        by_tier=living.tiers,
         file_bytes=0,
         wal_bytes=0,
         body_bytes=counts["body_bytes"],
@@ -104,8 +104,8 @@ def get_memory_status(tx: Tx, ask: GetMemoryStatus) -> Status:
         requests=0,
         last_backup=moment_or_none(backup[0] if backup else None),
         by_space={name: size for name, size in tx.spaces.sizes().items() if not confined or name in confined},
-        by_age=tx.entities.by("age"),
-        expiring=tx.entities.expiring(),
+        by_age=living.ages,
+        expiring=tx.census.expiring(),
         curation=_curation(tx),
     )
 

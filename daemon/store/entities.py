@@ -92,7 +92,8 @@ class Entities(Lineage):
         if not deleted:
             self._name(entity, state.name, scope)
             self._index(entity, derived.tags(state), derived.properties(state))
-            self._words.add(entity, [(part, name, body) for part, (name, body) in derived.texts(state).items()])
+            texts = [(part, name, body) for part, (name, body) in derived.texts(state).items()]
+            ground.begun = (space, entity, self._words.add(entity, texts))
         ground.note("entity", entity, act, before, version)
         return Stored(
             entity, space, scope, version, number, number, deleted, size, checksum, len(stored), raw, state, ground.now, ground.now, 0, 0

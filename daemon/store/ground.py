@@ -16,7 +16,7 @@ from enhanced_memory.daemon.store.bodies import Codec, Line, crc
 from enhanced_memory.daemon.store.views import NOW, Layer, View
 from enhanced_memory.daemon.text import check_text
 
-__all__ = ["DEEPEST", "Counters", "Ground", "Posted", "Rows", "Sealing"]
+__all__ = ["DEEPEST", "NOTHING_BEGUN", "Counters", "Ground", "Posted", "Rows", "Sealing"]
 
 MESSAGE_CHARS = 10_000
 """What may be said about a change."""
@@ -26,6 +26,9 @@ OPEN_BLOCKS = 8
 
 DEEPEST = 32
 """How many spaces may read through one another."""
+
+
+NOTHING_BEGUN: tuple[int, int, dict[int, int]] = (0, 0, {})
 
 
 class Rows(Protocol):
@@ -144,6 +147,8 @@ class Ground:
         """The passages that this change ends."""
         self.given: list[int] = []
         """The passages that this change gives vectors of a caller's own."""
+        self.begun: tuple[int, int, dict[int, int]] = NOTHING_BEGUN
+        """The space and the entity whose first row was written last, and its passages by part, as long as they are all that it has."""
         self._journal: list[dict[str, Any]] = []
         self._view: View | None = None
         self._space = 0

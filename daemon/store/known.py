@@ -167,20 +167,19 @@ class Known:
             values |= {"now": self._ground.now}
             kept = {one.id for one in found.values() if not one.current and past.meets(one, also, values)}
             for space in {one.space for one in found.values() if one.current}:
-                here = msgspec.json.encode(
-                    sorted(one.id for one in found.values() if one.space == space and one.current)
-                ).decode()
-                kept |= {
-                    row[0] for row in self._ground.rows.all("entities_meeting", *also, space=space, ids=here, **values)
-                }
+                here = [one.id for one in found.values() if one.space == space and one.current]
+                kept |= self._meeting(space, here, also, values)
             found = {entity: one for entity, one in found.items() if entity in kept}
         return found
 
-    def living(self, ids: Iterable[int]) -> set[int]:
-        """Those of the given entities that the caller's view knows and that are not deleted."""
+    def living(self, ids: Iterable[int], *also: str, **values: Any) -> set[int]:
+        """Those of the given entities that the caller's view knows, that are not deleted and that meet the conditions `also` names.
+
+        What they are is not opened.
+        """
         view = self._ground.view
         if not view.now:
-            return set(self.many(ids))
+            return set(self.many(ids, *also, **values))
         left = set(ids)
         found: set[int] = set()
         for _, layer in view:
@@ -188,11 +187,18 @@ class Known:
                 "known_heads", space=layer.space, ids=msgspec.json.encode(sorted(left)).decode()
             )
             rows = msgspec.json.decode(row[0], type=list[tuple[int, int]]) if row else []
-            for entity, deleted in rows:
-                left.discard(entity)
-                if not deleted:
-                    found.add(entity)
+            here = {entity for entity, deleted in rows if not deleted}
+            left.difference_update(entity for entity, _ in rows)
+            found |= self._meeting(layer.space, here, also, values) if also else here
         return found
+
+    def _meeting(self, space: int, ids: Iterable[int], also: tuple[str, ...], values: dict[str, Any]) -> set[int]:
+        """Those of the entities of a space that meet conditions now."""
+        here = msgspec.json.encode(sorted(ids)).decode()
+        rows = self._ground.rows.all(
+            "entities_meeting", *also, space=space, ids=here, **values | {"now": self._ground.now}
+        )
+        return {row[0] for row in rows}
 
     def load(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
         """The given entities from the nearest layer that knows each, deleted ones included."""
@@ -222,7 +228,8 @@ class Known:
     ) -> list[Stored]:  # fmt: skip
         """A page of entities in order. `also` names conditions, `key` what to order by; `beyond` is the place and id of the last one before it.
 
-        `rare` are tags and properties' values that the conditions ask for: where few have one, those alone are looked at.
+        `rare` are tags and properties' values that the conditions ask for: where few have one, or are pinned or of the types that
+        are asked for, those alone are looked at.
         """
         view = self._ground.view if view is None else view
         values |= {"now": self._ground.now}
@@ -231,19 +238,38 @@ class Known:
         if beyond is not None and query != "list_ids_by_property":
             further = ["further_down" if down else "further_up"]
         rows: list[tuple[Any, ...]] = []
+        then: dict[int, Stored] = {}
         for depth, layer in view:
             # What few have is looked up; in a layer of the past they may have had it then.
             here = (
-                few(self._ground, layer.space, *rare)
-                if rare is not None and layer.at == NOW and query == "list_ids"
+                few(
+                    self._ground, layer.space, *(rare or ((), ())),
+                    types=values["types"] if "of_types" in also else "", pinned="is_pinned" in also,
+                )
+                if layer.at == NOW and not deleted
                 else None
-            )
-            narrow = {} if here is None else {"few": msgspec.json.encode(sorted(set(here))).decode()}
-            rows += self._ground.rows.all(
-                "list_ids_few" if narrow else query, *also, *further, key=key, down=down, falling=down, space=layer.space, at=layer.at, nearer=view.nearer(depth),
-                beyond=last, beyond_id=last_id, deleted=deleted, limit=limit, **values, **narrow,
             )  # fmt: skip
-        then: dict[int, Stored] = {}
+            within: dict[str, Any] = {
+                "space": layer.space,
+                "at": layer.at,
+                "nearer": view.nearer(depth),
+                "deleted": deleted,
+            }
+            if here is not None:
+                within["few"] = msgspec.json.encode(sorted(set(here))).decode()
+            if here is not None and query != "list_ids":
+                # Their places are in what they are, and not in their rows.
+                ids = self._ground.rows.all("list_ids_few", *also, key="key_id", limit=len(here), **within, **values)
+                for one in self.load([row[0] for row in ids], view).values():
+                    place = past.place(one, key, values)
+                    if place is not None and (beyond is None or _after((place, one.id), (last, last_id), down)):
+                        then[one.id] = one
+                        rows.append((one.id, place))
+                continue
+            rows += self._ground.rows.all(
+                query if here is None else "list_ids_few", *also, *further, key=key, down=down, falling=down,
+                beyond=last, beyond_id=last_id, limit=limit, **within, **values,
+            )  # fmt: skip
         by_id = key == "key_id" and not down
         start = max(last_id if beyond is not None else 0, values.get("after", 0)) if by_id else 0
         for one in self.changed_since(view, after=start):
@@ -261,36 +287,6 @@ class Known:
         for entity, place in rows:
             loaded[entity].place = place
         return [loaded[entity] for entity, _ in rows]
-
-    def by(self, what: str) -> dict[str, int]:
-        """How many living entities the view has, by `type`, by `tier` or by `age`."""
-        view = self._ground.view
-        total: dict[str, int] = {}
-        for depth, layer in view:
-            for name, count in self._ground.rows.all(
-                f"count_by_{what}", space=layer.space, at=layer.at, nearer=view.nearer(depth), now=self._ground.now
-            ):
-                total[str(name)] = total.get(str(name), 0) + count
-        for one in self.changed_since(view):
-            if not one.deleted:
-                said = {
-                    "type": one.state.type,
-                    "tier": str(TIERS[one.state.attributes.get("tier") or 0]),
-                    "age": _age(self._ground.now - one.created_at),
-                }[what]
-                total[said] = total.get(said, 0) + 1
-        return total
-
-    def expiring(self) -> dict[str, int]:
-        """How many living entities of the view have expired, or expire within a day, a week, a month; each counted once."""
-        view = self._ground.view
-        total: dict[str, int] = {}
-        for depth, layer in view:
-            for name, count in self._ground.rows.all(
-                "count_expiring", space=layer.space, at=layer.at, nearer=view.nearer(depth), now=self._ground.now
-            ):
-                total[name] = total.get(name, 0) + count
-        return total
 
     def changed_since(self, view: View, after: int = 0) -> Iterator[Stored]:
         """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those.
@@ -393,17 +389,6 @@ class Known:
             entity, space, scope, version, first, began, bool(deleted), text_bytes, checksum, len(body), raw, state,
             updated_at or 0, state.attributes.get("born", created_at or 0), used or 0, used_at or 0,
         )  # fmt: skip
-
-
-_DAY_MS = 86_400_000
-
-
-def _age(ms: int) -> str:
-    """An age as `count_by_age` names it."""
-    for name, days in (("day", 1), ("week", 7), ("month", 30), ("year", 365)):
-        if ms < days * _DAY_MS:
-            return name
-    return "older"
 
 
 def _after(place: tuple[Any, int], last: tuple[Any, int], down: bool) -> bool:

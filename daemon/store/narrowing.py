@@ -12,6 +12,8 @@ __all__ = ["FEW", "few", "narrowed"]
 
 FEW = 5000
 """Entities that are looked up one by one rather than found by looking at all."""
+FEW_OF_TYPES = 500
+"""The same where types alone tell them apart: of a common type the next page is soon full, and looking for more would be in vain."""
 
 
 def narrowed(
@@ -32,15 +34,21 @@ def narrowed(
 
 
 def few(
-    ground: Ground, space: int, tags: Iterable[str], equal: Iterable[tuple[str, Any]], most: int = FEW
-) -> list[int] | None:
-    """The entities of a space that have the rarest of some tags and properties' values now; None where those are more than `most`."""
+    ground: Ground, space: int, tags: Iterable[str], equal: Iterable[tuple[str, Any]], most: int = FEW,
+    types: str = "", pinned: bool = False,
+) -> list[int] | None:  # fmt: skip
+    """The entities of a space that meet the rarest of some conditions now; None where those are more than `most`.
+
+    The conditions: each tag, each property's value, being of one of `types` (a JSON array of names), being pinned.
+    """
     fewest: list[int] | None = None
-    for name, values in (
-        *(("tagged", {"tag": tag}) for tag in tags),
-        *(("having", {"property": key, "value": value}) for key, value in equal),
+    for name, at_most, values in (
+        *(("tagged", most, {"tag": tag}) for tag in tags),
+        *(("having", most, {"property": key, "value": value}) for key, value in equal),
+        *([("pinned", most, {})] if pinned else []),
+        *([("typed", min(most, FEW_OF_TYPES), {"types": types})] if types else []),
     ):
-        rows = ground.rows.all(name, space=space, limit=most + 1, **values)
-        if len(rows) <= most and (fewest is None or len(rows) < len(fewest)):
+        rows = ground.rows.all(name, space=space, limit=at_most + 1, **values)
+        if len(rows) <= at_most and (fewest is None or len(rows) < len(fewest)):
             fewest = [row[0] for row in rows]
     return fewest

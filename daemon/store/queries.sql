@@ -685,6 +685,9 @@ SELECT coalesce(max(id), 0) FROM passages
 -- name: tagged
 SELECT entity FROM tags WHERE space = :space AND tag = :tag AND ended = 0 LIMIT :limit
 
+-- name: pinned
+SELECT id FROM entities WHERE space = :space AND pinned = 1 LIMIT :limit
+
 -- Cold storage
 
 -- name: cold_files

@@ -4,6 +4,7 @@ from typing import Any
 
 from enhanced_memory.daemon.store.archive import Archive
 from enhanced_memory.daemon.store.branches import Branches
+from enhanced_memory.daemon.store.census import Census
 from enhanced_memory.daemon.store.cold import Cold
 from enhanced_memory.daemon.store.conflicts import Conflicts
 from enhanced_memory.daemon.store.cooling import Cooling
@@ -57,6 +58,11 @@ class Tx(Ground):
     def rederived(self) -> Rederived:
         """What is derived, to be made anew; made when asked for, which is rarely."""
         return Rederived(self)
+
+    @property
+    def census(self) -> Census:
+        """What is counted of what there is; made when asked for, which is rarely."""
+        return Census(self, self.entities)
 
     @property
     def tended(self) -> Tended:

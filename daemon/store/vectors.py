@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from enhanced_memory.client.errors import Invalid, NotFound
 from enhanced_memory.daemon.store import derived
@@ -19,7 +20,7 @@ from enhanced_memory.daemon.store.views import NOW, View
 from enhanced_memory.daemon.store.words import Candidate
 from enhanced_memory.daemon.text import check_name
 
-__all__ = ["MAX_MODELS", "SHARED_CHARS", "Lead", "Model", "Vectors", "Waiting", "quantised"]
+__all__ = ["MAX_MODELS", "SHARED_CHARS", "Lead", "Model", "Vectors", "Waiting"]
 
 SHARED_CHARS = 400
 """Characters of observations that share a vector. Measured: docs/decisions/0022-vectors.md."""
@@ -209,7 +210,7 @@ class Vectors:
 
     def checked(self, name: str, vector: Sequence[float], make: bool = False) -> tuple[Model, bytes]:
         """A caller's vector as it is kept, and its model. `Invalid` says what is wrong with it, `NotFound` that nothing of the model is kept."""
-        _check(vector)
+        kept = _kept(vector)
         model = self.own_model(name, len(vector) if make else None)
         if model is None:
             known = ", ".join(repr(one.name) for one in self.models() if not one.source) or "none yet"
@@ -217,17 +218,21 @@ class Vectors:
                 f"No vectors of a model {name[:100]!r} are stored.",
                 f"models stored with memories: {known}; leave `model` out to search by the daemon's own",
             )
-        return model, self.fitting(model, vector)
+        self._fits(model, vector)
+        return model, kept
 
     def fitting(self, model: Model, vector: Sequence[float]) -> bytes:
         """A vector as a model's are kept. `Invalid` where it is none of that model's."""
-        _check(vector)
+        kept = _kept(vector)
+        self._fits(model, vector)
+        return kept
+
+    def _fits(self, model: Model, vector: Sequence[float]) -> None:
         if model.dimension != len(vector):
             raise Invalid(
                 f"Vectors of the model {model.name[:100]!r} have {model.dimension:,} numbers here, this one {len(vector):,}.",
                 "another model needs another name",
             )
-        return quantised(vector)
 
     def give(self, passage: int, vectors: Mapping[str, Sequence[float]]) -> None:
         """Store a caller's vectors for a passage, by the names of their models."""
@@ -239,8 +244,13 @@ class Vectors:
 
     def give_entity(self, entity: int, vectors: Mapping[int, Mapping[str, Sequence[float]]]) -> None:
         """Store a caller's vectors for an entity: by part, 0 for the entity as a whole."""
-        rows = self._ground.rows.all("entity_passages", space=self._ground.space, entity=entity)
-        passages = {row[1]: row[0] for row in rows}
+        ground = self._ground
+        if ground.begun[:2] == (ground.space, entity):
+            # Asking would have what was put off be written for each entity anew.
+            passages = ground.begun[2]
+        else:
+            rows = ground.rows.all("entity_passages", space=ground.space, entity=entity)
+            passages = {row[1]: row[0] for row in rows}
         for part, given in vectors.items():
             if part not in passages:
                 raise Invalid(
@@ -361,19 +371,18 @@ def shared(state: State, run: list[tuple[int, int]], space: int, entity: int) ->
     return found
 
 
-def _check(vector: Sequence[float]) -> None:
+def _kept(vector: Sequence[float]) -> bytes:
+    """A caller's vector as int8, scaled so that its largest component is 127. `Invalid` for what is none."""
     if not 0 < len(vector) <= MAX_DIMENSION:
         raise Invalid(f"A vector has 1 to {MAX_DIMENSION:,} numbers, this one {len(vector):,}.")
-    if not all(map(math.isfinite, vector)):
+    numbers = np.array(vector, dtype=np.float64)
+    # One that is not finite makes the largest one so, too.
+    largest = float(np.abs(numbers).max())
+    if not math.isfinite(largest):
         raise Invalid("A vector holds something that is not a finite number (NaN or infinity).", "check what made it")
-    if not any(vector):
+    if not largest:
         raise Invalid("A vector of zeros is near nothing.", "leave it out")
-
-
-def quantised(vector: Sequence[float]) -> bytes:
-    """A vector as int8, scaled so that its largest component is 127."""
-    largest = max(map(abs, vector))
-    return bytes(round(value / largest * 127.0) & 0xFF for value in vector)
+    return np.rint(numbers / largest * 127.0).astype(np.int8).tobytes()
 
 
 def _together(row: tuple[Any, ...]) -> tuple[int, ...]:

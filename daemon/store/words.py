@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.ground import NOTHING_BEGUN, Ground
 from enhanced_memory.daemon.store.plan import PLAIN, Step, steps
 from enhanced_memory.daemon.store.terms import expressions, indexable, match_all
 from enhanced_memory.daemon.store.views import View
@@ -62,8 +62,10 @@ class Words:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
 
-    def add(self, entity: int, texts: Iterable[tuple[int, str, str]], message: int = 0, dates: str = "") -> None:
-        """Index the texts of an entity (or of a message in its stream), each `(part, name, body)`."""
+    def add(
+        self, entity: int, texts: Iterable[tuple[int, str, str]], message: int = 0, dates: str = ""
+    ) -> dict[int, int]:
+        """Index the texts of an entity (or of a message in its stream), each `(part, name, body)`; the passages made, by part."""
         ground = self._ground
         counters, number, space = ground.counters, ground.number, ground.space
         passages: list[dict[str, Any]] = []
@@ -83,6 +85,8 @@ class Words:
             words.append(word_row(counters.passage, entity, name, body, dates))
         ground.rows.many("add_passage", passages)
         ground.rows.many("add_words", words)
+        ground.begun = NOTHING_BEGUN
+        return {passage["part"]: passage["id"] for passage in passages}
 
     def change(self, entity: int, before: dict[int, tuple[str, str]], after: dict[int, tuple[str, str]]) -> None:
         """End the passages of what an entity no longer says, and begin those of what is new.
@@ -134,6 +138,7 @@ class Words:
         """End passages of an entity, each `(passage, part, began)`; they go on in the index of the past."""
         ground = self._ground
         number = ground.number
+        ground.begun = NOTHING_BEGUN
         ids = [{"id": row[0], "ended": number} for row in found]
         ground.rows.many("drop_words", ids)
         ground.rows.many("end_passage", ids)

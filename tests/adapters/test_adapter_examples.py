@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SAYS = {
     "orchestrator": [
         "words: ['tea-at-nine']", "part of a document: ['tea-at-nine']", "nearest: ['tea-at-nine']", "state: {'step': 2}",
-        "deleted with its session: 2", "who did what: ['search', 'search', 'search', 'create']",
+        "deleted with its session: 2", "who did what: ['delete', 'search', 'search', 'search', 'create']",
     ],
     "memory_provider": [
         "nearest: tea", "by words: ['cat']", "changed: Ada likes black tea", "deleted: True", "left: ['cat']",

@@ -321,8 +321,29 @@ def test_the_short_term_memory_loads_the_newest_in_order(manager: MemoryManager,
     apart.append_messages(number, [MessageInput(f"line {n}") for n in range(9)])
     window = ConversationMemory(manager.db_manager, number, window_size=4)
     assert [one.content for one in window.get_messages()] == ["line 5", "line 6", "line 7", "line 8"]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="no conversation 987654"):
         ConversationMemory(manager.db_manager, 987_654)
+
+
+WRONG: dict[str, Any] = {
+    "no map": [1],
+    "no json": {"a": object()},
+    "no number": {"a": float("nan")},
+    "no text": {1: "a"},
+}
+
+
+@pytest.mark.parametrize("metadata", WRONG.values(), ids=list(WRONG))
+def test_metadata_that_is_no_json_is_refused_with_what_to_do_and_the_window_stays(
+    manager: MemoryManager, metadata: Any
+) -> None:
+    _, talk = manager.start_new_conversation()
+    talk.add_user_message("first", {"mood": {"glad": True}})
+    with pytest.raises(Invalid) as refused:
+        talk.add_user_message("second", metadata)
+    assert refused.value.hint
+    talk.add_user_message("third")
+    assert [one["content"] for one in talk.get_context_messages()] == ["first", "third"]
 
 
 def test_the_long_term_memory_lists_conversations_by_what_happened_last(manager: MemoryManager) -> None:

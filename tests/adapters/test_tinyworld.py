@@ -172,10 +172,13 @@ def test_a_message_and_its_meaning_are_one_thing(apart: Memory) -> None:
         ({"importance": 10.5}, Invalid),
         ({"importance": -1.0}, Invalid),
         ({"metadata": {"what": object()}}, Invalid),
+        ({"metadata": ["what"]}, Invalid),
+        ({"metadata": {1: "what"}}, Invalid),
+        ({"tick_count": None}, Invalid),
         ({"character_name": "n" * 1_000_000}, TooLarge),
         ({"content": "\0"}, Invalid),
     ],
-    ids=["tick", "high", "low", "no json", "name", "nul"],
+    ids=["tick", "high", "low", "no json", "no map", "no text", "no tick", "name", "nul"],
 )
 def test_what_cannot_be_saved_is_refused_and_nothing_is_lost(
     repository: MemoryRepository, given: dict[str, Any], error: type[Exception]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -237,6 +238,10 @@ async def ordered(default: Place) -> None:
     await default.do(Pin(["a"]))
 
 
+EVERY: dict[str, Any] = {}
+FEW: dict[str, Any] = {"types": ["thing"]}
+"""Asked for a type that few are of, a store looks those up instead of walking through all."""
+
 ORDERS = [
     ("id", ["b", "a", "ä", "B", "none", "list"]),
     ("created", ["b", "a", "ä", "B", "none", "list"]),
@@ -255,10 +260,10 @@ async def test_lists_come_in_the_order_asked_for_on_pages_of_any_size(
     """Numbers come before text; what lacks the property is left out."""
     await ordered(default)
     overlay = await world.overlay("over")
-    for place in (default, overlay):
+    for place, given in product((default, overlay), (EVERY, FEW)):
         for limit in (1, 2, 3, 100):
-            assert await place.listed(order_by=order, limit=limit) == names
-            assert await place.listed(order_by=order, limit=limit, descending=True) == names[::-1]
+            assert await place.listed(order_by=order, limit=limit, **given) == names
+            assert await place.listed(order_by=order, limit=limit, descending=True, **given) == names[::-1]
 
 
 @pytest.mark.parametrize(("order", "names"), ORDERS)
@@ -285,9 +290,9 @@ async def test_an_overlays_own_stand_among_its_parents(
         )
     )
     await overlay.do(UpdateEntity("a", properties={"k": 9}))
-    for limit in (1, 2, 4, 100):
-        assert await overlay.listed(order_by=order, limit=limit) == names
-        assert await overlay.listed(order_by=order, limit=limit, descending=True) == names[::-1]
+    for limit, given in product((1, 2, 4, 100), (EVERY, FEW)):
+        assert await overlay.listed(order_by=order, limit=limit, **given) == names
+        assert await overlay.listed(order_by=order, limit=limit, descending=True, **given) == names[::-1]
 
 
 @pytest.mark.parametrize("order", ["", "nonsense", "property:", "id; DROP TABLE entities", "key_id"])

@@ -10,16 +10,22 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 import apsw
 import pytest
 
-from enhanced_memory.client.errors import Error, StoreDamaged, StoreRefused
+from enhanced_memory.client.errors import Error, StoreDamaged, StoreRefused, TimedOut
+from enhanced_memory.client.operations.service import Ping
 from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store.sqlite import comparing, file
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.rows import QUERIES
+
+if TYPE_CHECKING:
+    from enhanced_memory.daemon.store import Tx
 
 
 @pytest.fixture
@@ -390,3 +396,18 @@ def test_a_reader_that_stays_holds_the_writer_up_for_a_moment_alone(
     assert store.with_name("memory.db-wal").stat().st_size == 0
     for connection in (reader, writer):
         connection.close()
+
+
+ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+@pytest.mark.engines("sqlite")
+async def test_a_question_is_given_up_when_its_deadline_passes_and_the_next_is_answered(engine: SqliteEngine) -> None:
+    def forever(tx: Tx) -> Any:
+        rows: Any = tx.rows
+        return rows.connection.execute(ENDLESS).fetchall()
+
+    peer = Peer(greeted=True)
+    with pytest.raises(TimedOut, match="worked on"):
+        await engine.read(forever, Call(peer, Ping(), deadline=monotonic() + 0.1))
+    assert await engine.read(lambda tx: tx.spaces.sizes(), Call(peer, Ping())) == {"default": 0}

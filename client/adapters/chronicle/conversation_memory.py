@@ -9,7 +9,9 @@ from typing import Any
 from enhanced_memory.client.adapters.chronicle.database_manager import DatabaseManager
 from enhanced_memory.client.adapters.chronicle.failing import loud
 from enhanced_memory.client.adapters.chronicle.persistent_memory import PersistentMemory
+from enhanced_memory.client.adapters.documents import mapping
 from enhanced_memory.client.adapters.windows import AIMessage, BufferWindow, HumanMessage, SystemMessage, WindowMessage
+from enhanced_memory.client.errors import NotFound
 
 __all__ = ["ConversationMemory", "Message"]
 
@@ -66,7 +68,10 @@ class ConversationMemory:
         if conversation_id < 0:
             return  # it was begun while the daemon was away, and waits for it
         memory = self.db_manager.memory
-        memory.list_sessions([conversation_id])
+        try:
+            memory.list_sessions([conversation_id])
+        except NotFound:
+            raise NotFound(f"There is no conversation {conversation_id}.", "see `get_conversations`") from None
         found = memory.recent_messages(conversation_id, min(self.window_size, LOADED))
         self._window.extend(
             _as_window(one.role, one.content, one.speaker or None, one.metadata) for one in found.messages
@@ -97,7 +102,7 @@ class ConversationMemory:
         if self.conversation_id is None:
             self.create_new_conversation()
         assert self.conversation_id is not None
-        said = dict(metadata or {})
+        said = mapping(metadata or {}, "metadata")
         said |= {key: value for key, value in (("agent_name", agent), ("llm_provider", provider)) if value}
         at = datetime.now(UTC)
         number = PersistentMemory(self.db_manager).append_message(

@@ -474,9 +474,11 @@ INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last)
 ON CONFLICT (entity) DO UPDATE SET count = uses.count + excluded.count, last = excluded.last
 
 -- name: counts
-SELECT (SELECT count(*) FROM entities WHERE deleted = 0), (SELECT count(*) FROM relations WHERE ended = 0 AND deleted = 0),
+SELECT e.living, (SELECT count(*) FROM relations WHERE ended = 0 AND deleted = 0),
        (SELECT count(*) FROM messages WHERE ended = 0), (SELECT count(*) FROM versions), (SELECT count(*) FROM spaces WHERE ended = 0),
-       (SELECT count(*) FROM changes), (SELECT coalesce(sum(length(body)), 0)::bigint FROM entities), (SELECT coalesce(sum(text_bytes), 0)::bigint FROM entities)
+       (SELECT count(*) FROM changes), e.bodies, e.texts
+FROM (SELECT count(*) FILTER (WHERE deleted = 0) AS living, coalesce(sum(length(body)), 0)::bigint AS bodies,
+             coalesce(sum(text_bytes), 0)::bigint AS texts FROM entities) e
 
 -- name: counts_of
 WITH mine AS (SELECT unnest(:spaces::bigint[]) AS space)
@@ -487,25 +489,16 @@ SELECT (SELECT count(*) FROM entities WHERE deleted = 0 AND space IN (SELECT spa
        (SELECT coalesce(sum(length(body)), 0)::bigint FROM entities WHERE space IN (SELECT space FROM mine)),
        (SELECT coalesce(sum(text_bytes), 0)::bigint FROM entities WHERE space IN (SELECT space FROM mine))
 
--- name: count_by_type
-SELECT e.type, count(*) FROM entities e
-WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
-  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
-GROUP BY e.type ORDER BY 2 DESC
-
--- name: count_by_tier
-SELECT CASE e.tier WHEN 0 THEN 'working' WHEN 1 THEN 'episodic' WHEN 2 THEN 'semantic' ELSE 'procedural' END, count(*) FROM entities e
-WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
-  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
-GROUP BY e.tier
-
--- name: count_by_age
-SELECT CASE WHEN f.at > :now - 86400000 THEN 'day' WHEN f.at > :now - 604800000 THEN 'week' WHEN f.at > :now - 2592000000 THEN 'month'
-            WHEN f.at > :now - 31536000000 THEN 'year' ELSE 'older' END, count(*)
+-- name: count_living
+-- Of each type: all, those of each tier, and those made within a day, a week, a month, a year.
+SELECT e.type, count(*),
+       count(*) FILTER (WHERE e.tier = 0), count(*) FILTER (WHERE e.tier = 1), count(*) FILTER (WHERE e.tier = 2), count(*) FILTER (WHERE e.tier = 3),
+       count(*) FILTER (WHERE f.at > :now - 86400000), count(*) FILTER (WHERE f.at > :now - 604800000),
+       count(*) FILTER (WHERE f.at > :now - 2592000000), count(*) FILTER (WHERE f.at > :now - 31536000000)
 FROM entities e JOIN changes f ON f.number = e.first
 WHERE e.space = :space AND e.deleted = 0 AND e.began <= :at
   AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
-GROUP BY 1
+GROUP BY e.type
 
 -- name: count_expiring
 SELECT CASE WHEN e.expires_at <= :now THEN 'expired' WHEN e.expires_at <= :now + 86400000 THEN 'day'
@@ -792,6 +785,9 @@ WHERE v.passage = ANY (:ids::bigint[]) AND v.model = :model ORDER BY near DESC L
 -- name: having
 SELECT entity FROM properties WHERE space = :space AND key = :property AND kind = :value__kind AND number = :value__number::numeric
     AND word = :value__word AND ended = 0 LIMIT :limit
+
+-- name: typed
+SELECT id FROM entities WHERE space = :space AND type = ANY (:types::text[]) LIMIT :limit
 
 -- name: passages_within
 SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages

@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import TypeVar
 
 from enhanced_memory.client.settings import Settings
@@ -20,6 +21,9 @@ __all__ = ["Reader"]
 
 A = TypeVar("A")
 
+STEPS = 100_000
+"""Of SQLite's machine, a millisecond or some: so often a question's deadline is looked at."""
+
 
 class Reader:
     """A read-only connection with its own codec; for one thread."""
@@ -31,14 +35,21 @@ class Reader:
         self.rows.compares = not self.refused
         self.rows.posted = Beside(kept, lambda: Posted(self.connection))
         self.codec = codec
+        self._until: float | None = None
+        self.connection.set_progress_handler(self._late, STEPS)
+
+    def _late(self) -> bool:
+        return self._until is not None and monotonic() > self._until
 
     def run(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:
-        """Run `work` on one consistent view."""
+        """Run `work` on one consistent view. `TimedOut` where the call's deadline passes meanwhile: nobody waits for the answer."""
         with translated():
             self.rows.begin()
+            self._until = call.deadline
             try:
                 return work(Tx(self.rows, self.codec, call, now, settings))
             finally:
+                self._until = None
                 self.rows.end()
 
     def glance(self, work: Callable[[Tx], A], call: Call, settings: Settings, now: int) -> A:

@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused
+from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused, TimedOut
 from enhanced_memory.daemon.store.ground import Posted, Sealing
 from enhanced_memory.daemon.store.queries import of_engine
 from enhanced_memory.daemon.store.views import View
@@ -200,6 +200,8 @@ def translated() -> Generator[None]:
         raise
     except apsw.FullError:
         raise StoreFull() from None
+    except apsw.InterruptError:
+        raise TimedOut("The deadline passed while the question was worked on.") from None
     except apsw.ReadOnlyError:
         raise StoreRefused(
             "The store cannot be written to.",

@@ -1,0 +1,60 @@
+"""How SQLite reads what is listed: off an index, in order, so that a page costs what a page is and not what the space is."""
+
+import re
+from pathlib import Path
+
+import apsw
+import pytest
+
+from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.store.queries import of_engine
+from enhanced_memory.daemon.store.sqlite import engine, file
+
+QUERIES = of_engine(Path(engine.__file__).parent)
+
+
+@pytest.fixture
+def connection(settings: Settings) -> apsw.Connection:
+    """As those who read have it: SQLite plans otherwise where it may look at the values."""
+    file.open_store(settings.store_path, "OFF", None).close()
+    return file.connect(settings.store_path, readonly=True)
+
+
+def plan(connection: apsw.Connection, name: str, key: str = "", down: bool = False, also: str = "") -> list[str]:
+    text = QUERIES[name].replace("/*key*/", QUERIES.get(key, "")).replace("/*down*/", "DESC" if down else "")
+    text = text.replace("/*also*/", QUERIES.get(also, ""))
+    values = {name: 1 for name in re.findall(r":([a-z]\w*)", text)}
+    return [step for *_, step in connection.execute("EXPLAIN QUERY PLAN " + text, values)]
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize(
+    ("query", "key", "also", "index"),
+    [
+        ("list_ids", "key_id", "", "INDEX entities_id (space=?)"),
+        ("list_ids", "key_id", "not_expired", "INDEX entities_id (space=?)"),
+        ("list_ids", "key_id", "of_types", "INDEX entities_id (space=?)"),
+        ("list_ids", "key_updated", "not_expired", "INDEX entities_began (space=?)"),
+        ("list_ids_by_name", "", "not_expired", "PRIMARY KEY (space=?)"),
+    ],
+)
+def test_a_page_is_read_in_the_order_of_an_index(
+    connection: apsw.Connection, query: str, key: str, also: str, index: str, down: bool
+) -> None:
+    steps = plan(connection, query, key, down, also)
+    assert steps[0].endswith(index), steps
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
+@pytest.mark.parametrize("also", ["", "not_expired", "of_types", "with_tags", "is_pinned"])
+@pytest.mark.parametrize("query", ["list_ids_by_name", "list_ids_by_property"])
+def test_the_entity_of_a_name_or_a_property_is_looked_up(connection: apsw.Connection, query: str, also: str) -> None:
+    first, second, *_ = (step for step in plan(connection, query, also=also) if step.startswith("SEARCH"))
+    assert "entities" not in first
+    assert second.startswith("SEARCH e ")
+    assert "id=?" in second
+
+
+@pytest.mark.parametrize(("query", "index"), [("pinned", "entities_pinned"), ("typed", "entities_type")])
+def test_what_few_are_is_told_by_an_index_alone(connection: apsw.Connection, query: str, index: str) -> None:
+    assert f"COVERING INDEX {index}" in plan(connection, query)[0]
