@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from enhanced_memory.client.adapters.documents import mapping, needed
 from enhanced_memory.client.errors import Error, Invalid, NotFound
 from enhanced_memory.client.operations.entities import CreateEntities, OpenNodes, UpdateEntity
 from enhanced_memory.client.operations.streams import AppendMessages, SetRetention
@@ -164,12 +165,12 @@ class MemoryRepository:
     ) -> int:
         """Append a message to a character's stream; its id. What the character no longer keeps is archived with it.
 
-        `Invalid` for a tick that goes back, an importance outside 0 to 10 and metadata that is not plain data: then nothing
+        `Invalid` for a tick that is missing or goes back, an importance outside 0 to 10 and metadata that is not plain data: then nothing
         was saved.
         """
         line = MessageInput(
-            content, "assistant", message_type or "", character_name, None, tick_count, importance,
-            metadata=dict(metadata or {}),
+            content, "assistant", message_type or "", character_name, None, needed(tick_count, "tick_count", "1"), importance,
+            metadata=mapping(metadata or {}, "metadata"),
         )  # fmt: skip
         stream = self._stream(character_id, character_name)
         try:

@@ -24,7 +24,7 @@ from enhanced_memory.daemon.handlers.saying import Fit, Wanted, shown_of
 from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.known import Stored
-from enhanced_memory.daemon.store.narrowing import narrowed
+from enhanced_memory.daemon.store.narrowing import passages_of, within
 from enhanced_memory.daemon.store.substring import containing, holds
 from enhanced_memory.daemon.store.terms import terms
 from enhanced_memory.daemon.store.words import MAX_CANDIDATES, Candidate
@@ -32,9 +32,6 @@ from enhanced_memory.daemon.times import millis
 
 _AT_LEAST = 100
 """Passages looked at, however few entities are wanted: an entity may have several."""
-
-_FEW = 5000
-"""Up to so many entities that a filter leaves are compared one by one with a vector."""
 
 _SUBSTRING_BODIES = {False: 1_000, True: 50_000}
 """Bodies opened to look for the query as it stands: where words found too little, and where the caller asks for it."""
@@ -75,14 +72,23 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         return _nearest(tx, ask, wants, conditions, values)
     before_the_cut = conditions if set(conditions) - _ALWAYS else []
     exact = tx.entities.named_in_any_scope(query)
+    few = within(tx, ask.tags, equals(ask.where), values.get("types", ""))
     wanted, whole = max(_AT_LEAST, upto * 4), False
     while True:
-        candidates, more = tx.words.matching(
-            query, wanted, tx.view, False, 0, *before_the_cut, enough=max(_AT_LEAST // 2, upto * 2), whole=whole, now=tx.now,
-            **values,
+        candidates, more = ([], False) if few == set() else tx.words.matching(
+            query, wanted, tx.view, False, 0, *before_the_cut, enough=max(_AT_LEAST // 2, upto * 2), whole=whole, among=few or (),
+            now=tx.now, **values,
         )  # fmt: skip
         # Who wants the query as it stands wants text: what is merely near in meaning would make every search find something.
-        candidates, cosines = (candidates, {}) if ask.substring else meant(tx, candidates, wanted, messages=False)
+        if ask.substring:
+            cosines = dict[int, float]()
+        elif few is not None:
+            candidates, cosines, cut = _meant_among(tx, candidates, wanted, few)
+            more = more or cut
+        else:
+            candidates, cosines = meant(tx, candidates, wanted, messages=False)
+            # The nearest are judged by the filters after they were found: where so many were, there may be more.
+            more = more or (bool(before_the_cut) and sum(each >= ranking.NEAR for each in cosines.values()) >= wanted)
         words = {one.passage: one.score for one in candidates}
         fused = ranking.fused(words, cosines)
         known = tx.entities.many({*(one.entity for one in candidates), *exact}, *conditions, **values)
@@ -103,11 +109,14 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
     arms = ["names", "words", *(["meaning"] if tx.call.meaning is not None and not ask.substring else [])]
     holding: set[int] = set()
     if query and (ask.substring or len(known) < upto):
-        ids, complete = containing(
-            tx, tx.entities, ask.query, _SUBSTRING_BODIES[ask.substring], tx.view, *conditions, **values
-        )
+        bodies = _SUBSTRING_BODIES[ask.substring]
+        if few is not None and len(few) <= bodies:
+            left, complete = tx.entities.many(few, *conditions, **values), True
+            others = {entity: one for entity, one in left.items() if holds(one.state, ask.query.lower())}
+        else:
+            ids, complete = containing(tx, tx.entities, ask.query, bodies, tx.view, *conditions, **values)
+            others = tx.entities.many(ids)
         arms.append("substring")
-        others = tx.entities.many(ids)
         fits |= wants.of(tx, others.values())
         holding.update(entity for entity, one in others.items() if _holds(one, fits[entity], ask.query))
         known |= {entity: one for entity, one in others.items() if entity in holding}
@@ -167,7 +176,8 @@ def _nearest(tx: Tx, ask: SearchNodes, wants: Wanted, conditions: list[str], val
     assert meaning is not None
     upto = ask.offset + ask.limit
     wanted = max(_AT_LEAST, upto * 4)
-    few = narrowed(tx, ask.tags, equals(ask.where), _FEW)
+    ids = within(tx, ask.tags, equals(ask.where), values.get("types", ""))
+    few = None if ids is None else passages_of(tx, ids)
     while True:
         if few is not None:
             cosines = meaning.cosines(tx, [one.passage for one in few])
@@ -364,6 +374,23 @@ def _messages_counted(tx: Tx, ask: SearchMessages, stream: int, conditions: list
         counts = Counter(head.stream for head in known.values())
     living = tx.entities.living(counts)
     return sum(count for one, count in counts.items() if one in living)
+
+
+def _meant_among(
+    tx: Tx, found: list[Candidate], count: int, few: set[int]
+) -> tuple[list[Candidate], dict[int, float], bool]:
+    """As `meant`, of a few entities, each of whose passages is compared; and whether more are near than `count`."""
+    meaning = tx.call.meaning
+    if meaning is None:
+        return found, {}, False
+    every = passages_of(tx, few)
+    cosines = meaning.cosines(tx, [one.passage for one in every])
+    held = {one.passage for one in found}
+    near = [one for one in every if one.passage not in held and cosines.get(one.passage, 0.0) >= ranking.NEAR]
+    near.sort(key=lambda one: (-cosines[one.passage], one.passage))
+    together = found + near[:count]
+    told = {one.passage: cosines[one.passage] for one in together if one.passage in cosines}
+    return together, told, len(near) > count
 
 
 def meant(

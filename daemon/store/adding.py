@@ -1,10 +1,15 @@
 """Adding up what words are worth: the scores of BM25 for any of them, block by block, and the best of these. Pure."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Ids, Word
 from enhanced_memory.daemon.store.passages import Seen
 from enhanced_memory.daemon.store.words import K1
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["MOST_WORTH", "STEPS", "added_up"]
 
@@ -17,12 +22,12 @@ MOST_WORTH = K1 + 1
 
 def added_up(
     words: list[Word], beside: dict[int, float], tail: dict[int, float], known: Seen, late: Ids, count: int,
-    spaces: frozenset[int], messages: bool, owner: int, last: int,
+    spaces: frozenset[int], messages: bool, owners: frozenset[int], last: int,
 ) -> tuple[list[int], list[float], bool]:  # fmt: skip
     """The `count` best passages up to `last`, their scores, and whether there are more.
 
-    `beside` adds to the words' scores, `tail` is whole scores of the newest passages. Of the spaces, kind and owner that is
-    `known` of passages: of those that last, and of `late`, which last for whoever asks.
+    `beside` adds to the words' scores, `tail` is whole scores of the newest passages. Of the spaces, kind and owners (any, where none is
+    named) that is `known` of passages: of those that last, and of `late`, which last for whoever asks.
     """
     steps = np.arange(STEPS + 1, dtype=np.float32) * np.float32(MOST_WORTH / STEPS)
     worth = [steps * np.float32(_idf(known.living, len(word.places))) for word in words]
@@ -31,6 +36,7 @@ def added_up(
     newer = np.array(sorted(tail), np.int64)
     theirs = np.array([tail[one] for one in newer.tolist()], np.float32)
     where = np.array(sorted(spaces), np.int32)
+    whose = np.array(sorted(owners), known.owners.dtype)
     scores = np.empty(BLOCK, np.float32)
     best_ids, best = np.zeros(0, np.int64), np.zeros(0, np.float32)
     floor, more = np.float32(0), False
@@ -61,9 +67,9 @@ def added_up(
             if len(late):
                 seen |= np.isin(at, late)
             seen &= known.messages[at] == messages
-            seen &= np.isin(known.spaces[at], where) if len(where) != 1 else known.spaces[at] == where[0]
-            if owner:
-                seen &= known.owners[at] == owner
+            seen &= _among(known.spaces[at], where)
+            if owners:
+                seen &= _among(known.owners[at], whose)
             if last > known.upto:
                 seen |= at > known.upto  # whose these are is looked up with their rows
             places = places[seen]
@@ -77,6 +83,10 @@ def added_up(
             floor = best.min()
     order = np.lexsort((best_ids, -best))
     return best_ids[order].tolist(), best[order].tolist(), more
+
+
+def _among(these: "npt.NDArray[Any]", wanted: "npt.NDArray[Any]") -> "npt.NDArray[np.bool_]":
+    return these == wanted[0] if len(wanted) == 1 else np.isin(these, wanted)
 
 
 def _idf(living: int, holding: int) -> float:

@@ -104,11 +104,11 @@ class Posted(Protocol):
         ...
 
     def best(
-        self, asked: Sequence[str], count: int, spaces: Collection[int], messages: bool, owner: int = 0, ceiling: int | None = None
+        self, asked: Sequence[str], count: int, spaces: Collection[int], messages: bool, owners: Collection[int] = (), ceiling: int | None = None
     ) -> tuple[list[int], list[float], bool] | None:  # fmt: skip
         """The passages with any of the expressions that score highest, their scores, and whether there are more.
 
-        Of some spaces, of entities or messages, of one entity or stream where `owner` is given, up to the passage `ceiling`. Whether they
+        Of some spaces, of entities or messages, of these entities or streams where `owners` are named, up to the passage `ceiling`. Whether they
         last is to be looked up. None where the index on disk is to be asked.
         """
         ...

@@ -203,7 +203,7 @@ class Beside:
         self._mark = postings.mark() if postings is not None else None
 
     def best(
-        self, asked: Sequence[str], count: int, spaces: Collection[int], messages: bool, owner: int = 0, ceiling: int | None = None
+        self, asked: Sequence[str], count: int, spaces: Collection[int], messages: bool, owners: Collection[int] = (), ceiling: int | None = None
     ) -> tuple[list[int], list[float], bool] | None:  # fmt: skip
         """As `Postings.best`; None where the index on disk is to be asked."""
         kept = self._kept
@@ -218,7 +218,7 @@ class Beside:
         if self._source is None:
             self._source = self._look()
         try:
-            return kept.have().best(self._source, self._mark, asked, count, spaces, messages, owner, ceiling)
+            return kept.have().best(self._source, self._mark, asked, count, spaces, messages, owners, ceiling)
         except Wanted as wanted:
             kept.want(wanted.terms)
             return None

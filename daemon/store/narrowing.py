@@ -8,7 +8,7 @@ import msgspec
 from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.words import Candidate
 
-__all__ = ["FEW", "few", "narrowed"]
+__all__ = ["FEW", "few", "passages_of", "within"]
 
 FEW = 5000
 """Entities that are looked up one by one rather than found by looking at all."""
@@ -16,21 +16,24 @@ FEW_OF_TYPES = 500
 """The same where types alone tell them apart: of a common type the next page is soon full, and looking for more would be in vain."""
 
 
-def narrowed(
-    ground: Ground, tags: Iterable[str], equal: Iterable[tuple[str, Any]], most: int
-) -> list[Candidate] | None:
-    """The passages of the entities that have the rarest of some tags and properties' values; None where those are more than `most`, or none is given.
+def within(
+    ground: Ground, tags: Iterable[str], equal: Iterable[tuple[str, Any]], types: str = "", most: int = FEW
+) -> set[int] | None:
+    """As `few`, in the caller's view. None, too, where that is one of the past or of several layers.
 
-    What else is asked of the entities is not looked at. None, too, in a view of the past or of several layers.
+    What else is asked of the entities is not looked at.
     """
     view = ground.view
     if not view.now or len(view.layers) != 1:
         return None
-    fewest = few(ground, view.layers[0].space, tags, equal, most)
-    if fewest is None:
-        return None
-    ids = msgspec.json.encode(sorted(set(fewest))).decode()
-    return [Candidate(*row) for row in ground.rows.all("passages_within", space=view.layers[0].space, ids=ids)]
+    found = few(ground, view.layers[0].space, tags, equal, most, types)
+    return None if found is None else set(found)
+
+
+def passages_of(ground: Ground, entities: Iterable[int]) -> list[Candidate]:
+    """The passages of entities of the caller's own space, as they are now."""
+    ids = msgspec.json.encode(sorted(entities)).decode()
+    return [Candidate(*row) for row in ground.rows.all("passages_within", space=ground.view.layers[0].space, ids=ids)]
 
 
 def few(

@@ -220,11 +220,11 @@ class Postings:
 
     def best(
         self, source: Source, mark: Mark, asked: Sequence[str], count: int, spaces: Collection[int], messages: bool,
-        owner: int = 0, ceiling: int | None = None,
+        owners: Collection[int] = (), ceiling: int | None = None,
     ) -> tuple[list[int], list[float], bool]:  # fmt: skip
         """The passages with any of the words that score highest, their scores, and whether there are more.
 
-        Of the given spaces, of entities or messages, of one entity or stream where `owner` is given, up to the passage `ceiling`.
+        Of the given spaces, of entities or messages, of these entities or streams where `owners` are named, up to the passage `ceiling`.
         Raises `Wanted` where too much of that would have to be read first.
         """
         small = mark.last <= AT_ONCE_SMALL
@@ -259,7 +259,7 @@ class Postings:
         with self._lock:
             seen = self._passages.seen
             late = np.array(sorted(set(self._gone.since(mark.gone))), np.int64)
-        return added_up(words, beside, tail, seen, late, count, frozenset(spaces), messages, owner, last)
+        return added_up(words, beside, tail, seen, late, count, frozenset(spaces), messages, frozenset(owners), last)
 
     def _asked(self, source: Source, mark: Mark, asked: Sequence[str], at_once: int) -> tuple[list[Word], list[str]]:
         """The words that are asked for, up to date, and what is none of them."""

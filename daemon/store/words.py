@@ -1,6 +1,6 @@
 """Passages: the searchable text of entities, observations and messages, and the words index over it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -154,7 +154,7 @@ class Words:
 
     def matching(
         self, query: str, limit: int, view: View, messages: bool, stream: int = 0, *also: str, enough: int = 0,
-        whole: bool = False, beside: bool = True, **values: Any,
+        whole: bool = False, beside: bool = True, among: Collection[int] = (), **values: Any,
     ) -> tuple[list[Candidate], bool]:  # fmt: skip
         """The passages that answer `query` best and are seen in `view`, best first, and whether there may be more.
 
@@ -162,12 +162,13 @@ class Words:
         in a view of the present; in one of the past they are left to the caller. Once `enough` are found (`limit`, unless
         given) nothing weaker is looked for; `whole` asks for any of the words at once, however many passages hold one.
         What is said just `beside` a message counts too, less than what it says itself; without, only what has a word is found.
+        `among` are the entities that can meet the conditions in a view of the present, where the caller knows that they are few.
         """
         asked = expressions(query)
         if not asked or not view.layers:
             return [], False
         if beside or not messages:
-            kept = self._kept(asked, limit, view, messages, stream, *also, **values)
+            kept = self._kept(asked, limit, view, messages, frozenset([stream] if stream else among), *also, **values)
             if kept is not None:
                 return kept
         found: dict[int, Candidate] = {}
@@ -216,7 +217,14 @@ class Words:
                 found[one.passage].score += BESIDE * scores[beside]
 
     def _kept(
-        self, asked: list[str], limit: int, view: View, messages: bool, stream: int, *also: str, **values: Any
+        self,
+        asked: list[str],
+        limit: int,
+        view: View,
+        messages: bool,
+        owners: frozenset[int],
+        *also: str,
+        **values: Any,
     ) -> tuple[list[Candidate], bool] | None:
         """The same from the postings in memory: any of the words, exactly. None where the index on disk is to be asked."""
         posted = self._ground.rows.posted
@@ -229,7 +237,7 @@ class Words:
         spaces = {layer.space for _, layer in view}
         wanted = limit if view.now and not also and len(view.layers) == 1 else limit * 2
         while True:
-            best = posted.best(asked, wanted, spaces, messages, stream, ceiling)
+            best = posted.best(asked, wanted, spaces, messages, owners, ceiling)
             if best is None:
                 return None
             ids, scores, more = best
@@ -237,12 +245,12 @@ class Words:
             rows = self._candidates(
                 dict(zip(ids, scores, strict=True)), messages, *(also if view.now else ()), **values
             )
-            found = self.seen([one for one in rows if not stream or one.entity == stream], view)
+            found = self.seen([one for one in rows if not owners or one.entity in owners], view)
             if len(found) >= limit or not more or wanted >= MAX_CANDIDATES:
                 break
             wanted *= 8
         if not view.now:
-            then, cut = self._ended(asked, limit, view, messages, stream)
+            then, cut = self._ended(asked, limit, view, messages, next(iter(owners), 0))
             found, more = found + then, more or cut
         found.sort(key=lambda one: (-one.score, one.passage))
         return found[:limit], more or len(found) > limit

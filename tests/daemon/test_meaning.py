@@ -227,7 +227,8 @@ def test_a_vector_alone_ranks_by_nearness_and_fills_the_limit_through_filters(me
     memory.create_entities(
         [
             EntityInput(
-                f"e{number}", "thing", properties={"n": number % 100, "odd": number % 2 == 1}, tags=["rare"] if number % 100 == 99 else [], priority=1 + number % 10,
+                f"e{number}", "jewel" if number % 100 == 99 else "thing", properties={"n": number % 100, "odd": number % 2 == 1},
+                tags=["rare"] if number % 100 == 99 else [], priority=1 + number % 10,
                 vectors={"mine": [1.0, number / 400]},
             )
             for number in range(400)
@@ -249,8 +250,10 @@ def test_a_vector_alone_ranks_by_nearness_and_fills_the_limit_through_filters(me
         {"where": [Filter("n", at_least=99.0)]},
         {"tags": ["rare"], "where": [Filter("n", equal=99), Filter("odd", equal=True)]},
         {"tags": ["rare"], "at": memory.memory_commit("now").change},
+        {"types": ["jewel"]},
     ):
-        assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=3, **filters) == wanted
+        for query in ("", "zebra"):  # words that nothing says
+            assert names(memory, query, vector=[1.0, 0.0], model="mine", limit=3, **filters) == wanted
     assert names(memory, "", vector=[1.0, 0.0], model="mine", tags=["nothing"]) == []
     assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=5) == [f"e{number}" for number in range(5)]
     assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=5, offset=5) == [
