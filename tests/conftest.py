@@ -82,6 +82,8 @@ def home(monkeypatch: pytest.MonkeyPatch, stores: Stores, request: pytest.Fixtur
     monkeypatch.setenv("HOME", str(folder))
     # Who asks a daemon that all tests of a file share has no use for a store; a database would cost more than most of those tests.
     unused = "house" in request.fixturenames and not any(name in request.fixturenames for name in _OF_A_HOME)
+    # The same holds of the adapters' tests, unless one asks for its home by name: what it remembers lies in the daemon that they share.
+    unused = unused or ("shared" in request.fixturenames and "home" not in request.node._fixtureinfo.argnames)
     store = str(folder / "memory.db") if unused else stores(folder / "memory.db")
     monkeypatch.setenv(PREFIX + "STORE", store)
     if store.startswith("postgresql:"):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 import msgspec
+import psutil
 import pytest
 
 from enhanced_memory.client.operations.branches import MemoryBranch
@@ -109,6 +110,7 @@ class Databases:
     def _empty(self, url: str) -> None:
         """As a store is when it was just made. Deleting is quicker here than truncating: tests write little."""
         with self.connect(url) as connection:
+            _left_alone(connection)
             tables = [
                 row[0]
                 for row in connection.execute(
@@ -129,6 +131,21 @@ class Databases:
                     ]
                 )
             )
+
+
+def _left_alone(connection: Any) -> None:
+    """End the daemons that a test before has left behind in a database: they would keep house in another test's store."""
+    theirs = connection.execute(
+        "SELECT split_part(split_part(application_name, ' ', 2), '@', 1)::int FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name ~ '^enhanced-memory [0-9]+@'"
+    ).fetchall()
+    for (pid,) in theirs:
+        if pid == os.getpid():
+            continue
+        with suppress(psutil.NoSuchProcess):
+            daemon = psutil.Process(pid)
+            daemon.terminate()
+            daemon.wait(60)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from enhanced_memory.daemon.store.postgres.statements import halfvec, indexed, p
 from enhanced_memory.daemon.store.tables import Row, Table
 from enhanced_memory.daemon.store.tx import Tx
 
-__all__ = ["DRAFT", "WHOLE_TABLES", "PostgresDraft", "PostgresSide"]
+__all__ = ["DRAFT", "PostgresDraft", "PostgresSide"]
 
 DRAFT = f"{database.NAME}_{ARRIVING}"
 """The schema in which a draft lies, beside the store."""
@@ -42,8 +42,6 @@ BUILD_MB = 256
 
 _DROPPABLE = """SELECT c.oid::regclass::text, pg_get_indexdef(c.oid) FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
 WHERE c.relnamespace = current_schema()::regnamespace AND NOT c.relispartition AND NOT i.indisunique ORDER BY 1"""
-WHOLE_TABLES = """SELECT relname::text FROM pg_class
-WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1"""
 _NUMBERED = """SELECT c.relname::text, a.attname::text, pg_get_serial_sequence(quote_ident(c.relname), a.attname)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
@@ -297,7 +295,7 @@ class PostgresDraft(PostgresSide):
                     (sequence,),
                 )
             run("COMMIT")
-            for (table,) in run(WHOLE_TABLES).fetchall():
+            for (table,) in run(database.WHOLE_TABLES).fetchall():
                 run(f'VACUUM (ANALYZE) "{table}"')
             run(self.begin)
 

@@ -26,6 +26,7 @@ __all__ = [
     "OLDEST_SERVER",
     "OLDEST_VECTOR",
     "SCHEMA",
+    "WHOLE_TABLES",
     "Found",
     "connected",
     "extended",
@@ -54,6 +55,9 @@ TURN_S = 30
 """How long a daemon that has stopped in the middle of its turn may hold up the others; then the server ends its connection."""
 PROBES = 3
 """Unanswered ones after which the other end of a connection counts as gone."""
+WHOLE_TABLES = """SELECT relname::text FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1"""
+"""The tables of the store, each partitioned one once."""
 MAKING = 0x454D656D
 """The advisory lock of whoever makes or migrates the store."""
 

@@ -19,8 +19,6 @@ from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.keeping import Beside, KeptWords
 from enhanced_memory.daemon.store.postgres import database, months, verifying
-from enhanced_memory.daemon.store.postgres.backup import backup
-from enhanced_memory.daemon.store.postgres.carried import WHOLE_TABLES
 from enhanced_memory.daemon.store.postgres.failures import clashed, lost, translated
 from enhanced_memory.daemon.store.postgres.hearing import PRESENT, Hearing
 from enhanced_memory.daemon.store.postgres.indexing import Indexing
@@ -366,11 +364,13 @@ class PostgresEngine:
 
     def _vacuum(self, how: str) -> None:
         with translated(), self._lent() as rows:
-            for (table,) in rows.plain(WHOLE_TABLES):
+            for (table,) in rows.plain(database.WHOLE_TABLES):
                 rows.connection.execute(f'{how} "{table}"'.encode(), prepare=False)
 
     async def backup(self, to: str) -> Copy:
         """Write what the store holds at this moment as a file, open and check it, and note it in the store."""
+        from enhanced_memory.daemon.store.postgres.backup import backup
+
         made = await self._loop.run_in_executor(None, backup, self.settings, to)
         row = {"at": self.clock(), "path": made.path, "bytes": made.bytes, "sha256": made.sha256, "number": made.change}
         self.note("add_backup", [row])

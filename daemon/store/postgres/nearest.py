@@ -17,11 +17,12 @@ Row = tuple[Any, ...]
 
 log = logging.getLogger(__name__)
 
-LINKS, BUILT_WITH = 16, 64
+LINKS, BUILT_WITH = 16, 200
 """Neighbours of a vector in the graph, and candidates looked at when it is put in (`m`, `ef_construction`)."""
 
-LOOKED_AT = 40
-"""Candidates of one question in each of the partitions (`hnsw.ef_search`), where no more are wanted. Measured: docs/scaling.md."""
+LOOKED_AT = 200
+"""Candidates of one question in each of the partitions (`hnsw.ef_search`), where no more are wanted. Fewer find too little of what is
+near once there are some ten thousand vectors in each. Measured: docs/scaling.md."""
 
 SCANNED = 20_000
 """Vectors that are looked at in one partition for a filter that few meet, before the others are compared one by one."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from psycopg import Connection
 
-from enhanced_memory.daemon.store.occurrences import Occurrence
 from enhanced_memory.daemon.store.postgres.failures import translated
 from enhanced_memory.daemon.store.postgres.lexemes import COLUMNS, tokens
 from enhanced_memory.daemon.store.postgres.rows import BEGIN_READING, PostgresRows
@@ -20,7 +19,7 @@ from enhanced_memory.daemon.store.terms import sole_word
 from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
 
 if TYPE_CHECKING:
-    from enhanced_memory.daemon.store.occurrences import Head, Ids
+    from enhanced_memory.daemon.store.occurrences import Head, Ids, Occurrence
 
 __all__ = ["NEWEST", "Looking", "Posted"]
 
@@ -124,8 +123,10 @@ class Posted:
             found.append((ids[marks >= 0], marks[marks >= 0]))
         return found
 
-    def since(self, expression: str, beyond: int, upto: int, others: Collection[int]) -> list[Occurrence]:
+    def since(self, expression: str, beyond: int, upto: int, others: Collection[int]) -> "list[Occurrence]":
         """Where a word stands in newer passages, and in some others."""
+        from enhanced_memory.daemon.store.occurrences import Occurrence
+
         term = self.term(expression)
         given = {"query": f"'{term}'", "before": f"'{term}':", "beyond": beyond, "upto": upto}
         asked = _AMONG_NEW if upto - beyond <= BY_NUMBER else _NEW

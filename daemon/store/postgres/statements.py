@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import msgspec
-import numpy as np
 
 from enhanced_memory.daemon.store.postgres import lexemes
 from enhanced_memory.daemon.store.queries import of_engine
@@ -105,7 +104,7 @@ def property_value(value: Any) -> tuple[int, str, str]:
 
 def halfvec(vector: bytes) -> str:
     """An int8 vector as PostgreSQL reads a `halfvec`."""
-    return "[" + ",".join(map(str, np.frombuffer(vector, np.int8).tolist())) + "]"
+    return "[" + ",".join(map(str, memoryview(vector).cast("b"))) + "]"
 
 
 def _mark(value: Any) -> bytes:
