@@ -94,6 +94,7 @@ def of_the(one: Outline, said: str) -> Tells | None:
         or head in NO_ROLE
         or one.verb in _FAILING
         or one.denied
+        or one.link == "because"  # why something happened, this time
         or len(one.predicate) < 2
         or one.subject[0].low in ("no", "every", "all")
         or (one.subject[0].low == "each" and not re.search(r"\d", said))
