@@ -25,6 +25,7 @@ from enhanced_memory.client.values import EntityInput
 from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.curation.expiring import expire
+from enhanced_memory.daemon.server import COLLECTED_AFTER
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine, now_ms
 from enhanced_memory.daemon.store.sqlite.writer import Writer
 
@@ -198,7 +199,7 @@ async def _expired(home: Home, entities: int) -> list[Figure]:
     try:
         gc.collect()  # as the daemon does once it serves
         gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
+        gc.set_threshold(*COLLECTED_AFTER)
         Writer.group = timed  # type: ignore[method-assign]
         alone = await _writes(engine, "alone", 300, None)
         groups.clear()

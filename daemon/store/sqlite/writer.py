@@ -113,7 +113,7 @@ class Writer:
         self.counters = Counters(row[0], max(row[1], mark[0] if mark else 0), row[2], row[3], row[4], row[5])
         segments = self._rows.one("words_segments")
         if segments and segments[0] > MANY_SEGMENTS:
-            self._unmerged = MERGE_AFTER + 1
+            self._unmerged, self._commits = MERGE_AFTER + 1, MERGE_GROUPS
 
     def stop(self) -> None:
         """Finish what was handed over, then close the file. Blocks until then."""
