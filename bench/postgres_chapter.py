@@ -31,6 +31,7 @@ from recall import scores
 from enhanced_memory.client import Memory
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.operations.streams import AppendMessages
+from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon.call import Call, Peer
@@ -44,6 +45,9 @@ SEED = 4
 ROUNDS, EACH = 6, 25
 WARM = 30
 STREAMS = 100
+ASKED_NEAR = 100
+IN_MEMORY, HNSW = 0, 1000
+"""The setting `vectors_indexed_from`, so that vectors are in memory, or asked of the server's index."""
 LOADED = 20_000
 """Lines that are loaded as a daemon does it, which is measured; more are copied in."""
 
@@ -80,10 +84,10 @@ def measured(passages: int) -> list[Figure]:
             return []
         url, process = server
         say(url("postgres"), "CREATE DATABASE one")
-        with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=0) as home:
+        with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=IN_MEMORY) as home:
             found = _loaded(home, url, process, passages)
         found += _built(url("one"), process)
-        with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=1000) as home:
+        with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=IN_MEMORY) as home:
             found += _beside(home, url, process, passages)
         return found
 
@@ -141,7 +145,7 @@ async def _embed(settings: Settings) -> None:
     from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
 
     # No index over them yet: it is made, and measured, once all are there.
-    engine = await PostgresEngine.open(replace(settings, vectors_indexed_from=0))
+    engine = await PostgresEngine.open(replace(settings, vectors_indexed_from=IN_MEMORY))
     embedding = Embedding(engine, engine.settings)
     embedding.start()
     try:
@@ -312,7 +316,8 @@ def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passa
     daemon = home.serve()
     found: list[Figure] = []
     with home.client(timeout_s=60.0) as memory:
-        until(lambda: bool((now := memory.get_memory_status().meaning) and "HNSW" in now.arm), 30 + passages / 500)
+        if not until(lambda: _embedded(memory, passages), 30 + passages / 500):
+            raise RuntimeError("vectors are not in memory")
         for number in range(WARM):
             direct.put(noted[number])
             memory.create_entities([_entity(number)])
@@ -324,8 +329,8 @@ def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passa
         )
         found += _told("create an entity with three observations", took, cpu, ROUNDS * EACH)
         found += _searching(home, memory, daemon, server, passages)
-        found += _recall(home, memory)
     home.stop(daemon)
+    found += _recall(home.settings)
     direct.connection.close()
     found += _sqlite(passages)
     return found
@@ -400,8 +405,9 @@ async def _of_searches(settings: Settings, asked: list[str]) -> list[Sent]:
     from enhanced_memory.daemon.handlers.search import search_messages
     from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
 
-    engine = await PostgresEngine.open(replace(settings, words_memory_mb=0))
-    embedding = Embedding(engine, settings)
+    indexed = replace(settings, words_memory_mb=0, vectors_indexed_from=HNSW)
+    engine = await PostgresEngine.open(indexed)
+    embedding = Embedding(engine, indexed)
     embedding.start()
     noted: list[Sent] = []
     try:
@@ -422,42 +428,76 @@ async def _of_searches(settings: Settings, asked: list[str]) -> list[Sent]:
     return noted
 
 
-def _recall(home: Home, memory: Memory) -> list[Figure]:
-    """How many of the ten nearest the index finds."""
-    from enhanced_memory.daemon.store.postgres import database, nearest
+def _recall(settings: Settings) -> list[Figure]:
+    """How many of the ten nearest are found, by the vectors in a daemon's memory and by the server's index."""
+    from enhanced_memory.daemon.store.postgres import database
 
-    connection = database.ours(home.settings)
-    model, dimension = connection.execute("SELECT id, dimension FROM models WHERE serves = 1").fetchone() or (0, 0)
-    rows = connection.execute("SELECT passage, vector FROM vectors WHERE said = 1 ORDER BY passage").fetchall()
-    ids = np.array([row[0] for row in rows])
-    stored = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), -1).astype(np.float32)
-    stored /= np.maximum(np.linalg.norm(stored, axis=1, keepdims=True), 1e-9)
-    from enhanced_memory.daemon.store.postgres.rows import PostgresRows
-    from enhanced_memory.daemon.store.postgres.searching import Searching
-
-    asks = PostgresRows(connection, Searching())
+    with database.ours(settings) as connection:
+        rows = connection.execute("SELECT passage, vector FROM vectors WHERE said = 1 ORDER BY passage").fetchall()
+    ids = [row[0] for row in rows]
+    stored = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), -1)
+    norms = np.maximum(np.linalg.norm(stored.astype(np.float32), axis=1), 1e-9)
     chance = np.random.default_rng(SEED)
-    hit = count = 0
+    queries: list[bytes] = []
+    for _ in range(ASKED_NEAR):
+        one, other = chance.integers(len(stored), size=2)
+        mixed = stored[one].astype(np.float32) / norms[one] + stored[other].astype(np.float32) / norms[other]
+        queries.append(np.rint(mixed / np.abs(mixed).max() * 127).astype(np.int8).tobytes())
+    nearest = [np.zeros(0, np.float32)] * len(queries)
+    for begin in range(0, len(stored), 100_000):  # by parts: as float32 all of them would take four times the room
+        part = stored[begin : begin + 100_000].astype(np.float32) / norms[begin : begin + 100_000, None]
+        scores = np.stack([np.frombuffer(query, np.int8).astype(np.float32) for query in queries]) @ part.T
+        nearest = [np.sort(np.append(known, own))[-10:] for known, own in zip(nearest, scores, strict=True)]
+    found: list[Figure] = []
+    for name, least in (("in memory", IN_MEMORY), ("HNSW", HNSW)):
+        told, took = asyncio.run(_near(replace(settings, vectors_indexed_from=least), queries, len(ids)))
+        hit = 0
+        for query, near, best in zip(queries, told, nearest, strict=True):
+            places = np.searchsorted(ids, near)
+            cosines = (
+                stored[places].astype(np.float32) @ np.frombuffer(query, np.int8).astype(np.float32) / norms[places]
+            )
+            hit += int((cosines >= best[0] - 1e-3).sum())
+        what = f"recall@10 of the vector arm, {name}, {len(ids):,} vectors of {stored.shape[1]} numbers"
+        said = f"p50 {percentile(took, 0.5) * 1e3:.1f} ms"
+        share = hit / (10 * len(queries))
+        found.append(
+            at_least("postgres", what, share, 0.95, "", said)
+            if least == IN_MEMORY
+            else Figure("postgres", what, f"{share:.2f}", said)
+        )
+    return found
+
+
+async def _near(settings: Settings, queries: list[bytes], vectors: int) -> tuple[list[list[int]], list[float]]:
+    """The ten messages that each query is nearest to, and the seconds that it took."""
+    from enhanced_memory.daemon.embedding.loading import beside
+    from enhanced_memory.daemon.embedding.service import Embedding
+    from enhanced_memory.daemon.store.postgres.engine import PostgresEngine
+
+    engine = await PostgresEngine.open(settings)
+    embedding = Embedding(engine, settings)
+    embedding.start()
+    call = Call(Peer(client="bench", greeted=True), Request())
+    told: list[list[int]] = []
     took: list[float] = []
-    for _ in range(100):
-        mixed = stored[chance.integers(len(stored))] + stored[chance.integers(len(stored))]
-        query = np.rint(mixed / np.abs(mixed).max() * 127).astype(np.int8)
-        asks.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        began = time.perf_counter()
-        near = nearest.nearest(asks, model, dimension, query.tobytes(), 10, "[1]", True, 0)
-        took.append(time.perf_counter() - began)
-        asks.say("COMMIT")
-        asks.settle()
-        scores = stored @ query.astype(np.float32)
-        tenth = np.partition(scores, -10)[-10]
-        place = {int(one): at for at, one in enumerate(ids)}
-        hit += sum(bool(scores[place[one]] >= tenth - 1e-4) for one, _ in near)
-        count += 10
-    connection.close()
-    return [
-        at_least("postgres", f"recall@10 of the vector arm, {len(ids):,} vectors of {dimension} numbers", hit / count, 0.95, "",
-                 f"p50 {percentile(took, 0.5) * 1e3:.1f} ms"),
-    ]  # fmt: skip
+    try:
+        for _ in range(100 + vectors // 1000):
+            if embedding.usable and (index := embedding.index) is not None and (index.stored or len(index) >= vectors):
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise RuntimeError("vectors are not there")
+        for query in queries:
+            asked = beside(query, index)
+            began = time.perf_counter()
+            near = await engine.read(lambda tx, asked=asked: asked.nearest(tx, 10, messages=True), call)
+            took.append(time.perf_counter() - began)
+            told.append([passage for passage, _ in near])
+    finally:
+        await embedding.stop()
+        await engine.close()
+    return told, took
 
 
 def _sqlite(passages: int) -> list[Figure]:

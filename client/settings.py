@@ -90,7 +90,7 @@ class Settings:
         128, "MiB for the passages of words that were asked for; 0: every question goes to the index on disk."
     )
     vectors_indexed_from: int = _setting(
-        200_000, "Vectors of a model from which a database's own index (HNSW) finds the nearest; 0: never."
+        2_000_000, "Vectors of a model from which a database's own index (HNSW) finds the nearest; 0: never."
     )
     vectors_memory_mb: int = _setting(
         128,
