@@ -11,7 +11,7 @@ from enhanced_memory.daemon.store import Engine, Tx
 
 __all__ = ["SLICE_S", "Slice", "in_slices"]
 
-SLICE_S = 0.005
+SLICE_S = 0.004
 """How long a slice goes on; with the act it is at, and its share of a commit, it stays below what a write may wait (20 ms)."""
 
 PAUSE_S = 0.005

@@ -49,7 +49,9 @@ them all at once, within a commit that somebody waits for: 60 ms, and every 4,09
 MERGE_AGAIN = 1
 """Commits after which the next step follows where a step left something."""
 MERGE_BESIDE = 16
-"""The same as `MERGE_PAGES`, where somebody may be waiting: two milliseconds."""
+"""The same as `MERGE_PAGES`, where somebody may be waiting: two milliseconds, and several where most of the pages' rows are deleted."""
+MERGE_PASSED = 16
+"""Steps that are passed over, between two times that nothing is left to merge, because somebody waits."""
 MANY_SEGMENTS = 12
 """Segments of the words index above which a store that was just opened has its merging to do: a load that ended with the
 process leaves them, and every word is looked up in each (a probe of a word takes four times as long with 26 as with one)."""
@@ -92,6 +94,10 @@ class Writer:
     _unmerged: int = 0
     _commits: int = 0
     """Since words were last merged."""
+    _passed: int = 0
+    """Steps of merging that were passed over."""
+    _inherited: bool = False
+    """Whether a load that ended with its process left words to merge: more than a step beside each commit would get done in time."""
     _checkpoint_due: bool = False
     _doubt: Error | None = None
     """Why the file is not known to be good; until it is, nothing is acknowledged."""
@@ -113,7 +119,7 @@ class Writer:
         self.counters = Counters(row[0], max(row[1], mark[0] if mark else 0), row[2], row[3], row[4], row[5])
         segments = self._rows.one("words_segments")
         if segments and segments[0] > MANY_SEGMENTS:
-            self._unmerged, self._commits = MERGE_AFTER + 1, MERGE_GROUPS
+            self._unmerged, self._commits, self._inherited = MERGE_AFTER + 1, MERGE_GROUPS, True
 
     def stop(self) -> None:
         """Finish what was handed over, then close the file. Blocks until then."""
@@ -324,14 +330,17 @@ class Writer:
         if not file.fold_log(self.connection, apsw.SQLITE_CHECKPOINT_TRUNCATE):
             log.debug("the log was not folded into the file: somebody reads")
 
-    def relieve(self) -> None:
+    def relieve(self, waited_for: bool, /) -> None:
         """A step of merging, where changes come without a pause in which to do it."""
         if self._commits < MERGE_GROUPS or self._doubt is not None:
+            return
+        if waited_for and not self._inherited and self._passed < MERGE_PASSED:
+            self._passed += 1
             return
         try:
             with translated():
                 self._be_sure()
-                self._merge(MERGE_BESIDE)
+                self._merge(MERGE_PAGES if self._inherited else MERGE_BESIDE)
         except Error as problem:
             log.warning("words could not be merged: %s", problem)
             self._doubt_after(problem)
@@ -346,7 +355,8 @@ class Writer:
             # FTS5 says so: fewer than two rows changed means that nothing was left to merge.
             if self.connection.total_changes() - before >= 2:
                 return
-        self._unmerged = self._commits = 0
+        self._unmerged = self._commits = self._passed = 0
+        self._inherited = False
 
     def _repack(self, repacking: Repacking) -> None:
         if not repacking.step(self.connection):
