@@ -58,11 +58,11 @@ MOST_STATEMENTS = 50_000
 MOST_PAIRS = 20_000
 """Pairs of statements that are compared in one run: some ten seconds of work."""
 
-BATCH = 256
-"""Statements whose vectors are made at one time."""
+BATCH = 64
+"""Statements whose vectors are made at one time: two milliseconds."""
 
-REST_AFTER_S = 0.002
-"""Of the thinking thread's processor time."""
+REST_AFTER_S, REST_S = 0.002, 0.002
+"""Of the thinking thread's processor time, and how long it then leaves Python's lock to others."""
 
 NAMED = 50
 """Episodes that are named as sources, the newest."""
@@ -262,9 +262,7 @@ def _vectors(keys: list[str], meaning: Meaning, over: Callable[[], bool]) -> "ND
 
 
 class _Rest:
-    """Lets others have Python's lock after every `REST_AFTER_S` of work. Each time the processor is given up as well: to whoever
-    waits for it on the whole machine, for milliseconds where that is busy.
-    """
+    """Lets others have Python's lock, and the processor, after every `REST_AFTER_S` of work."""
 
     def __init__(self) -> None:
         self._since = time.thread_time()
@@ -272,7 +270,7 @@ class _Rest:
     def __call__(self) -> None:
         """Rest, where it is time."""
         if time.thread_time() - self._since >= REST_AFTER_S:
-            time.sleep(0)
+            time.sleep(REST_S)
             self._since = time.thread_time()
 
 
