@@ -12,7 +12,7 @@
 -- first byte is the dictionary's id, 0 for none.
 
 PRAGMA application_id = 1162692973;     -- 'EMem'
-PRAGMA user_version = 6;
+PRAGMA user_version = 7;
 
 -- What the file is: its id, when it was made, high-water marks.
 CREATE TABLE meta (
@@ -212,7 +212,7 @@ CREATE TABLE messages (
     block       INTEGER NOT NULL DEFAULT 0      -- the block that holds the body, which is then empty here; 0: none
 ) STRICT;
 CREATE INDEX messages_stream ON messages (stream, id, space, began, ended);  -- counting touches no row
-CREATE INDEX messages_kind ON messages (stream, kind, id);
+CREATE INDEX messages_kind ON messages (stream, kind, id) WHERE kind <> 'dialogue';  -- what is not what most are
 CREATE INDEX messages_at ON messages (stream, at);
 CREATE INDEX messages_tick ON messages (stream, tick) WHERE tick IS NOT NULL;
 CREATE INDEX messages_space ON messages (space, id) WHERE space > 1;  -- what a branch adds; `default` is no branch
@@ -271,12 +271,14 @@ CREATE INDEX passages_message ON passages (message) WHERE message > 0;
 CREATE INDEX passages_ended ON passages (entity, space) WHERE ended > 0;
 
 -- Words of the passages that last, and of those that have ended, so that searching the present never meets the past. `name` is
--- what an entity is called, or who speaks; `near` is of older files and empty in new rows; `dates` is its day in words.
+-- what an entity is called, or who speaks; `dates` is its day in words. The first column is the one with the most words: FTS5
+-- takes two bytes more for each word of a passage in any other. Files that are older than schema 7 have `name` first, and a
+-- column `near` behind `body`, until their words are indexed anew.
 CREATE VIRTUAL TABLE words USING fts5 (
-    name, body, near, dates, content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2"
+    body, name, dates, content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2"
 );
 CREATE VIRTUAL TABLE words_past USING fts5 (
-    name, body, near, dates, content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2"
+    body, name, dates, content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2"
 );
 -- Merging segments makes the tail of a write; it is left to idle moments, with a limit that is met only when there are none.
 INSERT INTO words (words, rank) VALUES ('automerge', 0), ('crisismerge', 64);

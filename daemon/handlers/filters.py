@@ -1,6 +1,6 @@
 """Filters of requests as conditions of the store: names of conditions and the values that they need."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -8,11 +8,11 @@ import msgspec
 from msgspec import UNSET
 
 from enhanced_memory.client.errors import Invalid
-from enhanced_memory.client.values import Filter
+from enhanced_memory.client.values import Filter, MessageInput
 from enhanced_memory.daemon.store.known import TIERS
 from enhanced_memory.daemon.times import millis
 
-__all__ = ["as_json", "entity_conditions", "equals", "message_conditions", "property_filters"]
+__all__ = ["as_json", "entity_conditions", "equals", "message_conditions", "of_kinds", "property_filters"]
 
 
 def as_json(values: Iterable[Any]) -> str:
@@ -93,6 +93,11 @@ def entity_conditions(
     return names, values
 
 
+def of_kinds(kinds: Collection[str]) -> str:
+    """The condition that messages are of some kinds: the index of kinds has those that are not what most are."""
+    return "of_kinds" if MessageInput("").kind in kinds else "of_rare_kinds"
+
+
 def message_conditions(
     roles: list[str],
     kinds: list[str],
@@ -105,7 +110,7 @@ def message_conditions(
     values: dict[str, Any] = {}
     for name, key, given in (
         ("of_roles", "roles", roles),
-        ("of_kinds", "kinds", kinds),
+        (of_kinds(kinds), "kinds", kinds),
         ("of_speakers", "speakers", speakers),
     ):
         if given:

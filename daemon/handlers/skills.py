@@ -8,7 +8,7 @@ from enhanced_memory.client.operations.search import SearchNodes
 from enhanced_memory.client.operations.skills import ListSkills, SaveSkill, Skill, SkillList
 from enhanced_memory.client.values import Message, Outcome, Ref
 from enhanced_memory.daemon.handlers.editing import checked_tags, copy, expect, put
-from enhanced_memory.daemon.handlers.filters import as_json
+from enhanced_memory.daemon.handlers.filters import as_json, of_kinds
 from enhanced_memory.daemon.handlers.reading import list_entities
 from enhanced_memory.daemon.handlers.search import search_nodes
 from enhanced_memory.daemon.kinds import kind_of
@@ -78,7 +78,7 @@ def list_skills(tx: Tx, ask: ListSkills) -> SkillList:
 
 def _told(tx: Tx, known: Stored, code: bool) -> Skill:
     said = known.state.properties
-    runs = tx.streams.read(known.id, "of_kinds", down=True, limit=LAST_RUNS, kinds=as_json([RUN]))
+    runs = tx.streams.read(known.id, of_kinds([RUN]), down=True, limit=LAST_RUNS, kinds=as_json([RUN]))
     failed = [run for run in runs if run.metadata.get("ok") is not True]
     times = [ms for run in runs if (ms := _ms(run)) is not None]
     return Skill(

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from enhanced_memory.daemon.store.bm25 import K1
 from enhanced_memory.daemon.store.occurrences import BITS, BLOCK, Ids, Word
 from enhanced_memory.daemon.store.passages import Seen
-from enhanced_memory.daemon.store.words import K1
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from enhanced_memory.daemon.store.bm25 import BESIDE, LONGEST_BESIDE
 from enhanced_memory.daemon.store.occurrences import BLOCK, Floats, Ids, Log, Source
-from enhanced_memory.daemon.store.words import BESIDE, LONGEST_BESIDE
 
 __all__ = ["Page", "Passages", "Seen", "once"]
 

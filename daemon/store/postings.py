@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from enhanced_memory.daemon.store.adding import MOST_WORTH, STEPS, added_up
+from enhanced_memory.daemon.store.bm25 import BESIDE, K1, OF_ENTITIES, OF_MESSAGES, B
 from enhanced_memory.daemon.store.occurrences import (
     BLOCK,
     COLUMNS,
@@ -31,7 +32,6 @@ from enhanced_memory.daemon.store.occurrences import (
     Word,
 )
 from enhanced_memory.daemon.store.passages import Page, Passages, once
-from enhanced_memory.daemon.store.words import BESIDE, K1, OF_ENTITIES, OF_MESSAGES, B, weights_of
 
 __all__ = ["Postings"]
 
@@ -60,8 +60,7 @@ class Postings:
 
     def __init__(self, last: int, most_bytes: int) -> None:
         """`last` is the newest passage."""
-        weights = [[weights_of(told)[place] for place in (0, 1, 3)] for told in (OF_ENTITIES, OF_MESSAGES)]
-        self._weights = np.array(weights, np.float32)
+        self._weights = np.array([OF_ENTITIES, OF_MESSAGES], np.float32)
         self._most_bytes = most_bytes
         self._lock = Lock()
         self._last = last

@@ -209,7 +209,7 @@ WITH RECURSIVE s (stream) AS (
 SELECT stream FROM s WHERE stream IS NOT NULL LIMIT :limit
 
 -- name: tended_actions
-SELECT id, at, crc, body FROM messages WHERE stream = :stream AND kind = :kind AND space = :space AND ended = 0 ORDER BY id DESC LIMIT :limit
+SELECT id, at, crc, body FROM messages WHERE stream = :stream AND kind = :kind AND kind <> 'dialogue' AND space = :space AND ended = 0 ORDER BY id DESC LIMIT :limit
 
 -- name: tended_declined
 SELECT 1 FROM journal j JOIN changes k ON k.number = j.id

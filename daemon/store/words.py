@@ -5,36 +5,18 @@ from typing import Any, Literal
 
 import msgspec
 
+from enhanced_memory.daemon.store.bm25 import BESIDE, K1, LONGEST_BESIDE, OF_ENTITIES, OF_MESSAGES, B
 from enhanced_memory.daemon.store.ground import NOTHING_BEGUN, Ground
 from enhanced_memory.daemon.store.plan import PLAIN, Step, steps
 from enhanced_memory.daemon.store.terms import expressions, indexable, match_all
 from enhanced_memory.daemon.store.views import View
 
 __all__ = [
-    "BESIDE",
-    "K1",
-    "LONGEST_BESIDE",
     "MAX_CANDIDATES",
-    "OF_ENTITIES",
-    "OF_MESSAGES",
-    "B",
     "Candidate",
     "Words",
-    "weights_of",
     "word_row",
 ]
-
-OF_ENTITIES = "bm25(2.0, 1.0, 0.0, 0.0)"
-OF_MESSAGES = "bm25(1.0, 1.0, 0.0, 0.5)"
-"""What a word weighs in the columns name, body, near (empty by now) and dates (measured on conversations: docs/decisions/0021-ranking.md)."""
-
-BESIDE = 0.4
-"""What a word weighs that is said just before or after a message: less than one of its own, even on both sides."""
-K1, B = 1.2, 0.75
-"""BM25's constants, as FTS5 has them: how soon more of a word says no more, and what length takes away."""
-
-LONGEST_BESIDE = 80
-"""Words of a message that stands on its own, whatever is said beside it."""
 
 MAX_CANDIDATES = 200_000
 """Passages that are looked at for one search at the most, however many it leaves out."""
@@ -332,7 +314,7 @@ class Words:
         self, name: str, step: Step, limit: int, view: View, messages: bool, stream: int, *also: str, **values: Any
     ) -> list[Candidate]:
         row = self._ground.rows.one(
-            name, *also, match=step.match, floor=step.floor, ceiling=step.ceiling, limit=limit, weights=OF_MESSAGES if messages else OF_ENTITIES,
+            name, *also, match=step.match, floor=step.floor, ceiling=step.ceiling, limit=limit, **(OF_MESSAGES if messages else OF_ENTITIES).ranks(),
             spaces=_json(layer.space for _, layer in view), messages=messages, stream=stream, **values,
         )  # fmt: skip
         return msgspec.json.decode(row[0], type=list[Candidate]) if row else []
@@ -390,11 +372,6 @@ class Words:
 def _damped(length: float) -> float:
     """What BM25 divides a word's worth by in a passage so much longer than others."""
     return 1 + K1 * (1 - B + B * length)
-
-
-def weights_of(bm25: str) -> list[float]:
-    """The weights of the four columns, of what the index is told."""
-    return [float(one) for one in bm25.removeprefix("bm25(").removesuffix(")").split(",")]
 
 
 def word_row(passage: int, entity: int, name: str, body: str, dates: str = "") -> dict[str, Any]:

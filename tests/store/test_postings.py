@@ -17,14 +17,18 @@ from enhanced_memory.client.operations.journal import Redo, Undo
 from enhanced_memory.client.operations.search import SearchMessages, SearchNodes
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.values import Filter, MessageInput
-from enhanced_memory.daemon.store import Touched, keeping, occurrences, postings, words
+from enhanced_memory.daemon.store import Touched, bm25, keeping, occurrences, postings
+from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.terms import expressions
 
+from .conftest import World
+
 if TYPE_CHECKING:
+    from enhanced_memory.client import Settings
     from enhanced_memory.daemon.store import Tx
     from enhanced_memory.daemon.store.words import Candidate
-    from enhanced_memory.tests.store.conftest import Place, Reopen, World
+    from enhanced_memory.tests.store.conftest import Place, Reopen
 
 COMMON = ["amber", "basil", "cedar", "delta"]
 VOCABULARY = (
@@ -80,13 +84,13 @@ def modelled(tx: Tx, query: str, messages: bool, stream: int) -> dict[int, float
     after = {one: passage for passage, one in before.items() if one}
     own = {passage: head[4] for passage, head in heads.items()}
     around = {
-        one: [other for other in (before.get(one, 0), after.get(one, 0)) if other and own[one] <= words.LONGEST_BESIDE]
+        one: [other for other in (before.get(one, 0), after.get(one, 0)) if other and own[one] <= bm25.LONGEST_BESIDE]
         for one in heads
     }
     lengths = {one: own[one] + sum(own[other] for other in around[one]) for one in heads}
     kinds = {kind: [lengths[one] for one, head in heads.items() if (head[3] > 0) is kind] for kind in (True, False)}
     average = {kind: max(1.0, sum(held) / max(1, len(held))) for kind, held in kinds.items()}
-    weights = {kind: words.weights_of(text) for kind, text in ((True, words.OF_MESSAGES), (False, words.OF_ENTITIES))}
+    weights = {True: bm25.OF_MESSAGES, False: bm25.OF_ENTITIES}
     scores = Counter[int]()
     for expression in expressions(query):
         term = source.term(expression)
@@ -99,8 +103,8 @@ def modelled(tx: Tx, query: str, messages: bool, stream: int) -> dict[int, float
                 often[passage] += weights[heads[passage][3] > 0][place]
                 if heads[passage][3] and place < 2:
                     for other in (before.get(passage, 0), after.get(passage, 0)):
-                        if other and own[other] <= words.LONGEST_BESIDE:
-                            often[other] += words.BESIDE
+                        if other and own[other] <= bm25.LONGEST_BESIDE:
+                            often[other] += bm25.BESIDE
         often = Counter({one: count for one, count in often.items() if count > 0})
         idf = max(1e-6, math.log((len(heads) - len(often) + 0.5) / (len(often) + 0.5)))
         for one, count in often.items():
@@ -125,20 +129,23 @@ def asked(tx: Tx, sql: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def places(tx: Tx, term: str) -> list[tuple[int, int]]:
-    """Each place where a word stands: the passage, and which of the columns name, body, near and dates."""
+    """Each place where a word stands: the passage, and which of the columns name, body and dates."""
     if hasattr(tx.rows, "_execute"):
         told = asked(tx, "SELECT doc, col FROM temp.words_places WHERE term = ?", term)
-        return [(passage, ("name", "body", "near", "dates").index(column)) for passage, column in told]
+        return [(passage, bm25.Weights._fields.index(column)) for passage, column in told]
     told = asked(
         tx, "SELECT w.id, u.weights FROM words w CROSS JOIN LATERAL unnest(w.lexemes) u WHERE u.lexeme = ? AND ? <> ''", term, term
     )  # fmt: skip
-    return [(passage, "ABCD".index(one)) for passage, weights in told for one in weights]
+    return [(passage, "ABD".index(one)) for passage, weights in told for one in weights]
 
 
 def beyond_words(tx: Tx, source: Any, expression: str, messages: bool, around: dict[int, list[int]]) -> Counter[int]:
     """What is no single word scores as the index on disk has it, and so much less in what is said beside it."""
-    weights = words.OF_MESSAGES if messages else words.OF_ENTITIES
     if hasattr(tx.rows, "_execute"):
+        columns = len(asked(tx, "SELECT 1 FROM pragma_table_info('words')"))
+        weights = (bm25.OF_MESSAGES if messages else bm25.OF_ENTITIES).ranks()[
+            "weights" if columns == 3 else "weights_before"
+        ]
         told = asked(tx, "SELECT rowid, -rank FROM words WHERE words MATCH ? AND rank MATCH ?", expression, weights)
     else:
         told = source.scored(expression, messages, 0, 1 << 60, 1 << 60)
@@ -147,7 +154,7 @@ def beyond_words(tx: Tx, source: Any, expression: str, messages: bool, around: d
     for one, beside in around.items() if messages else ():
         for other in beside:
             if own[other]:
-                gained[one] += words.BESIDE * own[other]
+                gained[one] += bm25.BESIDE * own[other]
     return gained
 
 
@@ -175,7 +182,21 @@ async def warm(place: Place) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_memory_and_disk_agree_through_any_changes(default: Place, seed: int) -> None:
-    chance = random.Random(seed)
+    await agree_through_any_changes(default, random.Random(seed))
+
+
+async def test_an_index_of_an_older_layout_agrees_as_well(settings: Settings, clock: Any) -> None:
+    with file.open_store(settings.store_path, "NORMAL") as connection:
+        for table in ("words", "words_past"):
+            ((made,),) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,))
+            connection.execute(f"DROP TABLE {table}")
+            connection.execute(made.replace("body, name, dates,", "name, body, near, dates,"))
+    engine = await SqliteEngine.open(settings, clock)
+    await agree_through_any_changes(World(engine, clock).default, random.Random(5))
+    await engine.close()
+
+
+async def agree_through_any_changes(default: Place, chance: random.Random) -> None:
     await default.say("talk", "amber begins")
     await warm(default)
     changes: list[int] = []
@@ -454,8 +475,8 @@ async def test_phrases_beginnings_and_names_of_programs_are_found_as_on_disk(def
 
 
 def test_the_weights_are_those_that_the_index_is_asked_with() -> None:
-    assert words.weights_of(words.OF_ENTITIES) == [2.0, 1.0, 0.0, 0.0]
-    assert len(words.weights_of(words.OF_MESSAGES)) == 4
+    assert bm25.OF_ENTITIES.ranks() == {"weights": "bm25(1.0, 2.0, 0.0)", "weights_before": "bm25(2.0, 1.0, 0.0, 0.0)"}
+    assert bm25.Weights.told(bm25.OF_MESSAGES.ranks()["weights"]) == bm25.OF_MESSAGES
     assert occurrences.Mark(1, 2, 3, 4).generation == 4
 
 

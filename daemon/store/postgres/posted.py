@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from psycopg import Connection
 
+from enhanced_memory.daemon.store.bm25 import OF_ENTITIES, OF_MESSAGES
 from enhanced_memory.daemon.store.postgres.failures import translated
 from enhanced_memory.daemon.store.postgres.lexemes import COLUMNS, tokens
 from enhanced_memory.daemon.store.postgres.rows import BEGIN_READING, PostgresRows
 from enhanced_memory.daemon.store.postgres.statements import Statement, filled
 from enhanced_memory.daemon.store.terms import sole_word
-from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.store.occurrences import Head, Ids, Occurrence
@@ -148,7 +148,7 @@ class Posted:
 
     def scored(self, match: str, messages: bool, beyond: int, upto: int, most: int) -> list[tuple[int, float]]:
         """Passages that match, with the scores that the server reckons."""
-        given = {"match": match, "weights": OF_MESSAGES if messages else OF_ENTITIES}
+        given = {"match": match, **(OF_MESSAGES if messages else OF_ENTITIES).ranks()}
         values = self._rows.searching.values(self._rows, "words_match", given)
         if values is None:
             return []

@@ -456,6 +456,8 @@ DELETE FROM blocks WHERE stream = :entity AND (space = ANY (:spaces::bigint[]) O
 AND m.role = ANY (:roles::text[])
 -- name: of_kinds
 AND m.kind = ANY (:kinds::text[])
+-- name: of_rare_kinds
+AND m.kind = ANY (:kinds::text[]) AND m.kind <> 'dialogue'
 -- name: of_speakers
 AND m.speaker = ANY (:speakers::text[])
 

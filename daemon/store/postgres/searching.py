@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from enhanced_memory.daemon.store.bm25 import K1, B, Weights
 from enhanced_memory.daemon.store.postgres.matching import Phrase, parsed
-from enhanced_memory.daemon.store.words import K1, B, weights_of
 
 __all__ = ["Searching"]
 
@@ -65,15 +65,15 @@ class Searching:
             for phrase, count in often
             for place, lexeme in enumerate(phrase.lexemes)
         ]  # fmt: skip
-        of_name, _, of_near, of_dates = weights_of(given["weights"])
+        weights = Weights.told(given["weights"])
         return values | {
             "asked": json.dumps(asked),
             "average_length": held.average,
             "k1": K1,
             "b": B,
-            "name_weight": of_name,
-            "near_weight": of_near,
-            "dates_weight": of_dates,
+            "name_weight": weights.name,
+            "near_weight": 0.0,  # of older rows, and counts no more
+            "dates_weight": weights.dates,
         }
 
     def spans(self, rows: Asked, terms: str) -> list[tuple[Any, ...]]:

@@ -15,10 +15,10 @@ import apsw
 import msgspec
 
 from enhanced_memory.client.errors import Broken
+from enhanced_memory.daemon.store.bm25 import OF_ENTITIES, OF_MESSAGES
 from enhanced_memory.daemon.store.sqlite import file, sealing
 from enhanced_memory.daemon.store.sqlite.rows import translated
 from enhanced_memory.daemon.store.terms import sole_word
-from enhanced_memory.daemon.store.words import OF_ENTITIES, OF_MESSAGES
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.store.occurrences import Head, Ids, Occurrence
@@ -31,6 +31,9 @@ TOKENIZER = ("porter", ["unicode61", "remove_diacritics", "2"])
 _VOCABULARY = """
     CREATE VIRTUAL TABLE IF NOT EXISTS temp.words_places USING fts5vocab(main, words, instance);
     CREATE VIRTUAL TABLE IF NOT EXISTS temp.words_counts USING fts5vocab(main, words, row)"""
+
+OTHER = 3
+"""What a place is told as that does not count."""
 
 _EVERY = """
     SELECT (SELECT group_concat(format('%08x0%d', doc, CASE col WHEN 'name' THEN 0 WHEN 'body' THEN 1 WHEN 'dates' THEN 2 ELSE 3 END), '')
@@ -62,14 +65,16 @@ _BESIDE = """
 _SCORED = """
     SELECT json_group_array(json_array(id, score)) FROM (
         SELECT rowid AS id, -rank AS score FROM words
-        WHERE words MATCH :match AND rank MATCH :weights AND rowid > :beyond AND rowid <= :upto LIMIT :most)"""
+        WHERE words MATCH :match AND rowid > :beyond AND rowid <= :upto
+          AND rank MATCH iif((SELECT count(*) FROM pragma_table_info('words')) = 3, :weights, :weights_before) LIMIT :most)"""
 
 _NEWEST = "SELECT coalesce(max(id), 0) FROM passages"
 
 _COMMON = "SELECT term FROM temp.words_counts WHERE doc >= :least ORDER BY doc DESC"
 
-_PLACES = (0, 1, 3)
-"""Of the columns that count, among those that the index has: it once held what is said beside a message, too."""
+_PLACES = {3: (1, 0, 2), 4: (0, 1, 3)}
+"""Where name, body and dates stand in an index of so many columns: it once had another order, and held what is said beside a
+message, too."""
 
 
 class Posted:
@@ -109,7 +114,7 @@ class Posted:
                 found.append(None)
                 continue
             told = places["column"]
-            seen = (places["passage"] <= upto) & (told < len(_PLACES))
+            seen = (places["passage"] <= upto) & (told < OTHER)
             found.append((places["passage"][seen].astype(np.int64), told[seen]))
         return found
 
@@ -141,7 +146,12 @@ class Posted:
     def scored(self, match: str, messages: bool, beyond: int, upto: int, most: int) -> list[tuple[int, float]]:
         """Passages that match, with FTS5's own scores."""
         text = self._one(
-            _SCORED, match=match, weights=OF_MESSAGES if messages else OF_ENTITIES, beyond=beyond, upto=upto, most=most
+            _SCORED,
+            match=match,
+            beyond=beyond,
+            upto=upto,
+            most=most,
+            **(OF_MESSAGES if messages else OF_ENTITIES).ranks(),
         )
         return msgspec.json.decode(text, type=list[tuple[int, float]])
 
@@ -183,18 +193,18 @@ class Looking:
 
 
 def _tally(api: apsw.FTS5ExtensionApi, *_: "apsw.SQLiteValue") -> str:
-    often = ",".join(str(len(api.phrase_column_offsets(0, column))) for column in _PLACES)
+    often = ",".join(str(len(api.phrase_column_offsets(0, column))) for column in _PLACES[api.column_count])
     return f"[{api.rowid},{often}]"
 
 
 def _length(sizes: bytes) -> int:
-    """The sum of those of SQLite's variable-length integers, one for each column, that count."""
+    """The sum of those of SQLite's variable-length integers, one for each column, that count: all, but the column that is gone."""
     if not sizes or max(sizes) < 0x80:
-        return sum(sizes[place] for place in _PLACES if place < len(sizes))
+        return sum(sizes) - (sizes[2] if len(sizes) == 4 else 0)
     values, value = list[int](), 0
     for byte in sizes:
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
             values.append(value)
             value = 0
-    return sum(values[place] for place in _PLACES if place < len(values))
+    return sum(values) - (values[2] if len(values) == 4 else 0)

@@ -238,7 +238,7 @@ SELECT count(DISTINCT segid) FROM words_idx
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
+    WHERE w.words MATCH :match AND w.rank MATCH iif((SELECT count(*) FROM pragma_table_info('words')) = 3, :weights, :weights_before) AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY w.rank LIMIT :limit)
 
@@ -246,7 +246,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
+    WHERE w.words MATCH :match AND w.rank MATCH iif((SELECT count(*) FROM pragma_table_info('words')) = 3, :weights, :weights_before) AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
@@ -254,7 +254,7 @@ SELECT json_group_array(json_array(id, score, space, entity, part, message, bega
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
-    WHERE w.words MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
+    WHERE w.words MATCH :match AND w.rank MATCH iif((SELECT count(*) FROM pragma_table_info('words')) = 3, :weights, :weights_before) AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     ORDER BY w.rank LIMIT :limit)
 
@@ -287,7 +287,7 @@ WHERE TRUE /*also*/
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words_past w CROSS JOIN passages p ON p.id = w.rowid
-    WHERE w.words_past MATCH :match AND w.rank MATCH :weights AND w.rowid > :floor AND w.rowid <= :ceiling
+    WHERE w.words_past MATCH :match AND w.rank MATCH iif((SELECT count(*) FROM pragma_table_info('words_past')) = 3, :weights, :weights_before) AND w.rowid > :floor AND w.rowid <= :ceiling
       AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
     ORDER BY w.rank LIMIT :limit)
 
@@ -431,6 +431,9 @@ DELETE FROM blocks WHERE stream = :entity AND (space IN (SELECT value FROM json_
 AND m.role IN (SELECT value FROM json_each(:roles))
 -- name: of_kinds
 AND m.kind IN (SELECT value FROM json_each(:kinds))
+-- The same without the kind that most messages are of: only the others are in the index of kinds.
+-- name: of_rare_kinds
+AND m.kind IN (SELECT value FROM json_each(:kinds)) AND m.kind <> 'dialogue'
 -- name: of_speakers
 AND m.speaker IN (SELECT value FROM json_each(:speakers))
 
@@ -678,7 +681,7 @@ DELETE FROM vectors WHERE key = :passage << 6 | :model
 -- The words index once more, beside the one that serves: word for word as in schema.sql
 -- name: begin_words_next
 CREATE VIRTUAL TABLE words_next USING fts5 (
-    name, body, near, dates, content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2"
+    body, name, dates, content = '', contentless_delete = 1, tokenize = "porter unicode61 remove_diacritics 2"
 );
 INSERT INTO words_next (words_next, rank) VALUES ('automerge', 0), ('crisismerge', 64);
 
