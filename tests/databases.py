@@ -77,10 +77,18 @@ class Cloned:
 def drop(folder: Path) -> None:
     """Let go of the databases that stand for stores in a folder."""
     for store in [store for store in _URLS if store.is_relative_to(folder)]:
+        import psycopg
+
         url = _URLS.pop(store)
         name = url.split("@/")[1].split("?")[0]
         with connected(url.replace(f"/{name}?", "/postgres?")) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            for again in (True, True, False):
+                try:
+                    connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+                    break
+                except psycopg.errors.InternalError:  # a checkpoint met a file of another that went just then
+                    if not again:
+                        raise
 
 
 def connected(url: str) -> Any:

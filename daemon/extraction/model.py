@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from enhanced_memory.client.folders import make_private
 from enhanced_memory.client.operations.facts import FactInput
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.extraction.values import UnansweredError
@@ -172,4 +173,5 @@ class Model:
     def _spend(self, tokens: int) -> None:
         """Add to what today has cost; less than nothing is given back."""
         spent = max(0, self._spent() + tokens)
+        make_private(self._path.parent)  # beside a store in a database there may be nothing yet
         self._path.write_text(json.dumps({"day": self._today(), "tokens": spent}), "utf-8")

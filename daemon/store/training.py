@@ -13,7 +13,7 @@ __all__ = ["SAMPLES", "STAGES", "Trained", "trained"]
 log = logging.getLogger(__name__)
 
 STAGES = (128, 1000)
-"""Entities at which a dictionary of the store's own is trained: soon, and once more (measured: 1,000 serve as well as 8,000)."""
+"""Entities, and messages, at which a dictionary of the store's own is trained: soon, and once more (measured: 1,000 serve as well as 8,000)."""
 
 SAMPLES = 2000
 """Of so many bodies a dictionary is made."""

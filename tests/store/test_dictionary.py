@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.values import EntityInput
 from enhanced_memory.daemon.store import intake
-from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, Noted, State, built_in
+from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, Line, Noted, State, built_in
 from enhanced_memory.daemon.store.training import STAGES
 
 if TYPE_CHECKING:
@@ -42,6 +43,40 @@ async def test_from_some_entities_on_a_store_packs_with_a_dictionary_of_its_own(
     assert await default.says("protocol 3") == about(3).observations
     assert await default.says("protocol 503") == about(503).observations
     await world.sound()
+
+
+async def test_a_store_of_conversations_learns_from_what_is_said(default: Place, world: World) -> None:
+    said = [str(about(number).observations[0]) for number in range(2 * STAGES[1])]
+    for start in range(0, STAGES[1], 100):
+        await default.say(f"talk {start}", *said[start : start + 100])
+    async with asyncio.timeout(30):
+        while not await world.rows("SELECT 1 FROM meta WHERE key = 'learnt' AND value = 2"):
+            await default.create(f"note {random.random()}", "x")
+            await asyncio.sleep(0.1)
+    await default.say("later", *said[STAGES[1] :])
+    ((taken,),) = await world.rows("SELECT avg(length(body)) FROM messages WHERE id > ?", STAGES[1])
+    shipped = Codec({BUILT_IN: built_in()})
+    before = [len(shipped.pack(Line(text))[1]) for text in said[STAGES[1] :]]
+    assert taken < sum(before) / len(before) * 0.6
+    await world.sound()
+
+
+async def test_entities_that_say_little_do_not_spoil_how_lines_are_packed(default: Place, world: World) -> None:
+    await default.do(CreateEntities([EntityInput(f"talk {number}", "stream") for number in range(STAGES[1] + 200)]))
+    chance = random.Random(3)
+    said = [
+        " ".join("".join(chance.choices("aeioubdgklmnprst", k=chance.randint(3, 9))) for _ in range(25))
+        for _ in range(400)
+    ]
+    await default.say("talk 1", *said)
+    async with asyncio.timeout(30):
+        while not await world.rows("SELECT 1 FROM meta WHERE key = 'learnt' AND value = 3"):
+            await default.create(f"note {random.random()}", "x")
+            await asyncio.sleep(0.1)
+    await default.say("talk 2", *said[::-1])
+    ((taken,),) = await world.rows("SELECT sum(length(body)) FROM messages WHERE id > ?", len(said))
+    shipped = Codec({BUILT_IN: built_in()})
+    assert taken < 1.02 * sum(len(shipped.pack(Line(text))[1]) for text in said)
 
 
 async def test_what_was_packed_before_follows_in_idle_moments(default: Place, world: World) -> None:

@@ -23,7 +23,7 @@ from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.keeping import KeptWords
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
 from enhanced_memory.daemon.store.readers import Answering, Readers
-from enhanced_memory.daemon.store.sqlite import backup, file, scrubbing, sealing, verifying
+from enhanced_memory.daemon.store.sqlite import backup, file, learning, scrubbing, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.posted import Looking
 from enhanced_memory.daemon.store.sqlite.reader import Reader
@@ -31,7 +31,7 @@ from enhanced_memory.daemon.store.sqlite.rows import Epoch, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.sqlite.writer import Writer
-from enhanced_memory.daemon.store.training import SAMPLES, STAGES, trained
+from enhanced_memory.daemon.store.training import trained
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["SqliteEngine"]
@@ -79,7 +79,7 @@ class SqliteEngine:
         for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
             self.dictionaries[number] = words
             self.dictionary = number
-        self._stage = len(self.dictionaries) - 1
+        self._stage = learning.learnt(connection, len(self.dictionaries) - 1)
         self.store_id: str = next(each(connection, "SELECT value FROM meta WHERE key = 'store_id'"))[0]
         self.scrub_due = bool(list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (SCRUB_DUE,))))
         self.epoch = Epoch()
@@ -172,7 +172,8 @@ class SqliteEngine:
     def _finished(self, jobs: list[Job]) -> None:
         """Give each job its answer, and tell the listeners what changed; the changes are on disk."""
         answer(jobs, self.listeners)
-        if self._stage < len(STAGES) and self._writer.counters.entity >= STAGES[self._stage]:
+        counters = self._writer.counters
+        if learning.stage(counters.entity, counters.message) > self._stage:
             self._train()
 
     async def alone(self, work: Callable[[apsw.Connection], A]) -> A:
@@ -183,35 +184,35 @@ class SqliteEngine:
         """Make a dictionary from the store's own bodies, away from loop and writer, and pack with it from then on."""
         if self._trainer is not None and self._trainer.is_alive():
             return
-        while self._stage < len(STAGES) and self._writer.counters.entity >= STAGES[self._stage]:
-            self._stage += 1  # a store that is taken in whole passes several at once
+        counters = self._writer.counters
+        stage = self._stage = learning.stage(
+            counters.entity, counters.message
+        )  # taken in whole, it passes several at once
 
         def make() -> None:
-            found = trained(self._newest, Codec(self.dictionaries, self.dictionary))
-            if found is not None:
-                number = max(self.dictionaries) + 1
+            found = trained(
+                lambda: learning.newest(Path(self.path), self.key), Codec(self.dictionaries, self.dictionary)
+            )
+            number = max(self.dictionaries) + 1
 
-                def keep(connection: apsw.Connection) -> None:
-                    # What came before it, a burst of first entities above all, follows in idle moments.
-                    with connection:
+            def keep(connection: apsw.Connection) -> None:
+                with connection:
+                    learning.note(connection, stage)
+                    if found is not None:
+                        # What came before it, a burst of first entities above all, follows in idle moments.
                         connection.execute(ADD_DICTIONARY, (number, self.clock(), found.words))
                         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (REPACK_DUE, number))
+                if found is not None:
                     self._pack_with(number, found.words)
                     self._writer.repacking = self._older()
 
-                self._loop.call_soon_threadsafe(self._keep_dictionary, keep)
+            self._loop.call_soon_threadsafe(self._keep_dictionary, keep)
 
         self._trainer = threading.Thread(target=make, name="trainer", daemon=True)
         self._trainer.start()
 
     def _newest(self) -> list[tuple[int, bytes]]:
-        """The newest bodies, with their checksums."""
-        with translated():
-            connection = file.connect(Path(self.path), readonly=True, key=self.key)
-            try:
-                return list(each(connection, "SELECT crc, body FROM entities ORDER BY row DESC LIMIT ?", (SAMPLES,)))  # pyright: ignore[reportReturnType]
-            finally:
-                connection.close()
+        return learning.newest(Path(self.path), self.key)
 
     def _pack_with(self, number: int, words: bytes) -> None:
         """Pack with a dictionary from now on. It is in the file already: what is packed with it must be readable for ever."""
