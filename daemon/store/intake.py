@@ -41,9 +41,9 @@ class Worker(Protocol):
         """Do one small piece of it."""
         ...
 
-    def relieve(self, waited_for: bool, /) -> None:
+    def relieve(self, waited_for: Callable[[], bool], /) -> None:
         """Do what cannot wait until nothing else is to do, for some milliseconds; called after each batch, once its answers are on
-        their way. Somebody may be waiting already."""
+        their way. `waited_for` says whether somebody waits already."""
         ...
 
     def end(self) -> None:
@@ -143,7 +143,7 @@ class Intake:
                 self._worker.group(batch)
                 self._under_way = 0
                 self._loop.call_soon_threadsafe(self._finished, batch)
-                self._worker.relieve(not self._queue.empty())
+                self._worker.relieve(lambda: not self._queue.empty())
             for one in plain:
                 one()
         self._worker.end()

@@ -678,7 +678,7 @@ INSERT INTO vectors (passage, model, entity, said, vector)
 SELECT :to, v.model, v.entity, v.said, v.vector FROM vectors v JOIN models m ON m.id = v.model WHERE v.passage = :from AND m.source = '' ON CONFLICT DO NOTHING
 
 -- name: own_vectors
-SELECT v.model, p.id, v.vector, p.space, p.entity, p.message FROM passages p
+SELECT v.model, p.id, halfvec_send(v.vector), p.space, p.entity, p.message FROM passages p
 JOIN vectors v ON v.passage = p.id AND v.entity = p.entity JOIN models m ON m.id = v.model WHERE p.id = ANY (:ids::bigint[]) AND m.source = '' AND p.ended = 0 ORDER BY p.id
 
 -- name: message_passages
@@ -697,15 +697,15 @@ SELECT id, crc, body FROM entities WHERE space = :space AND id = ANY (:ids::bigi
 SELECT id, speaker, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: vectors_after
-SELECT v.passage, v.vector, p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.passage AND p.entity = v.entity
+SELECT v.passage, halfvec_send(v.vector), p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.passage AND p.entity = v.entity
 WHERE v.passage > :after AND v.model = :model AND p.ended = 0 ORDER BY v.passage LIMIT :limit
 
 -- name: vectors_of
-SELECT passage, vector FROM vectors WHERE passage = ANY (:ids::bigint[]) AND model = :model ORDER BY passage
+SELECT passage, halfvec_send(vector) FROM vectors WHERE passage = ANY (:ids::bigint[]) AND model = :model ORDER BY passage
 
 -- The vector that speaks for a passage: its own, or that of the nearest one before it that began with it in the same entity.
 -- name: vectors_for
-SELECT p.id, l.id, v.vector FROM passages p
+SELECT p.id, l.id, halfvec_send(v.vector) FROM passages p
 CROSS JOIN LATERAL (SELECT n.passage, n.vector FROM vectors n WHERE n.passage BETWEEN p.id - :reach AND p.id AND n.entity = p.entity AND n.model = :model
                     ORDER BY n.passage DESC LIMIT 1) v
 JOIN passages l ON l.id = v.passage AND l.entity = p.entity AND l.space = p.space AND l.message = p.message AND l.began = p.began
@@ -759,7 +759,7 @@ SELECT id, speaker, at, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(
 SELECT id, 0.0::float8, space, entity, part, message, began, ended FROM passages WHERE id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: vectors_of_entities
-SELECT p.entity, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
+SELECT p.entity, halfvec_send(v.vector) FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
 WHERE p.entity > :after AND p.entity <= :upto AND p.message = 0 AND p.ended = 0 AND p.space = ANY (:spaces::bigint[]) ORDER BY p.id
 
 -- name: drop_embedded
@@ -772,7 +772,7 @@ UPDATE models SET embedded = least(embedded, :passage) WHERE source <> ''
 DELETE FROM vectors WHERE passage = :id
 
 -- name: past_vectors
-SELECT p.id, v.vector FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
+SELECT p.id, halfvec_send(v.vector) FROM passages p JOIN vectors v ON v.passage = p.id AND v.entity = p.entity AND v.model = :model
 WHERE p.ended > :at AND p.began <= :at AND :messages IN (-1, (p.message > 0)::int) AND p.space = :space AND (:stream = 0 OR p.entity = :stream) ORDER BY p.id
 
 -- name: past_nearest

@@ -9,7 +9,7 @@ from enhanced_memory.daemon.store.ground import Counters, Posted, Sealing
 from enhanced_memory.daemon.store.postgres.exchange import exchange_of
 from enhanced_memory.daemon.store.postgres.nearest import nearest
 from enhanced_memory.daemon.store.postgres.searching import Searching
-from enhanced_memory.daemon.store.postgres.statements import Statement, filled, property_told, statement
+from enhanced_memory.daemon.store.postgres.statements import Statement, filled, int8, property_told, statement
 from enhanced_memory.daemon.store.views import View
 
 __all__ = ["BEGIN_READING", "PostgresRows"]
@@ -131,6 +131,8 @@ class PostgresRows:
             return self.searching.spans(self, values["terms"])
         asked = statement(name, also, key, down)
         rows = self._send((asked.text, [_sought(value) for value in asked.values(values)]))
+        if b"halfvec_send" in asked.text:
+            return [tuple(int8(value) if type(value) is bytes else value for value in row) for row in rows]
         if name == "list_ids_by_property":
             return [(row[0], property_told(*row[1:])) for row in rows]
         return [tuple(map(_opened, row)) for row in rows] if b"int8send" in asked.text else rows

@@ -107,6 +107,14 @@ def halfvec(vector: bytes) -> str:
     return "[" + ",".join(map(str, memoryview(vector).cast("b"))) + "]"
 
 
+def int8(sent: bytes) -> bytes:
+    """An int8 vector from what `halfvec_send` gives: how many numbers, two bytes of nothing, half floats. Its text takes the server and
+    us twenty times as long."""
+    import numpy as np
+
+    return np.frombuffer(sent, ">f2", offset=4).astype(np.int8).tobytes()
+
+
 def _mark(value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 

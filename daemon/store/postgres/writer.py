@@ -308,7 +308,7 @@ class Writer:
         """Whether something can be done when nothing waits."""
         return bool(self.intake.noted)
 
-    def relieve(self, waited_for: bool, /) -> None:
+    def relieve(self, waited_for: Callable[[], bool], /) -> None:
         """Nothing: the server looks after its indexes itself."""
 
     def chore(self) -> None:

@@ -48,10 +48,11 @@ MERGE_GROUPS = 16
 them all at once, within a commit that somebody waits for: 60 ms, and every 4,096th many times that."""
 MERGE_AGAIN = 1
 """Commits after which the next step follows where a step left something."""
-MERGE_BESIDE = 16
-"""The same as `MERGE_PAGES`, where somebody may be waiting: two milliseconds, and several where most of the pages' rows are deleted."""
+MERGE_BESIDE, MERGE_STEP, MERGE_S = 16, 4, 0.004
+"""The same as `MERGE_PAGES`, where somebody may be waiting: in steps of fewer, after each of which it is looked whether somebody
+does, or whether it took so long of the processor. Where most of what is merged was deleted, a page takes ten times as long."""
 MERGE_PASSED = 16
-"""Steps that are passed over, between two times that nothing is left to merge, because somebody waits."""
+"""Times that merging is put off, between two times that nothing is left to merge, because somebody waits."""
 MANY_SEGMENTS = 12
 """Segments of the words index above which a store that was just opened has its merging to do: a load that ended with the
 process leaves them, and every word is looked up in each (a probe of a word takes four times as long with 26 as with one)."""
@@ -95,7 +96,7 @@ class Writer:
     _commits: int = 0
     """Since words were last merged."""
     _passed: int = 0
-    """Steps of merging that were passed over."""
+    """Times that merging was put off."""
     _inherited: bool = False
     """Whether a load that ended with its process left words to merge: more than a step beside each commit would get done in time."""
     _checkpoint_due: bool = False
@@ -330,21 +331,30 @@ class Writer:
         if not file.fold_log(self.connection, apsw.SQLITE_CHECKPOINT_TRUNCATE):
             log.debug("the log was not folded into the file: somebody reads")
 
-    def relieve(self, waited_for: bool, /) -> None:
-        """A step of merging, where changes come without a pause in which to do it."""
+    def relieve(self, waited_for: Callable[[], bool], /) -> None:
+        """Some merging, where changes come without a pause in which to do it."""
         if self._commits < MERGE_GROUPS or self._doubt is not None:
             return
-        if waited_for and not self._inherited and self._passed < MERGE_PASSED:
+        if not self._inherited and self._passed < MERGE_PASSED and waited_for():
             self._passed += 1
             return
         try:
             with translated():
                 self._be_sure()
-                self._merge(MERGE_PAGES if self._inherited else MERGE_BESIDE)
+                with self.connection:
+                    self._merge_beside(waited_for)
         except Error as problem:
             log.warning("words could not be merged: %s", problem)
             self._doubt_after(problem)
             self._commits = 0
+
+    def _merge_beside(self, waited_for: Callable[[], bool]) -> None:
+        end = time.thread_time() + MERGE_S
+        most = MERGE_PAGES if self._inherited else MERGE_BESIDE
+        for _ in range(0, most, MERGE_STEP):
+            self._merge(MERGE_STEP)
+            if not self._commits or (not self._inherited and (time.thread_time() >= end or waited_for())):
+                return
 
     def _merge(self, pages: int = MERGE_PAGES) -> None:
         """One step, in the first index that has something to merge."""
