@@ -185,14 +185,11 @@ class SqliteEngine:
         if self._trainer is not None and self._trainer.is_alive():
             return
         counters = self._writer.counters
-        stage = self._stage = learning.stage(
-            counters.entity, counters.message
-        )  # taken in whole, it passes several at once
+        # One that is taken in whole passes several at once.
+        stage = self._stage = learning.stage(counters.entity, counters.message)
 
         def make() -> None:
-            found = trained(
-                lambda: learning.newest(Path(self.path), self.key), Codec(self.dictionaries, self.dictionary)
-            )
+            found = trained(self._newest, Codec(self.dictionaries, self.dictionary))
             number = max(self.dictionaries) + 1
 
             def keep(connection: apsw.Connection) -> None:
