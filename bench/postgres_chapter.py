@@ -489,6 +489,8 @@ async def _of_searches(settings: Settings, asked: list[str]) -> list[Sent]:
 
 def _recall(settings: Settings, *arms: tuple[str, int]) -> list[Figure]:
     """How many of the ten nearest are found, by the vectors in a daemon's memory and by the server's index."""
+    from enhanced_memory.daemon.embedding.index import quantised
+    from enhanced_memory.daemon.embedding.static import shipped
     from enhanced_memory.daemon.store.postgres import database
     from enhanced_memory.daemon.store.postgres.statements import int8
 
@@ -498,12 +500,8 @@ def _recall(settings: Settings, *arms: tuple[str, int]) -> list[Figure]:
     ids = [row[0] for row in rows]
     stored = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), -1)
     norms = np.maximum(np.linalg.norm(stored.astype(np.float32), axis=1), 1e-9)
-    chance = np.random.default_rng(SEED)
-    queries: list[bytes] = []
-    for _ in range(ASKED_NEAR):
-        one, other = chance.integers(len(stored), size=2)
-        mixed = stored[one].astype(np.float32) / norms[one] + stored[other].astype(np.float32) / norms[other]
-        queries.append(np.rint(mixed / np.abs(mixed).max() * 127).astype(np.int8).tobytes())
+    vectors = shipped().embed(questions(SEED, min(len(rows), 20_000), ASKED_NEAR))
+    queries = [vector.tobytes() for vector in quantised(vectors)]
     nearest = [np.zeros(0, np.float32)] * len(queries)
     for begin in range(0, len(stored), 100_000):  # by parts: as float32 all of them would take four times the room
         part = stored[begin : begin + 100_000].astype(np.float32) / norms[begin : begin + 100_000, None]
@@ -544,7 +542,11 @@ async def _near(settings: Settings, queries: list[bytes], vectors: int) -> tuple
     took: list[float] = []
     try:
         for _ in range(100 + vectors // 1000):
-            if embedding.usable and (index := embedding.index) is not None and (index.stored or len(index) >= vectors):
+            if (
+                embedding.usable
+                and (index := embedding.index) is not None
+                and (index.stored or len(index.of_messages) >= vectors)
+            ):
                 break
             await asyncio.sleep(0.1)
         else:

@@ -93,7 +93,7 @@ class Settings:
         2_000_000, "Vectors of a model from which a database's own index (HNSW) finds the nearest; 0: never."
     )
     vectors_memory_mb: int = _setting(
-        128,
+        256,
         "MiB for vectors as they are stored, of entities and of messages each, beside the bits that are always in memory; 0: they are read from the file.",
     )
     pool_overflow: int = _setting(
