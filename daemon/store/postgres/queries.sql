@@ -697,8 +697,10 @@ SELECT id, crc, body FROM entities WHERE space = :space AND id = ANY (:ids::bigi
 SELECT id, speaker, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages WHERE id = ANY (:ids::bigint[]) ORDER BY id
 
 -- name: vectors_after
-SELECT v.passage, halfvec_send(v.vector), p.space, p.entity, p.message FROM vectors v JOIN passages p ON p.id = v.passage AND p.entity = v.entity
-WHERE v.passage > :after AND v.model = :model AND p.ended = 0 ORDER BY v.passage LIMIT :limit
+-- One by one behind the index, in its order: joined otherwise, each page would sort all that is left.
+SELECT v.passage, halfvec_send(v.vector), p.space, p.entity, p.message FROM vectors v
+CROSS JOIN LATERAL (SELECT n.space, n.entity, n.message FROM passages n WHERE n.id = v.passage AND n.entity = v.entity AND n.ended = 0 OFFSET 0) p
+WHERE v.passage > :after AND v.model = :model ORDER BY v.passage LIMIT :limit
 
 -- name: vectors_of
 SELECT passage, halfvec_send(vector) FROM vectors WHERE passage = ANY (:ids::bigint[]) AND model = :model ORDER BY passage
