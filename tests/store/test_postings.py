@@ -7,7 +7,7 @@ import math
 import random
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -378,6 +378,28 @@ async def test_common_words_are_read_ahead(default: Place, monkeypatch: pytest.M
         await default.overheard("anything")
     assert not engine.kept.postings.holds("the"), "nobody asks for a stop word"
     assert not engine.kept.postings.holds(letters(3)), "nor is what is rare read before it is asked for"
+
+
+async def test_how_common_a_word_is_the_planner_tells_where_counting_takes_long(
+    default: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine: Any = default.world.engine
+    if isinstance(engine, SqliteEngine):
+        pytest.skip("SQLite counts from both ends of the index")
+    from enhanced_memory.daemon.store.postgres import searching
+
+    await default.say("talk", *(f"common {'rarer ' * (number % 5 == 0)}{letters(number)}" for number in range(200)))
+    await default.world.rows("ANALYZE words")
+    asked = ["'common'", "'rarer'", f"'{letters(7)}'", "'nowhere'"]
+    exact = await default.read(lambda tx: searching.Searching()._counted(cast("Any", tx.rows), "words", asked))
+    monkeypatch.setattr(searching, "EXACT", 1)
+    monkeypatch.setattr(searching, "COMMON", 20)
+    found = searching.Searching()
+    told = await default.read(lambda tx: found._counted(cast("Any", tx.rows), "words", asked))
+    assert exact == {"'common'": 200, "'rarer'": 40, f"'{letters(7)}'": 1, "'nowhere'": 0}
+    assert told == {query: pytest.approx(count, rel=0.3) for query, count in exact.items()}
+    assert f"'{letters(7)}'" not in found._estimated[1], "what is rare is counted"
+    assert {"'common'", "'rarer'"} <= set(found._estimated[1])
 
 
 async def test_words_take_no_more_room_than_they_may(default: Place) -> None:

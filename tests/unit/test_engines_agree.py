@@ -19,6 +19,7 @@ OWN = {
         "words_past_held",
         "words_often",
         "words_past_often",
+        "words_estimated",
         "words_row",
         "words_scored",
         "tell",

@@ -72,14 +72,6 @@ _SCORED_NEW = filled(_WORTH.format(of="(SELECT * FROM words WHERE id > :beyond A
 
 NEWEST = filled("SELECT coalesce(max(id), 0) FROM passages")
 
-# A thousand words of each partition, at the most.
-_COMMON = filled("""
-    SELECT told.term FROM pg_stats s
-    JOIN pg_class c ON c.relname = s.tablename AND c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
-    CROSS JOIN LATERAL unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) told (term, share)
-    WHERE s.schemaname = current_schema() AND s.tablename ~ '^words(_[0-9]+)?$' AND s.attname = 'lexemes' AND told.term IS NOT NULL
-    GROUP BY told.term HAVING sum(told.share * c.reltuples) >= :least ORDER BY sum(told.share * c.reltuples) DESC""")
-
 _MARKS = tuple(COLUMNS[name] for name in ("name", "body", "dates"))
 """How a tsvector marks the columns that count. The last one's mark is not written."""
 
@@ -191,7 +183,7 @@ class Looking:
     def common(self, least: int) -> list[str]:
         """The words that stand in at least so many passages, the most common first, as far as the planner's statistics tell."""
         with translated():
-            return [row[0] for row in self._rows.told(_COMMON, least=least)]
+            return [row[0] for row in self._rows.all("words_estimated", least=least)]
 
     def close(self) -> None:
         """Look no more."""

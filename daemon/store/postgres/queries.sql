@@ -336,6 +336,14 @@ SELECT count(*), coalesce(avg(length), 1)::float8 FROM words_past
 -- name: words_often
 SELECT t.query, (SELECT count(*) FROM words WHERE lexemes @@ t.query::tsquery) FROM unnest(:queries::text[]) t (query)
 
+-- The words of many rows, the most common first, and of about how many, by the planner's statistics: a thousand of each partition at the most.
+-- name: words_estimated
+SELECT told.term, sum(told.share * c.reltuples)::bigint FROM pg_stats s
+JOIN pg_class c ON c.relname = s.tablename AND c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
+CROSS JOIN LATERAL unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) told (term, share)
+WHERE s.schemaname = current_schema() AND s.tablename ~ '^words(_[0-9]+)?$' AND s.attname = 'lexemes' AND told.term IS NOT NULL
+GROUP BY told.term HAVING sum(told.share * c.reltuples) >= :least ORDER BY 2 DESC
+
 -- name: words_past_often
 SELECT t.query, (SELECT count(*) FROM words_past WHERE lexemes @@ t.query::tsquery) FROM unnest(:queries::text[]) t (query)
 
