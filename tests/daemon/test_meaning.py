@@ -343,7 +343,7 @@ def found_by_words(home: Path) -> list[Any]:
         return rows(home, "SELECT id, entity, length, lexemes::text FROM words ORDER BY id")
     return [
         rows(home, f"SELECT rowid, round(bm25(words), 6) FROM words WHERE words MATCH '{word}' ORDER BY rowid")
-        for word in ("bicycle", "puppy", "near : puppy", "session", "dates : 2026")
+        for word in ("bicycle", "puppy", "body : puppy", "name : ann", "session", "dates : 2026")
     ]
 
 

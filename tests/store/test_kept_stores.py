@@ -67,3 +67,27 @@ def test_a_store_of_an_older_version_says_what_it_said(home: Path, version: int)
         with apsw.Connection(str(copy), flags=apsw.SQLITE_OPEN_READONLY) as kept:
             assert next(iter(kept.execute("PRAGMA user_version"))) == (version,)
             assert full(copy) == rows
+
+
+def test_the_words_of_an_older_store_are_laid_out_anew_by_reindexing(home: Path) -> None:
+    store = home / "memory.db"
+    store.write_bytes(zstandard.ZstdDecompressor().decompress((KEPT / "schema-6.db.zst").read_bytes()))
+    known = json.loads((KEPT / "schema-6.json").read_text("utf-8"))
+    then = [(one["space"], one["op"], one["args"]) for one in known["answers"] if "op" in one]
+    with Memory() as memory:
+        while "meaning" not in memory.get_memory_status().search:
+            time.sleep(0.02)
+        before = asked(memory, then)
+        memory.reindex("words")
+        while (status := memory.get_memory_status()).reindexing and status.reindexing.state == "running":
+            time.sleep(0.02)
+        assert list(map(lasting, asked(memory, then))) == list(map(lasting, before))
+    with apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READONLY) as file_:
+        assert [row[0] for row in file_.execute("SELECT name FROM pragma_table_info('words')")] == [
+            "body",
+            "name",
+            "dates",
+        ]
+        assert list(file_.execute("SELECT count(*) FROM pragma_table_info('words_past')")) == [(4,)], (
+            "is asked as it is"
+        )
