@@ -216,7 +216,7 @@ class AsyncMemory(Operations, AsyncCaller):
             return link
         except TimeoutError:
             link.end()
-            raise Unavailable("The daemon took the connection but does not answer.", "see `memoryctl doctor`") from None
+            raise self._talk.unanswered() from None
         except BaseException:
             link.end()
             raise

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from enhanced_memory.client.errors import Broken, Error, Invalid, WrongStore, from_wire
+from enhanced_memory.client.errors import Broken, Error, Invalid, Unavailable, WrongStore, from_wire
 from enhanced_memory.client.operations.service import Hello, Subscribe, Unsubscribe, Welcome
 from enhanced_memory.client.operations.spaces import Switch
 from enhanced_memory.client.project import space_name
@@ -95,6 +95,14 @@ class Conversation:
             message.update(beside)
         limit = self.welcome.limits.get("max_frame_bytes") if self.welcome else None
         return self._next, pack(message, limit or self.settings.max_frame_bytes)
+
+    @staticmethod
+    def unanswered() -> Unavailable:
+        """What to say of a daemon whose socket is there, and that has not answered in time."""
+        return Unavailable(
+            "The daemon took the connection but does not answer.",
+            "it may be bringing a large store up to date after an upgrade: ask again in a while; or see `memoryctl doctor`",
+        )
 
     @staticmethod
     def heard(payload: bytes) -> dict[str, Any]:

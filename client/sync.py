@@ -249,7 +249,7 @@ class Memory(Operations, Caller):
             self._talk.greeted(self._talk.answered(greeting[0], answers[0]))
         except TimedOut:
             self.close()
-            raise Unavailable("The daemon took the connection but does not answer.", "see `memoryctl doctor`") from None
+            raise self._talk.unanswered() from None
         except BaseException:
             self.close()
             raise
