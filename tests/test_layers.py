@@ -276,6 +276,7 @@ def test_the_rule_sees_the_mistake(
 # What is really loaded: a rule about single files does not see what comes along with an import.
 LOADED = [
     ("enhanced_memory.client", ("apsw", "fastmcp", "mcp", "numpy", "pydantic", "rich", "enhanced_memory.daemon")),
+    ("enhanced_memory.daemon.server, enhanced_memory.daemon.store.sqlite.engine", ("numpy", "psycopg", "sqlite_vec")),
     (
         "enhanced_memory.daemon.__main__",
         ("fastmcp", "mcp", "psycopg", "pydantic", "torch", "enhanced_memory.mcp_server"),

@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from enhanced_memory.client.errors import Invalid, NotFound
 from enhanced_memory.daemon.store import derived
@@ -373,6 +372,8 @@ def shared(state: State, run: list[tuple[int, int]], space: int, entity: int) ->
 
 def _kept(vector: Sequence[float]) -> bytes:
     """A caller's vector as int8, scaled so that its largest component is 127. `Invalid` for what is none."""
+    import numpy as np  # a store without vectors does without it
+
     if not 0 < len(vector) <= MAX_DIMENSION:
         raise Invalid(f"A vector has 1 to {MAX_DIMENSION:,} numbers, this one {len(vector):,}.")
     numbers = np.array(vector, dtype=np.float64)
