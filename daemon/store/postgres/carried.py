@@ -23,7 +23,7 @@ from enhanced_memory.daemon.store.postgres.failures import translated
 from enhanced_memory.daemon.store.postgres.hearing import HOST, PRESENT
 from enhanced_memory.daemon.store.postgres.rows import PostgresRows
 from enhanced_memory.daemon.store.postgres.searching import Searching
-from enhanced_memory.daemon.store.postgres.statements import halfvec, indexed, property_told, property_value
+from enhanced_memory.daemon.store.postgres.statements import halfvec, indexed, int8, property_told, property_value
 from enhanced_memory.daemon.store.tables import Row, Table
 from enhanced_memory.daemon.store.tx import Tx
 
@@ -112,13 +112,16 @@ class PostgresSide:
             values[2:3] = property_value(values[2]) if values else []
         order = ", ".join(f'"{name}"' for name in key)
         beyond = f"WHERE ({order}) > ({', '.join(['%s'] * len(values))})" if values else ""
-        named = ", ".join(f'"{name}"' for name in columns)
+        named = ", ".join('halfvec_send("vector")' if name == "vector" else f'"{name}"' for name in columns)
+        place = table.place("vector") if table.name == "vectors" else 0
         with translated():
             for row in verifying.each(
                 self.connection, f'SELECT {named} FROM "{table.name}" {beyond} ORDER BY {order}', tuple(values)
             ):
                 if table.name == "properties":
                     yield (*row[:2], _kept(*row[2:5]), *row[5:])
+                elif place:
+                    yield (*row[:place], int8(row[place]), *row[place + 1 :])
                 elif table.name != "meta" or carrying(row[0]):
                     yield row
 
@@ -243,7 +246,6 @@ class PostgresDraft(PostgresSide):
         with translated():
             self._run("COMMIT")
             self._run("RESET ALL")
-            self.connection.prepare_threshold = None  # a schema is many statements in one
             self._anew = True
             self._ready()
 

@@ -71,8 +71,6 @@ class Found(NamedTuple):
     server: str
     path: str
     """The schemas in which names are looked up, as `search_path` takes them."""
-    halfvec: int
-    """The type's number, which differs from database to database."""
 
 
 class _Truth(Int8Dumper):
@@ -85,16 +83,6 @@ class _Truth(Int8Dumper):
 class _Text(Loader):
     def load(self, data: Buffer) -> str:
         return bytes(data).decode()
-
-
-def _halfvec(data: Buffer) -> bytes:
-    """An int8 vector from its text, `[1,-2,…]`."""
-    return bytes(int(number) & 0xFF for number in bytes(data)[1:-1].split(b","))
-
-
-class _Halfvec(Loader):
-    def load(self, data: Buffer) -> bytes:
-        return _halfvec(data)
 
 
 def parameters(settings: Settings) -> dict[str, Any]:
@@ -183,7 +171,6 @@ def prepare(connection: "Connection[Row]", found: Found, durable: bool, wait_s: 
     own.register_dumper(int, cast("type[Dumper]", Int8Dumper))
     own.register_dumper(bool, cast("type[Dumper]", _Truth))
     own.register_loader("json", _Text)
-    own.register_loader(found.halfvec, _Halfvec)
     wanted = {
         "search_path": found.path,
         "jit": "off",
@@ -199,7 +186,6 @@ def prepare(connection: "Connection[Row]", found: Found, durable: bool, wait_s: 
     connection.execute(
         "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) s (name, value)",
         (list(wanted), list(wanted.values())),
-        prepare=False,
     )
 
 
@@ -340,6 +326,4 @@ def found(connection: "Connection[Row]", path: str, name: str = NAME) -> Found |
         return None
     known = _one(connection, f"SELECT value FROM {name}.meta WHERE key = 'store_id'")
     store_id = bytes(known or b"").decode()
-    halfvec: int = _one(connection, "SELECT t.oid::bigint FROM pg_type t JOIN pg_extension e ON e.extnamespace = t.typnamespace "
-                                    "WHERE t.typname = 'halfvec' AND e.extname = 'vector'")  # fmt: skip
-    return Found(store_id, str(_one(connection, "SHOW server_version")).split()[0], path, halfvec)
+    return Found(store_id, str(_one(connection, "SHOW server_version")).split()[0], path)

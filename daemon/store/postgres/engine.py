@@ -214,7 +214,7 @@ class PostgresEngine:
                     except BaseException:
                         with suppress(PostgresError):
                             rows.forget()
-                            rows.connection.execute("ROLLBACK", prepare=False)
+                            rows.connection.execute("ROLLBACK")
                         raise
             except PostgresError as problem:
                 if tried >= TRIES or not (lost(problem) or clashed(problem)):
@@ -365,7 +365,7 @@ class PostgresEngine:
     def _vacuum(self, how: str) -> None:
         with translated(), self._lent() as rows:
             for (table,) in rows.plain(database.WHOLE_TABLES):
-                rows.connection.execute(f'{how} "{table}"'.encode(), prepare=False)
+                rows.connection.execute(f'{how} "{table}"'.encode())
 
     async def backup(self, to: str) -> Copy:
         """Write what the store holds at this moment as a file, open and check it, and note it in the store."""

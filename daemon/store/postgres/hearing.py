@@ -129,7 +129,7 @@ class Hearing:
 
     def _listen(self, connection: "Connection[tuple[Any, ...]]") -> None:
         connection.add_notify_handler(self._piece)
-        connection.execute("LISTEN enhanced_memory", prepare=False)
+        connection.execute("LISTEN enhanced_memory")
         self._parts.clear()
         # Who looks for daemons finds their processes.
         connection.execute(

@@ -114,11 +114,10 @@ def build(connection: "Connection[Row]", model: int, dimension: int, stop: Calla
         if stop():
             return False
         if made is False:  # one that broke off
-            connection.execute(f"DROP INDEX CONCURRENTLY {name}".encode(), prepare=False)
+            connection.execute(f"DROP INDEX CONCURRENTLY {name}".encode())
         connection.execute(
             f"CREATE INDEX CONCURRENTLY {name} ON {table} USING hnsw ((vector::halfvec({int(dimension)})) halfvec_cosine_ops) "
             f"WITH (m = {LINKS}, ef_construction = {BUILT_WITH}) WHERE model = {int(model)} AND said = {said}".encode(),
-            prepare=False,
         )
     return True
 
@@ -128,7 +127,7 @@ def drop_unused(connection: "Connection[Row]") -> list[str]:
     known = {row[0] for row in connection.execute("SELECT id FROM models").fetchall()}
     gone = [name for name in _made(connection) if int(name.split("_")[-2]) not in known]
     for name in gone:
-        connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode(), prepare=False)
+        connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
     return gone
 
 

@@ -177,7 +177,7 @@ class Looking:
                 self._rows.settle()
             except BaseException:
                 self._rows.forget()
-                self._rows.connection.execute("ROLLBACK", prepare=False)
+                self._rows.connection.execute("ROLLBACK")
                 raise
 
     def common(self, least: int) -> list[str]:

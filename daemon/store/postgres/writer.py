@@ -273,8 +273,8 @@ class Writer:
         if rehearsal:
             self.counters = mark
             rows.forget()
-            rows.connection.execute("ROLLBACK TO one", prepare=False)
-            rows.connection.execute("RELEASE one", prepare=False)
+            rows.connection.execute("ROLLBACK TO one")
+            rows.connection.execute("RELEASE one")
 
     def _work(self, job: Job) -> bool:
         """Carry out a job; whether it was a rehearsal, to be undone now that its answer is known."""
@@ -287,7 +287,7 @@ class Writer:
             return
         self._rows.forget()
         try:
-            self._rows.connection.execute("ROLLBACK", prepare=False)
+            self._rows.connection.execute("ROLLBACK")
         except PostgresError:
             self._leave()
 
