@@ -11,8 +11,9 @@ from enhanced_memory.daemon.extraction.english_words import (
     STANDING,
     verb_of,
 )
-from enhanced_memory.daemon.extraction.signs import CLOCK, FREQUENT, WHEN
+from enhanced_memory.daemon.extraction.signs import CLOCK, FREQUENT, IDLE_NO, WHEN
 from enhanced_memory.daemon.extraction.values import USER, Found, Kind, Scene
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 from enhanced_memory.daemon.extraction.words import Word
 
 __all__ = ["commanded"]
@@ -29,6 +30,7 @@ _IDLE = re.compile(
     r"sweat)\b",
     re.IGNORECASE,
 )
+_NO_ORDER = IDLE_NO | wordlist("i it that you we he she they but")
 _TONGUE = re.compile(
     r"^(?:[Ww]rite|[Rr]eply|[Aa]nswer|[Rr]espond|[Ss]peak|[Tt]alk)(?: back)?(?: to)?(?: me| us)? (?:only )?in [A-Z][a-z]+\b"
 )
@@ -141,32 +143,7 @@ def _instruction(said: str, words: list[Word]) -> Command | None:
     if (
         first == "no"
         and 2 <= len(words) <= 10
-        and words[1].low
-        not in (
-            "problem",
-            "worries",
-            "idea",
-            "way",
-            "thanks",
-            "one",
-            "need",
-            "doubt",
-            "wonder",
-            "rush",
-            "matter",
-            "clue",
-            "luck",
-            "i",
-            "it",
-            "that",
-            "you",
-            "we",
-            "he",
-            "she",
-            "they",
-            "but",
-            "longer",
-        )
+        and words[1].low not in _NO_ORDER
         and not any(word.low in ("is", "are", "was", "have", "has") for word in words)
     ):
         return (

@@ -3,8 +3,9 @@
 import re
 
 from enhanced_memory.daemon.extraction.english_words import verb_of
-from enhanced_memory.daemon.extraction.signs import CLOCK, WHEN
+from enhanced_memory.daemon.extraction.signs import CLOCK, IDLE_NO, WHEN
 from enhanced_memory.daemon.extraction.values import USER, Found, Kind, Scene
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["fragment", "standing_if"]
 
@@ -75,7 +76,7 @@ _ONLY = re.compile(
 )
 """`Comments in English only`."""
 _MEASURE = re.compile(
-    r"^(?P<how>less|fewer|more|fewer|shorter|longer|simpler|plainer|no|without|not so(?: much| many)?|not too(?: much| many)?) (?P<what>[\w-]+)(?P<rest>.*)$",
+    r"^(?P<how>less|fewer|more|shorter|longer|simpler|plainer|no|without|not so(?: much| many)?|not too(?: much| many)?) (?P<what>[\w-]+)(?P<rest>.*)$",
     re.IGNORECASE,
 )
 _WITHOUT = re.compile(r"\bfor (?:me|us)\b|\bplease\b|\bthank(?:s| you)\b|\bi like\b|\bi prefer\b", re.IGNORECASE)
@@ -222,29 +223,4 @@ _VERB = re.compile(
 )
 _SUBJECTS = frozenset(["i", "we", "you", "he", "she", "it", "they", "the", "a", "an", "my", "our", "this", "that"])
 _ONCE = frozenset(["let", "see", "wait", "come", "go", "look", "call", "tell"])
-_IDLE = frozenset(
-    [
-        "problem",
-        "problems",
-        "worries",
-        "idea",
-        "way",
-        "thanks",
-        "one",
-        "need",
-        "doubt",
-        "wonder",
-        "rush",
-        "matter",
-        "clue",
-        "luck",
-        "longer",
-        "than",
-        "or",
-        "and",
-        "like",
-        "about",
-        "to",
-        "of",
-    ]
-)
+_IDLE = IDLE_NO | wordlist("problems than or and like about to of")

@@ -6,8 +6,9 @@ from enhanced_memory.daemon.extraction.english_words import (
     DAYS,
     MONTHS,
 )
+from enhanced_memory.daemon.extraction.wordlists import wordlist
 
-__all__ = ["AGREEING", "FREQUENT", "NOW", "OLD", "PAST_TIME", "POINTING", "SINCE", "WHEN", "YEAR"]
+__all__ = ["AGREEING", "FREQUENT", "IDLE_NO", "NOW", "OLD", "PAST_TIME", "POINTING", "SINCE", "WHEN", "YEAR"]
 
 
 _ORDINALS = (
@@ -103,3 +104,5 @@ CLOCK = re.compile(
     re.IGNORECASE,
 )
 """A time of day."""
+IDLE_NO = wordlist("problem worries idea way thanks one need doubt wonder rush matter clue luck longer")
+"""What stands behind a `no` that forbids nothing: `no problem`."""

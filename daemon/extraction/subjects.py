@@ -1,6 +1,7 @@
 """Whom an English clause is about: the speaker, somebody named, somebody’s relative, the project."""
 
 import re
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -24,7 +25,7 @@ from enhanced_memory.daemon.extraction.signs import OLD, WHEN
 from enhanced_memory.daemon.extraction.values import USER, Scene
 from enhanced_memory.daemon.extraction.wordlists import wordlist
 
-__all__ = ["Who", "noun_of", "subject_of", "type_of"]
+__all__ = ["NOUN_ENDS", "Who", "last_before", "noun_of", "subject_of", "type_of"]
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -245,36 +246,25 @@ def _name_in(clause: Clause) -> str:
     return ""
 
 
+NOUN_ENDS = wordlist("of at in for from with on and who that to , by since as")
+"""Before these the noun of a phrase stands."""
+_SINCE_WHEN = wordlist(". now again too here")
+
+
 def noun_of(said: str) -> str:
     """The noun of a phrase that begins with an article or an owner: `a data engineer at Northwind` → `engineer`."""
     words = said.replace(",", " ,").split()
     if not words or words[0] not in ("a", "an", "the", "my", "our", "his", "her", "their", "one"):
         # `head of data`, `CTO at Acme` carry none.
         return words[0] if words and words[0] in ROLES else ""
+    return last_before(words[1:9], NOUN_ENDS | _SINCE_WHEN)
+
+
+def last_before(words: Iterable[str], ends: Collection[str]) -> str:
+    """The last word before the first of `ends`; empty where there is none."""
     last = ""
-    for word in words[1:9]:
-        if word in (
-            "of",
-            "at",
-            "in",
-            "for",
-            "from",
-            "with",
-            "on",
-            "and",
-            "who",
-            "that",
-            "to",
-            ",",
-            ".",
-            "by",
-            "since",
-            "as",
-            "now",
-            "again",
-            "too",
-            "here",
-        ):
+    for word in words:
+        if word in ends:
             break
         last = word
     return last

@@ -16,6 +16,7 @@ from enhanced_memory.daemon.extraction.english_words import (
 from enhanced_memory.daemon.extraction.outline import Outline, Tells
 from enhanced_memory.daemon.extraction.passing import ABSTRACT, IDIOMS, PRAISE, STATES, SYMPTOMS
 from enhanced_memory.daemon.extraction.signs import POINTING
+from enhanced_memory.daemon.extraction.subjects import NOUN_ENDS, last_before
 from enhanced_memory.daemon.extraction.wordlists import wordlist
 
 __all__ = ["built", "having_it", "noun_in", "of_it", "of_the", "of_things"]
@@ -23,30 +24,10 @@ __all__ = ["built", "having_it", "noun_in", "of_it", "of_the", "of_things"]
 
 def noun_in(low: str) -> str:
     """The noun of a phrase that begins with an article."""
-    last = ""
-    for word in low.split()[1:8]:
-        if word in (
-            "of",
-            "at",
-            "in",
-            "for",
-            "from",
-            "with",
-            "on",
-            "and",
-            "who",
-            "that",
-            "to",
-            ",",
-            "by",
-            "since",
-            "as",
-            "but",
-            "or",
-        ):
-            break
-        last = word
-    return last
+    return last_before(low.split()[1:8], NOUN_ENDS | _OTHERWISE)
+
+
+_OTHERWISE = wordlist("but or")
 
 
 def having_it(one: Outline, said: str) -> Tells | None:
