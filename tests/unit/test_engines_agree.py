@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 STORE = ROOT / "daemon" / "store"
 
 OWN = {
-    "sqlite": {"high_water", "words_segments", "term_spans"},
+    "sqlite": {"high_water", "words_segments", "term_spans", "words_ranked"},
     "postgres": {
         "keep_numbers",
         "take_turn",

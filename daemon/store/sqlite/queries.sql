@@ -234,28 +234,30 @@ SELECT count(DISTINCT segid) FROM words_idx
 
 -- A search's rows come as one: a reader lets go of the interpreter for each row, and would have to win it back as often.
 
+-- What the three below ask. Weights go with the layout of the index, which older files have with a column more.
+-- name: words_ranked
+w.words MATCH :match AND w.rank MATCH iif((SELECT count(*) FROM pragma_table_info('words')) = 3, :weights, :weights_before) AND w.rowid > :floor AND w.rowid <= :ceiling
+  AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
+
 -- name: words_match
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid
-    WHERE w.words MATCH :match AND w.rank MATCH iif((SELECT count(*) FROM pragma_table_info('words')) = 3, :weights, :weights_before) AND w.rowid > :floor AND w.rowid <= :ceiling
-      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream)
+    WHERE /*part words_ranked*/
     ORDER BY w.rank LIMIT :limit)
 
 -- name: words_match_entities
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
-    WHERE w.words MATCH :match AND w.rank MATCH iif((SELECT count(*) FROM pragma_table_info('words')) = 3, :weights, :weights_before) AND w.rowid > :floor AND w.rowid <= :ceiling
-      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
+    WHERE /*part words_ranked*/ /*also*/
     ORDER BY w.rank LIMIT :limit)
 
 -- name: words_match_messages
 SELECT json_group_array(json_array(id, score, space, entity, part, message, began, ended)) FROM (
     SELECT p.id, -w.rank AS score, p.space, p.entity, p.part, p.message, p.began, p.ended
     FROM words w CROSS JOIN passages p ON p.id = w.rowid CROSS JOIN messages m ON m.id = p.message
-    WHERE w.words MATCH :match AND w.rank MATCH iif((SELECT count(*) FROM pragma_table_info('words')) = 3, :weights, :weights_before) AND w.rowid > :floor AND w.rowid <= :ceiling
-      AND p.space IN (SELECT value FROM json_each(:spaces)) AND (p.message > 0) = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
+    WHERE /*part words_ranked*/ /*also*/
     ORDER BY w.rank LIMIT :limit)
 
 -- What was found in memory, as it stands on disk:
