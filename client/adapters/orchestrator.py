@@ -22,6 +22,7 @@ from enhanced_memory.client.adapters.orchestrator_columns import (
     update_of,
 )
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, SESSION, memory_row, relationship_row
+from enhanced_memory.client.adapters.orchestrator_states import no_session
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 from enhanced_memory.client.operations.curation import Expire
 from enhanced_memory.client.operations.entities import (
@@ -118,9 +119,9 @@ class MemoryOrchestrator(ColdSessions):
             noted.agents = [str(row.get("source_agent") or "") for row in rows]
             noted.sessions = [str(row.get("session_id") or "") for row in rows]
             entities = [entity_of(row) for row in rows]
-            known = self.memory.open_nodes(list(sessions), scope=SESSION, relations=False) if sessions else None
+            known = self.memory.open_nodes(sessions, scope=SESSION, relations=False) if sessions else None
             if known is not None and known.missing:
-                raise NotFound(f"There is no session {str(known.missing[0])[:100]!r}.", "make it with `create_session`")
+                raise no_session(str(known.missing[0]))
             made = self.accesses.send(CreateEntities(entities, on_existing="skip" if skip_existing else "error"))
             noted.about = [one.id for one in made.results]
             if known is not None and not kept_elsewhere:

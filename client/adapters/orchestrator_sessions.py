@@ -9,8 +9,8 @@ from enhanced_memory.client.adapters.documents import mapping
 from enhanced_memory.client.adapters.orchestrator_columns import aware, iso
 from enhanced_memory.client.adapters.orchestrator_rows import ENTRY, SESSION, session_row
 from enhanced_memory.client.adapters.orchestrator_states import Profiles
-from enhanced_memory.client.errors import Error, Invalid, NotFound
-from enhanced_memory.client.operations.entities import CreateEntities, ListEntities, OpenNodes, UpdateEntity
+from enhanced_memory.client.errors import Error, Invalid
+from enhanced_memory.client.operations.entities import CreateEntities, ListEntities, UpdateEntity
 from enhanced_memory.client.values import Entity, EntityInput, Filter
 
 __all__ = ["Sessions"]
@@ -172,13 +172,3 @@ class Sessions(Profiles):
                 raise page
             rows.append(session_row(one, page.entities[0] if page.entities else None))
         return rows
-
-    def _named(self, name: str, kind: str) -> Entity | None:
-        found = self.memory.send(OpenNodes([name], scope=kind, relations=False)).entities
-        return found[0] if found else None
-
-    def _session(self, session_id: str) -> Entity:
-        found = self._named(session_id, SESSION)
-        if found is None:
-            raise NotFound(f"There is no session {session_id[:100]!r}.", "make it with `create_session`")
-        return found

@@ -24,9 +24,14 @@ from enhanced_memory.client.operations.entities import (
 from enhanced_memory.client.operations.service import AccessInput
 from enhanced_memory.client.values import AccessRow, Entity, EntityInput, Filter
 
-__all__ = ["Profiles"]
+__all__ = ["Profiles", "no_session"]
 
 PAGE = 1000
+
+
+def no_session(session_id: str) -> NotFound:
+    """What to say of a session that is not there."""
+    return NotFound(f"There is no session {session_id[:100]!r}.", "make it with `create_session`")
 
 
 class Profiles(Lent):
@@ -55,13 +60,13 @@ class Profiles(Lent):
 
     def delete_profile(self, user_id: str) -> bool:
         """Delete a user's profile, softly; whether there was one. The user's sessions stay."""
-        found = self.memory.send(OpenNodes([user_id], scope=PROFILE, relations=False)).entities
-        return bool(found) and bool(self.memory.send(DeleteEntities([found[0].id])).ids)
+        found = self._named(user_id, PROFILE)
+        return found is not None and bool(self.memory.send(DeleteEntities([found.id])).ids)
 
     def get_profile(self, user_id: str) -> dict[str, Any] | None:
         """A user's row; None where there is none."""
-        found = self.memory.send(OpenNodes([user_id], scope=PROFILE, relations=False)).entities
-        return profile_row(found[0]) if found else None
+        found = self._named(user_id, PROFILE)
+        return None if found is None else profile_row(found)
 
     def find_profiles(
         self, preferences: Any = None, is_active: bool | None = None, limit: int = 100
@@ -102,19 +107,16 @@ class Profiles(Lent):
 
     def _scope_in(self, agent_id: str, session_id: str) -> str:
         """Where an agent's name is unique in a session: a later session of the same id is another one."""
-        there = self.memory.send(OpenNodes([session_id], scope=SESSION, relations=False)).entities
-        if not there:
-            raise NotFound(f"There is no session {session_id[:100]!r}.", "make it with `create_session`")
+        session = self._session(session_id)
         known = self._state(agent_id, session_id)
-        return known.scope if known is not None else f"{STATE}/{there[0].id}/{session_id}"
+        return known.scope if known is not None else f"{STATE}/{session.id}/{session_id}"
 
     def _state(self, agent_id: str, session_id: str | None) -> Entity | None:
         """The state of an agent in a session, or outside of any, expired or not."""
         if session_id is None:
-            found = self.memory.send(OpenNodes([agent_id], scope=STATE, relations=False)).entities
-        else:
-            where = [Filter("agent", equal=agent_id), Filter("session", equal=session_id)]
-            found = self.memory.send(ListEntities(types=[STATE], where=where, limit=1)).entities
+            return self._named(agent_id, STATE)
+        where = [Filter("agent", equal=agent_id), Filter("session", equal=session_id)]
+        found = self.memory.send(ListEntities(types=[STATE], where=where, limit=1)).entities
         return found[0] if found else None
 
     def get_agent_state(self, agent_id: str, session_id: str | None = None) -> dict[str, Any] | None:
@@ -204,9 +206,9 @@ class Profiles(Lent):
 
     def _number(self, memory_id: str) -> int:
         """The daemon's number of a memory, deleted and put away ones too. `NotFound` where there was none of that id, or it was purged."""
-        found = self.memory.send(OpenNodes([memory_id], scope=ENTRY, relations=False)).entities
-        if found:
-            return found[0].id
+        found = self._named(memory_id, ENTRY)
+        if found is not None:
+            return found.id
         past, cold = self.memory.send_all(
             [OpenNodes([memory_id], scope=ENTRY, relations=False, version=1), ListArchived([memory_id], types=[ENTRY])]
         )
@@ -230,6 +232,16 @@ class Profiles(Lent):
             cold = self.memory.send(ListArchived(list(away), limit=PAGE))
             names |= {one.id: one.name for one in cold.entities}
         return names
+
+    def _named(self, name: str, scope: str) -> Entity | None:
+        found = self.memory.send(OpenNodes([name], scope=scope, relations=False)).entities
+        return found[0] if found else None
+
+    def _session(self, session_id: str) -> Entity:
+        found = self._named(session_id, SESSION)
+        if found is None:
+            raise no_session(session_id)
+        return found
 
     def _pages(self, ask: ListEntities, limit: int | None) -> Iterator[Entity]:
         """Every entity of a listing, page by page."""
