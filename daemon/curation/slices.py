@@ -11,14 +11,15 @@ from enhanced_memory.daemon.store import Engine, Tx
 
 __all__ = ["SLICE_S", "Slice", "in_slices"]
 
-SLICE_S = 0.004
+SLICE_S = 0.003
 """How long a slice goes on; with the act it is at, and its share of a commit, it stays below what a write may wait (20 ms)."""
 
 PAUSE_S = 0.005
 """Between two slices others have the writer, the processor and Python's lock to themselves."""
 
 FOLD_AFTER = 12
-"""Slices after which the log is brought into the file: they write some 20 MB."""
+"""Slices after which the log is brought into the file: they write a few MB. Where it is more at a time, whoever writes waits longer
+for the disk."""
 
 AT_ONCE = 64
 """Acts in one slice at the most: their words and rows are written at its end."""

@@ -37,7 +37,7 @@ class Worker(Protocol):
         """Whether there is something to do when nothing waits."""
         ...
 
-    def chore(self) -> None:
+    def chore(self, waited_for: Callable[[], bool], /) -> None:
         """Do one small piece of it."""
         ...
 
@@ -113,6 +113,9 @@ class Intake:
             self._queue.put(None)
             thread.join()
 
+    def _waited_for(self) -> bool:
+        return not self._queue.empty()
+
     def _run(self) -> None:
         going = True
         while going:
@@ -121,7 +124,7 @@ class Intake:
             try:
                 item = self._queue.get(timeout=IDLE_S if self.noted or self._worker.chores else None)
             except queue.Empty:
-                self._worker.chore()
+                self._worker.chore(self._waited_for)
                 continue
             while True:
                 if item is None:
@@ -143,7 +146,7 @@ class Intake:
                 self._worker.group(batch)
                 self._under_way = 0
                 self._loop.call_soon_threadsafe(self._finished, batch)
-                self._worker.relieve(lambda: not self._queue.empty())
+                self._worker.relieve(self._waited_for)
             for one in plain:
                 one()
         self._worker.end()

@@ -12,7 +12,7 @@ from enhanced_memory.client.operations.entities import CreateEntities, DeleteEnt
 from enhanced_memory.client.operations.search import GetContext, SearchMessages, SearchNodes
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput
-from enhanced_memory.daemon.store import keeping, plan, words
+from enhanced_memory.daemon.store import intake, keeping, plan, words
 from enhanced_memory.daemon.store.sqlite import writer
 from enhanced_memory.daemon.store.sqlite.writer import MANY_SEGMENTS, MERGE_GROUPS
 from enhanced_memory.daemon.times import moment
@@ -291,6 +291,34 @@ async def test_changes_that_come_without_a_pause_leave_few_segments_in_the_index
         most = max(most, await segments(world), await segments(world, "words_past"))
     assert most <= MERGE_GROUPS + 4
     await world.sound()
+
+
+@pytest.mark.engines("sqlite")
+async def test_the_words_of_what_was_deleted_are_let_go_in_an_idle_moment_alone(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "IDLE_S", 1000.0)
+    names = [f"e{number}" for number in range(1200)]
+    for begin in range(0, 1200, 400):
+        await default.do(
+            CreateEntities([EntityInput(name, "note", [f"engine {name}"]) for name in names[begin : begin + 400]])
+        )
+    whole = await pages(world)
+    for begin in range(0, 1000, 20):  # many more than there are commits before some merging is done beside changes
+        await default.do(DeleteEntities(names[begin : begin + 20]))
+    assert await pages(world) >= whole
+    monkeypatch.setattr(intake, "IDLE_S", 0.01)
+    await default.create("last")
+    async with asyncio.timeout(30):
+        while await pages(world) > whole // 2:
+            await asyncio.sleep(0.02)
+    assert len(await default.found("engine", limit=500)) == 200
+    await world.sound()
+
+
+async def pages(world: World) -> int:
+    ((count,),) = await world.rows("SELECT count(*) FROM words_data")
+    return count
 
 
 async def segments(world: World, index: str = "words") -> int:

@@ -104,7 +104,7 @@ class Writer:
     def end(self) -> None:
         """Write what nobody waits for, and let go of the connection."""
         if self.intake.noted:
-            self.chore()
+            self._write_noted()
         if self._rows is not None:
             with suppress(PostgresError):
                 self._rows.plain("DELETE FROM meta WHERE key = :mark", mark=self._mark)
@@ -311,8 +311,12 @@ class Writer:
     def relieve(self, waited_for: Callable[[], bool], /) -> None:
         """Nothing: the server looks after its indexes itself."""
 
-    def chore(self) -> None:
-        """Write rows that nobody waits for. That is not tried for ever: a server that is gone would make them pile up."""
+    def chore(self, _waited_for: Callable[[], bool], /) -> None:
+        """Write rows that nobody waits for."""
+        self._write_noted()
+
+    def _write_noted(self) -> None:
+        """That is not tried for ever: a server that is gone would make them pile up."""
         try:
             with translated():
                 rows = self._turn()

@@ -39,8 +39,9 @@ log = logging.getLogger(__name__)
 
 DOUBT_S = 0.5
 """How long after a look at a file that was not known to be good, and was not found so, the next one comes."""
-MERGE_PAGES = 64
-"""What one step of merging writes at the most: some six milliseconds."""
+MERGE_PAGES, MERGE_STEP = 64, 4
+"""How much merging writes in an idle moment at the most, some six milliseconds, and in one step, after each of which it is looked
+whether somebody waits. Where most of what is merged was deleted, a page takes ten times as long."""
 MERGE_AFTER = 500
 """Passages and changes written after which merging the words indexes is worth an idle moment."""
 MERGE_GROUPS = 16
@@ -48,20 +49,20 @@ MERGE_GROUPS = 16
 them all at once, within a commit that somebody waits for: 60 ms, and every 4,096th many times that."""
 MERGE_AGAIN = 1
 """Commits after which the next step follows where a step left something."""
-MERGE_BESIDE, MERGE_STEP, MERGE_S = 16, 4, 0.004
-"""The same as `MERGE_PAGES`, where somebody may be waiting: in steps of fewer, after each of which it is looked whether somebody
-does, or whether it took so long of the processor. Where most of what is merged was deleted, a page takes ten times as long."""
+MERGE_BESIDE, MERGE_S = 16, 0.004
+"""The same beside changes, and how long of the processor."""
 MERGE_PASSED = 16
 """Times that merging is put off, between two times that nothing is left to merge, because somebody waits."""
+MERGED_IDLE, MERGED_BESIDE = (4, 25), (16, 0)
+"""How many segments of a level are merged into one, and of how much of it in percent, deleted, it is written anew (0: never), in an
+idle moment and where changes keep coming. Of the words that most passages have the list is merged at once: among 400,000 passages
+up to 140 ms, which beside changes is to be rare. A search looks into more segments for as long."""
 MANY_SEGMENTS = 12
 """Segments of the words index above which a store that was just opened has its merging to do: a load that ended with the
 process leaves them, and every word is looked up in each (a probe of a word takes four times as long with 26 as with one)."""
 LARGE_WAL_PAGES = 1000
 
-_MERGES = (
-    "INSERT INTO words (words, rank) VALUES ('merge', ?)",
-    "INSERT INTO words_past (words_past, rank) VALUES ('merge', ?)",
-)
+_INDEXES = ("words", "words_past")
 
 
 @dataclass(slots=True)
@@ -97,6 +98,8 @@ class Writer:
     """Since words were last merged."""
     _passed: int = 0
     """Times that merging was put off."""
+    _merged: tuple[int, int] | None = None
+    """What the indexes were told last of when to merge."""
     _inherited: bool = False
     """Whether a load that ended with its process left words to merge: more than a step beside each commit would get done in time."""
     _checkpoint_due: bool = False
@@ -303,7 +306,7 @@ class Writer:
             or self._checkpoint_due
         )
 
-    def chore(self) -> None:
+    def chore(self, waited_for: Callable[[], bool], /) -> None:
         """One small piece of work that can wait."""
         try:
             with translated():
@@ -311,7 +314,8 @@ class Writer:
                 if self.intake.noted:
                     self._write_noted()
                 elif self._unmerged > MERGE_AFTER:
-                    self._merge()
+                    if not self._merge(MERGED_IDLE, MERGE_PAGES, waited_for):
+                        self._unmerged = self._commits = self._passed = 0
                 elif self.repacking is not None:
                     self._repack(self.repacking)
                 elif self._checkpoint_due:
@@ -341,32 +345,43 @@ class Writer:
         try:
             with translated():
                 self._be_sure()
-                with self.connection:
-                    self._merge_beside(waited_for)
+                self._merge_beside(waited_for)
         except Error as problem:
             log.warning("words could not be merged: %s", problem)
             self._doubt_after(problem)
             self._commits = 0
 
     def _merge_beside(self, waited_for: Callable[[], bool]) -> None:
-        end = time.thread_time() + MERGE_S
-        most = MERGE_PAGES if self._inherited else MERGE_BESIDE
-        for _ in range(0, most, MERGE_STEP):
-            self._merge(MERGE_STEP)
-            if not self._commits or (not self._inherited and (time.thread_time() >= end or waited_for())):
-                return
+        if self._inherited:
+            left = self._merge(MERGED_IDLE, MERGE_PAGES, lambda: False)
+        else:
+            end = time.thread_time() + MERGE_S
+            left = self._merge(MERGED_BESIDE, MERGE_BESIDE, lambda: time.thread_time() >= end or waited_for())
+        if left:
+            self._commits = MERGE_GROUPS - MERGE_AGAIN
+        else:
+            self._commits = self._passed = 0
+            self._inherited = False
 
-    def _merge(self, pages: int = MERGE_PAGES) -> None:
-        """One step, in the first index that has something to merge."""
-        self._commits = MERGE_GROUPS - MERGE_AGAIN
-        for merge in _MERGES:
-            before = self.connection.total_changes()
-            self.connection.execute(merge, (pages,))
-            # FTS5 says so: fewer than two rows changed means that nothing was left to merge.
-            if self.connection.total_changes() - before >= 2:
-                return
-        self._unmerged = self._commits = self._passed = 0
-        self._inherited = False
+    def _merge(self, when: tuple[int, int], pages: int, enough: Callable[[], bool]) -> bool:
+        """Merge in steps, up to so many pages, until that is `enough`; whether something may be left to merge."""
+        told, self._merged, left = self._merged == when, None, True  # nothing is known of what fails
+        with self.connection:
+            for index in () if told else _INDEXES:
+                for option, value in zip(("usermerge", "deletemerge"), when, strict=True):
+                    self.connection.execute(f"INSERT INTO {index} ({index}, rank) VALUES (?, ?)", (option, value))
+            for _ in range(0, pages, MERGE_STEP):
+                left = any(self._merge_in(index) for index in _INDEXES)
+                if not left or enough():
+                    break
+        self._merged = when
+        return left
+
+    def _merge_in(self, index: str) -> bool:
+        before = self.connection.total_changes()
+        self.connection.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('merge', ?)", (MERGE_STEP,))
+        # FTS5 says so: fewer than two rows changed means that nothing was left to merge.
+        return self.connection.total_changes() - before >= 2
 
     def _repack(self, repacking: Repacking) -> None:
         if not repacking.step(self.connection):
