@@ -27,6 +27,7 @@ from home import Home, until
 from measure import Figure, Size, at_least, at_most, percentile
 from passages import lines, questions
 from recall import scores
+from two_daemons import adding_up
 
 from enhanced_memory.client import Memory
 from enhanced_memory.client.operations.entities import CreateEntities
@@ -92,7 +93,7 @@ def measured(passages: int, indexed: bool = True) -> list[Figure]:
         found += _built(url("one"), process)
         with Home(store=url("one"), embedder="static", readers=2, vectors_indexed_from=IN_MEMORY) as home:
             found += _beside(home, url, process, passages)
-        return found
+        return found + adding_up(url("one"), questions(SEED, passages, EACH))
 
 
 def _spent(server: psutil.Process) -> float:
