@@ -1,16 +1,17 @@
 """Arms: how the nearest of many bit vectors are found. NumPy always; faiss where it is installed (the extra `scale`).
 
-Both give the places of the smallest Hamming distances. Each is tried on vectors whose answer is known before it is used.
+Both give the places of the smallest Hamming distances; faiss is tried on vectors whose answer is known before it is used. NumPy
+leaves out what the question says little about, for which faiss has no way.
 """
 
 import threading
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Arm", "Bits", "FaissArm", "NumpyArm", "choose", "self_test"]
+__all__ = ["Arm", "Bits", "FaissArm", "NumpyArm", "Sought", "choose", "self_test"]
 
 Bits = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
@@ -19,10 +20,21 @@ BLOCK = 1 << 16
 """Vectors compared at a time: what is between two steps then stays in the processor's cache."""
 
 
+class Sought(NamedTuple):
+    """A question as bits, each as many words as a row takes."""
+
+    signs: Bits
+    counted: Bits
+    """Which of them count."""
+
+
 class Arm(Protocol):
     """A way to find what is near."""
 
     name: str
+    share: float
+    most: int
+    """How many are to be found, so that what is nearest is among them: this share of all, and so many at the most."""
     by_row: bool
     """Whether it wants a vector's words side by side, or all first words, all second words and so on."""
 
@@ -30,8 +42,8 @@ class Arm(Protocol):
         """The words that a vector of so many takes with it: it may be faster with some empty ones behind."""
         ...
 
-    def nearest(self, bits: Bits, asked: Bits, count: int, allowed: "npt.NDArray[np.bool_] | None") -> Places:
-        """The places of the `count` vectors nearest to `asked`, in no order; of the `allowed` alone, where that is given."""
+    def nearest(self, bits: Bits, asked: Sought, count: int, allowed: "npt.NDArray[np.bool_] | None") -> Places:
+        """The places of the `count` vectors nearest to what is `asked`, in no order; of the `allowed` alone, where that is given."""
         ...
 
 
@@ -39,23 +51,26 @@ class NumpyArm:
     """XOR and population count."""
 
     name = "NumPy"
+    share, most = 1 / 50, 20_000
     by_row = False
 
     def width(self, words: int) -> int:
         """As they are."""
         return words
 
-    def nearest(self, bits: Bits, asked: Bits, count: int, allowed: "npt.NDArray[np.bool_] | None") -> Places:
+    def nearest(self, bits: Bits, asked: Sought, count: int, allowed: "npt.NDArray[np.bool_] | None") -> Places:
         """Block by block, then what is not further than the `count`-th."""
         words, length = bits.shape
-        kind = np.uint8 if words * 64 < 255 else np.uint16
-        distance = np.empty(length, kind)
+        kind = np.uint8 if np.bitwise_count(asked.counted).sum() < 255 else np.uint16
+        distance = np.zeros(length, kind)
+        differs, many = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.uint8)
         for begin in range(0, length, BLOCK):
             end = min(begin + BLOCK, length)
-            part = distance[begin:end]
-            np.bitwise_count(bits[0, begin:end] ^ asked[0], out=part, casting="unsafe")
-            for word in range(1, words):
-                part += np.bitwise_count(bits[word, begin:end] ^ asked[word])
+            there, counts = differs[: end - begin], many[: end - begin]
+            for word in range(words):
+                np.bitwise_xor(bits[word, begin:end], asked.signs[word], out=there)
+                there &= asked.counted[word]
+                distance[begin:end] += np.bitwise_count(there, out=counts)
         if allowed is not None:
             distance[~allowed] = np.iinfo(kind).max
         return _smallest(distance, count)
@@ -65,6 +80,7 @@ class FaissArm:
     """The same by faiss, on the caller's thread alone: its own threads get in each other's way when several ask."""
 
     name = "faiss"
+    share, most = 1 / 125, 8000
     by_row = True
 
     def __init__(self) -> None:
@@ -75,7 +91,7 @@ class FaissArm:
         """faiss has a loop of its own for vectors of 1, 2, 4 and 8 words, twice as fast as the one for any number."""
         return next((wide for wide in (1, 2, 4, 8) if wide >= words), words)
 
-    def nearest(self, bits: Bits, asked: Bits, count: int, allowed: "npt.NDArray[np.bool_] | None") -> Places:
+    def nearest(self, bits: Bits, asked: Sought, count: int, allowed: "npt.NDArray[np.bool_] | None") -> Places:
         """Filtered sets are gathered first, so that faiss need not know of filters."""
         if not getattr(self._ready, "one", False):
             self._faiss.omp_set_num_threads(1)  # counts for the thread that says it
@@ -87,7 +103,7 @@ class FaissArm:
         if count >= len(bits):
             return np.arange(len(bits)) if places is None else places
         _, found = self._faiss.knn_hamming(
-            asked.reshape(1, -1).view(np.uint8), bits.view(np.uint8), count, variant="mc"
+            asked.signs.reshape(1, -1).view(np.uint8), bits.view(np.uint8), count, variant="mc"
         )
         return found[0] if places is None else places[found[0]]
 
@@ -114,7 +130,7 @@ def self_test(arm: Arm) -> str:
     bits = rows if arm.by_row else np.ascontiguousarray(rows.T)
     for only in (None, allowed):
         far = distance if only is None else np.where(only, distance, 999)
-        found = arm.nearest(bits, asked, 20, only)
+        found = arm.nearest(bits, Sought(asked, ~np.zeros_like(asked)), 20, only)
         if sorted(far[found]) != sorted(far)[:20] or len(set(found.tolist())) != 20:
             return "it does not find the nearest of known vectors"
     return ""

@@ -1,10 +1,11 @@
 """Vectors in memory by passage: exact while they are few, by their signs and a second look above that.
 
-Up to `EXACT` vectors every one is compared as float32. Beyond, each is kept as two bits a dimension: its sign, and whether it is
-large; and as it is stored, in int8, while there is room. An arm (`arms.py`) finds some thousands that are nearest to a question's
-own signs. Where the int8 vectors are here these are compared with them; where not, they are weighed by both bits against the
-question itself, and the best `LOOKED_AT` are compared with the int8 vectors that the store holds. (Binary quantisation with rescoring: Yamada et al. 2021,
-Shakir et al. 2024; weighing signs against an unquantised question: asymmetric distances, Gordo et al. 2014.)
+Up to `EXACT` vectors every one is compared as float32. Beyond, each is kept as two bits a dimension, after a rotation: its sign, and
+whether it is large; and as it is stored, in int8, while there is room. An arm (`arms.py`) finds some thousands that are nearest to
+a question's own signs. They are weighed by both bits against the question itself, and the best are compared with the int8 vectors:
+`COMPARED` where these are here, and all where they are no more than `BY_SIGNS`; `LOOKED_AT` where the store has to be asked for
+them. (Binary quantisation with rescoring: Yamada et al. 2021, Shakir et al. 2024; weighing signs against an unquantised question:
+asymmetric distances, Gordo et al. 2014.)
 """
 
 from collections import Counter
@@ -16,16 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from enhanced_memory.daemon.embedding.arms import Arm, Bits, NumpyArm
-from enhanced_memory.daemon.embedding.weighing import BY_SIGNS, LARGE, best, packed, weighed
+from enhanced_memory.daemon.embedding.weighing import BY_SIGNS, LARGE, best, packed, sought, turned, weighed
 
 __all__ = ["EXACT", "LOOKED_AT", "Index", "Matrix", "cosines", "quantised", "unit"]
 
 EXACT = 20_000
-LOOKED_AT = 100
-BY_SIGNS_SHARE = 1 / 125
-"""How many are found by signs alone: this share of all, `BY_SIGNS` at least (docs/decisions/0022-vectors.md)."""
-
-MOST_BY_SIGNS = 8000
+LOOKED_AT, COMPARED = 100, 400
+"""How many of the best by bits are compared as they are stored: where the store has to be asked for them, and where they are here."""
 FIRST = 1024
 """Rows that there is room for at first; it grows by doubling."""
 
@@ -179,6 +177,7 @@ class Matrix:
         )
 
     def _keep_bits(self, places: "npt.NDArray[np.intp]", vectors: Floats) -> None:
+        vectors = turned(vectors)
         self._large[places] = packed(np.abs(vectors) > LARGE / self.dimension**0.5, self.words)
         if self.arm is not None and self.arm.by_row:
             self._bits[places] = packed(vectors > 0, self._bits.shape[1])
@@ -270,8 +269,9 @@ class Matrix:
 
         if allowed is not None and living <= wanted:
             return compared(np.flatnonzero(allowed))
-        first = min(max(BY_SIGNS, 2 * wanted, min(MOST_BY_SIGNS, int(end * BY_SIGNS_SHARE))), living)
-        signs = packed(query[None, :] > 0, arm.width(self.words))[0]
+        first = min(max(BY_SIGNS, 2 * wanted, min(arm.most, int(end * arm.share))), living)
+        turn = turned(query)
+        signs = sought(turn, arm.width(self.words))
         if allowed is not None and arm.by_row and living > end * (1 - WASTE):
             # Few are left out: to ask for a few more is cheaper than to gather the others.
             places = arm.nearest(bits[:end], signs, min(end, first + end - living), None)
@@ -282,7 +282,8 @@ class Matrix:
             return compared(places)
         found = bits.take(places, axis=0) if arm.by_row else np.ascontiguousarray(bits.take(places, axis=1).T)
         found = np.ascontiguousarray(found[:, : self.words])
-        return compared(places[weighed(query, found, lambda kept: large.take(places[kept], axis=0), wanted)])
+        again = wanted if stored is None else max(wanted, COMPARED)
+        return compared(places[weighed(turn, found, lambda kept: large.take(places[kept], axis=0), again)])
 
     def cosines(self, query: Floats, passages: Ids) -> dict[int, float] | None:
         """How near given passages are to `query` (unit length), those that have a vector; None where the vectors are not here."""

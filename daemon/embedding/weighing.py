@@ -1,24 +1,36 @@
-"""Vectors as bits, and which of them agree most with a question. Pure."""
+"""Vectors as bits, and which of them agree most with a question. Pure.
+
+Before their signs are taken, vectors are turned by a random rotation, the same for all of one dimension: what a model says with few
+components is spread over all, so that each sign tells about as much as any other (random rotation before binary quantisation: Gong
+et al. 2013, Gao and Long 2024). Angles stay as they are.
+"""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from enhanced_memory.daemon.embedding.arms import Bits
+from enhanced_memory.daemon.embedding.arms import Bits, Sought
 
-__all__ = ["BY_SIGNS", "LARGE", "best", "packed", "weighed"]
+__all__ = ["BY_SIGNS", "LARGE", "best", "packed", "sought", "turned", "weighed"]
 
 Floats = npt.NDArray[np.float32]
 
 BY_SIGNS = 2000
-"""Vectors found by their signs that are weighed as a whole: what is more is weighed by signs first (docs/decisions/0022-vectors.md)."""
+"""Vectors found by their signs that are weighed as a whole: of what is more, the worse half is left out by the question's components
+along signs alone (docs/decisions/0022-vectors.md)."""
 
 LARGE = 0.8
 """Of a component's average size, from where on it counts as large; what small and large ones then stand for."""
 SMALL_WORTH, LARGE_WORTH = 0.6, 2.5
 
+COUNTED_FROM = 0.4
+"""The share of a question's components, the smallest, whose signs do not count: they tell next to nothing of what is near."""
+
+TURNED_AT_ONCE = 256
+"""Components that are turned together: of more, a rotation of all would cost more than making the vector."""
 
 _BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).T.astype(np.float32)
 """The bits of every byte, in columns."""
@@ -30,6 +42,33 @@ def packed(bits: "npt.NDArray[np.bool_]", words: int) -> Bits:
     padded = np.zeros((len(bits), words * 8), np.uint8)
     padded[:, : eights.shape[1]] = eights
     return padded.view(np.uint64)
+
+
+def turned(vectors: Floats) -> Floats:
+    """Vectors, one or a row each, after the rotation of their dimension."""
+    order, rotations = _rotation(vectors.shape[-1])
+    mixed = vectors[..., order]
+    return np.concatenate(
+        [mixed[..., begin : begin + len(one)] @ one for begin, one in rotations], axis=-1, dtype=np.float32
+    )
+
+
+@cache
+def _rotation(dimension: int) -> "tuple[npt.NDArray[np.intp], list[tuple[int, Floats]]]":
+    """The order in which components are taken, and rotations of some that stand side by side, with the first of them."""
+    chance = np.random.default_rng(dimension)
+    return chance.permutation(dimension), [
+        (begin, np.linalg.qr(chance.standard_normal((size, size)))[0].astype(np.float32))
+        for begin in range(0, dimension, TURNED_AT_ONCE)
+        for size in (min(TURNED_AT_ONCE, dimension - begin),)
+    ]
+
+
+def sought(query: Floats, words: int) -> Sought:
+    """A turned question as bits, for rows of so many words."""
+    sizes = np.abs(query)
+    least = np.sort(sizes)[int(len(sizes) * COUNTED_FROM)]
+    return Sought(*packed(np.stack((query > 0, sizes >= least)), words))
 
 
 def weighed(
@@ -46,9 +85,10 @@ def weighed(
     positive = signs.view(np.uint8)
     kept = np.arange(rows)
     along = _along(positive, tables)
-    if rows > BY_SIGNS >= count:
+    more = max(BY_SIGNS, rows // 2)
+    if rows > more >= count:
         # Signs alone tell well enough which of many are worth more than a glance.
-        kept = np.argpartition(-along, BY_SIGNS - 1)[:BY_SIGNS]
+        kept = np.argpartition(-along, more - 1)[:more]
         positive, along = positive[kept], along[kept]
     words = large(kept)
     big = words.view(np.uint8)

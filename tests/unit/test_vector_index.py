@@ -5,9 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from enhanced_memory.daemon.embedding import arms
+from enhanced_memory.daemon.embedding import arms, index
 from enhanced_memory.daemon.embedding.arms import NumpyArm, self_test
 from enhanced_memory.daemon.embedding.index import Index, Matrix, cosines, quantised, unit
+from enhanced_memory.daemon.embedding.weighing import turned
 
 DIMENSION = 192
 MANY = 3000
@@ -98,6 +99,31 @@ def test_signs_and_a_second_look_find_what_comparing_all_finds(arm: type) -> Non
         again = sorted(candidates, key=lambda passage: -float(everything[passage - 1] @ query))[:10]
         hits += len(best & set(again))
     assert hits / 400 >= 0.95
+
+
+@pytest.mark.parametrize("dimension", [3, 192, 300, 1000])
+def test_a_rotation_leaves_angles_as_they_are_and_is_the_same_each_time(dimension: int) -> None:
+    given = unit(vectors(20, dimension=dimension))
+    after = turned(given)
+    assert after @ after.T == pytest.approx(given @ given.T, abs=1e-5)
+    assert np.array_equal(turned(given[3]), turned(given[3].copy()))
+    assert turned(given[3]) == pytest.approx(after[3], abs=1e-5)
+
+
+def test_what_is_near_is_found_where_few_components_say_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "BY_SIGNS", 100)  # the nearest are to be among one in fifty
+    chance = np.random.default_rng(6)
+    sizes = np.linspace(4.0, 0.5, DIMENSION) ** 1.5
+    far = chance.normal(size=(20_050, DIMENSION)).astype(np.float32) * sizes + sizes
+    given, queries = quantised(far[:20_000]), unit(quantised(far[20_000:]))
+    matrix, ids = Matrix(DIMENSION, exact=100, most_bytes=1 << 30), np.arange(1, 20_001)
+    matrix.add(ids, ids * 0 + 1, ids, given)
+    everything = unit(given)
+    hits = 0
+    for query in queries:
+        best = set((np.argsort(-(everything @ query))[:10] + 1).tolist())
+        hits += len(best & set(matrix.nearest(query, 10)[0]))
+    assert hits / 500 >= 0.6  # 0.23 by the signs as they are
 
 
 @pytest.mark.parametrize("arm", ARMS)
