@@ -51,7 +51,7 @@ class NumpyArm:
     """XOR and population count."""
 
     name = "NumPy"
-    share, most = 1 / 50, 20_000
+    share, most = 1 / 40, 16_000
     by_row = False
 
     def width(self, words: int) -> int:

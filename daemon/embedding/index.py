@@ -22,7 +22,7 @@ from enhanced_memory.daemon.embedding.weighing import BY_SIGNS, LARGE, best, pac
 __all__ = ["EXACT", "LOOKED_AT", "Index", "Matrix", "cosines", "quantised", "unit"]
 
 EXACT = 20_000
-LOOKED_AT, COMPARED = 100, 400
+LOOKED_AT, COMPARED = 100, 200
 """How many of the best by bits are compared as they are stored: where the store has to be asked for them, and where they are here."""
 FIRST = 1024
 """Rows that there is room for at first; it grows by doubling."""

@@ -18,9 +18,9 @@ __all__ = ["BY_SIGNS", "LARGE", "best", "packed", "sought", "turned", "weighed"]
 
 Floats = npt.NDArray[np.float32]
 
-BY_SIGNS = 2000
-"""Vectors found by their signs that are weighed as a whole: of what is more, the worse half is left out by the question's components
-along signs alone (docs/decisions/0022-vectors.md)."""
+BY_SIGNS = 2500
+"""Vectors found by their signs that are compared or weighed as a whole: of more, a quarter is, those worth the most along signs
+alone (docs/decisions/0022-vectors.md)."""
 
 LARGE = 0.8
 """Of a component's average size, from where on it counts as large; what small and large ones then stand for."""
@@ -85,7 +85,7 @@ def weighed(
     positive = signs.view(np.uint8)
     kept = np.arange(rows)
     along = _along(positive, tables)
-    more = max(BY_SIGNS, rows // 2)
+    more = max(BY_SIGNS, rows // 4)
     if rows > more >= count:
         # Signs alone tell well enough which of many are worth more than a glance.
         kept = np.argpartition(-along, more - 1)[:more]
