@@ -315,7 +315,7 @@ class Writer:
                     self._write_noted()
                 elif self._unmerged > MERGE_AFTER:
                     if not self._merge(MERGED_IDLE, MERGE_PAGES, waited_for):
-                        self._unmerged = self._commits = self._passed = 0
+                        self._unmerged = 0
                 elif self.repacking is not None:
                     self._repack(self.repacking)
                 elif self._checkpoint_due:
@@ -359,13 +359,11 @@ class Writer:
             left = self._merge(MERGED_BESIDE, MERGE_BESIDE, lambda: time.thread_time() >= end or waited_for())
         if left:
             self._commits = MERGE_GROUPS - MERGE_AGAIN
-        else:
-            self._commits = self._passed = 0
-            self._inherited = False
 
     def _merge(self, when: tuple[int, int], pages: int, enough: Callable[[], bool]) -> bool:
         """Merge in steps, up to so many pages, until that is `enough`; whether something may be left to merge."""
-        told, self._merged, left = self._merged == when, None, True  # nothing is known of what fails
+        left, told = True, self._merged == when
+        self._merged = None  # nothing is known of what fails
         with self.connection:
             for index in () if told else _INDEXES:
                 for option, value in zip(("usermerge", "deletemerge"), when, strict=True):
@@ -375,6 +373,9 @@ class Writer:
                 if not left or enough():
                     break
         self._merged = when
+        if not left:
+            self._commits = self._passed = 0
+            self._inherited = False
         return left
 
     def _merge_in(self, index: str) -> bool:
