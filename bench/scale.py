@@ -21,6 +21,7 @@ from statistics import mean
 from typing import Any
 
 import psutil
+from footprint import processor_s
 from home import Home, until
 from measure import Figure, Size, at_least, at_most, percentile, told
 from passages import lines, questions
@@ -95,12 +96,12 @@ def measured(passages: int, words_only: bool = False) -> Scale:
             one.vectors_s = time.perf_counter() - began
             for question in asked[:WARM]:
                 one.arms = memory.search_messages(question, limit=10).arms
-            spent = _cpu_s(daemon)
+            spent = processor_s(daemon)
             for question in asked[WARM:]:
                 began = time.perf_counter()
                 memory.search_messages(question, limit=10)
                 one.took.append(time.perf_counter() - began)
-            one.cpu_ms = (_cpu_s(daemon) - spent) / ASKED * 1000
+            one.cpu_ms = (processor_s(daemon) - spent) / ASKED * 1000
             one.loop_ms = _loop_ms()
             one.memory_mb = memory.get_memory_status().memory_mb
         _many(home, daemon, asked, one)
@@ -148,12 +149,12 @@ def _many(home: Home, daemon: psutil.Process, asked: list[str], one: Scale) -> N
     each = max(4, ASKED // CLIENTS)
     program = home.program("asking", CLIENTS, each, 1, file)
     program.heard()
-    spent, before = _cpu_s(daemon), psutil.cpu_times()
+    spent, before = processor_s(daemon), psutil.cpu_times()
     began = time.perf_counter()
     program.go()
     program.heard()
     seconds, after = time.perf_counter() - began, psutil.cpu_times()
-    one.many_cpu_ms = (_cpu_s(daemon) - spent) / (CLIENTS * each) * 1000
+    one.many_cpu_ms = (processor_s(daemon) - spent) / (CLIENTS * each) * 1000
     one.many_per_s = CLIENTS * each / seconds
     one.idle = (after.idle - before.idle) / (seconds * (psutil.cpu_count() or 1))
 
@@ -230,13 +231,6 @@ def _loop_ms() -> float:
     began = time.thread_time()
     sum(number * number for number in range(1_000_000))
     return (time.thread_time() - began) * 1000
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    return (
-        sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{process.pid}/task").iterdir())
-        / 1e9
-    )
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from itertools import count
 from typing import Any
 
 import psutil
+from footprint import processor_s
 from home import Home, until
 from measure import Figure, at_least
 
@@ -66,13 +67,13 @@ def _in_turns(what: str, homes: tuple[Home, Home], daemons: list[psutil.Process]
     with _held(daemons):
         for _ in range(ROUNDS):
             for many in (1, 2):
-                before = [_own(daemon) for daemon in daemons]
+                before = [processor_s(daemon) for daemon in daemons]
                 began = time.perf_counter()
                 answered = asyncio.run(_asked(homes[:many], ask))
                 took = time.perf_counter() - began
                 rates[many].append(answered / took)
                 shares += [
-                    (_own(daemon) - own) / took for daemon, own in list(zip(daemons, before, strict=True))[:many]
+                    (processor_s(daemon) - own) / took for daemon, own in list(zip(daemons, before, strict=True))[:many]
                 ]
     alone, both = (sorted(rates[many])[ROUNDS // 2] for many in (1, 2))
     said = f"{both:,.0f} a second, one {alone:,.0f}; each held to a fifth of a core, of which it took {sum(shares) / len(shares):.2f}"
@@ -130,11 +131,6 @@ def _held(daemons: Sequence[psutil.Process]) -> Generator[None]:
 
 def _working(daemons: Sequence[psutil.Process]) -> bool:
     """Whether they do more than wait: what was written is followed by work that nobody waits for."""
-    before = sum(map(_own, daemons))
+    before = sum(map(processor_s, daemons))
     time.sleep(1.0)
-    return sum(map(_own, daemons)) - before > 0.05
-
-
-def _own(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
+    return sum(map(processor_s, daemons)) - before > 0.05
