@@ -36,7 +36,7 @@ from enhanced_memory.daemon.store.passages import Page, Passages, once
 __all__ = ["Postings"]
 
 AT_ONCE = 4_000
-"""Passages of a word that are read while a question waits; more are read beside it."""
+"""Passages that the index looks at while a question waits; where there are more, the question is put to it as a whole."""
 AT_ONCE_SMALL = 20_000
 """The same in a store of no more passages than this."""
 
@@ -277,7 +277,7 @@ class Postings:
             else:
                 words[term] = word
         if lacking:
-            words |= self.read(source, mark, list(lacking), at_once)
+            words |= self.read(source, mark, list(lacking), max(at_once, source.at_once))
             if not words.keys() >= lacking.keys():
                 raise Wanted(*(term for term in lacking if term not in words))
         with self._lock:

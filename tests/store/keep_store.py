@@ -80,6 +80,7 @@ def asked(memory: Memory, questions: list[tuple[str, str, dict[str, Any]]] = QUE
         answer = memory.send(msgspec.convert(args, REQUESTS[op]))
         told.append({"space": space, "op": op, "args": args, "answer": lasting(msgspec.to_builtins(answer))})
     memory.switch("default")
+    wait_for_vectors(memory)
     for query in SEARCHES:
         found = memory.search_nodes(query, limit=5)
         told.append({"query": query, "found": sorted(hit.entity.name for hit in found.hits)})
@@ -210,9 +211,13 @@ def settled(folder: Path, store: str | Path) -> Settings:
 
 
 def wait_for_vectors(memory: Memory) -> None:
-    """Wait until all that is remembered has its vector."""
-    while not ((fares := memory.get_memory_status().meaning) and fares.vectors and not fares.backlog):
+    """Wait until all that is remembered has its vector, and is found by it."""
+    for _ in range(600):
+        fares = memory.get_memory_status().meaning
+        if fares and fares.state != "waiting" and fares.vectors and not fares.backlog:
+            return
         time.sleep(0.1)
+    raise RuntimeError(f"vectors are not done: {fares}")
 
 
 def end(pid: int) -> None:

@@ -1,7 +1,8 @@
 """Postings read from the words' table: what `store/postings.py` keeps in memory, as one connection sees it.
 
-Where a word stands in a passage is cut out of its tsvector as the server writes one (`'word':1A,7B`): taking the whole apart, as
-`unnest` does, costs ten times as much.
+How often a word stands in which column of a passage, the server tells by a rank (`ranked.py`). Where that does not tell, and where few
+are asked for, it is cut out of the tsvector as the server writes one (`'word':1A,7B`): that costs six times as much, and taking the
+whole apart, as `unnest` does, ten times that.
 """
 
 from collections.abc import Callable, Collection, Generator, Sequence
@@ -14,6 +15,7 @@ from psycopg import Connection
 from enhanced_memory.daemon.store.bm25 import OF_ENTITIES, OF_MESSAGES
 from enhanced_memory.daemon.store.postgres.failures import translated
 from enhanced_memory.daemon.store.postgres.lexemes import COLUMNS, tokens
+from enhanced_memory.daemon.store.postgres.ranked import WEIGHTS, counts
 from enhanced_memory.daemon.store.postgres.rows import BEGIN_READING, PostgresRows
 from enhanced_memory.daemon.store.postgres.statements import Statement, filled
 from enhanced_memory.daemon.store.terms import sole_word
@@ -26,14 +28,18 @@ __all__ = ["NEWEST", "Looking", "Posted"]
 _PLACES = "translate(split_part(split_part(w.lexemes::text, :before, 2), ' ', 1), '0123456789', '')"
 """Of `3A,7B,9` the marks of the columns that a word stands in, none for the last: `A,B,`."""
 
+# Not in order: sorting costs the server more than it does here. `+ 0`: or the planner has the index of ids tell it all those, to have
+# them met with the word's, which takes 3 ms for each 130,000.
 _EVERY = filled(f"""
-    SELECT coalesce(told.ids, ''), coalesce(told.places, '')
-    FROM unnest(:queries::text[], :befores::text[]) WITH ORDINALITY t (query, before, place)
+    SELECT coalesce(told.ids, ''), coalesce(told.ranks, '')
+    FROM unnest(:queries::text[]) WITH ORDINALITY t (query, place)
     CROSS JOIN LATERAL (
-        SELECT string_agg(int8send(id), '' ORDER BY id) AS ids, string_agg(convert_to(places || ' ', 'UTF8'), '' ORDER BY id) AS places
-        FROM (SELECT w.id, {_PLACES.replace(":before", "t.before")} AS places
-              FROM words w WHERE w.lexemes @@ t.query::tsquery AND w.id <= :upto LIMIT :limit) found) told
+        SELECT string_agg(int8send(id), '') AS ids, string_agg(float4send(rank), '') AS ranks
+        FROM (SELECT w.id, ts_rank('{WEIGHTS}', w.lexemes, t.query::tsquery) AS rank
+              FROM words w WHERE w.lexemes @@ t.query::tsquery AND w.id + 0 <= :upto LIMIT :limit) found) told
     ORDER BY t.place""")
+
+_PLACED = filled(f"SELECT w.id, {_PLACES} FROM words w WHERE w.id = ANY (:others::bigint[])")
 
 _NEW = filled(f"""
     SELECT w.id, {_PLACES} FROM words w
@@ -62,7 +68,7 @@ _BESIDE = filled("""
 _WORTH = """
     WITH q AS MATERIALIZED (SELECT * FROM json_to_recordset(:asked::json) q (lexeme text, beginning bool, idf float8))
     SELECT w.id, sum(q.idf * f.often * (:k1::float8 + 1) / (f.often + :k1 * (1 - :b::float8 + :b * w.length / :average_length::float8)))
-    FROM (SELECT * FROM {of} new WHERE lexemes @@ :query::tsquery AND id > :beyond AND id <= :upto LIMIT :limit) w
+    FROM (SELECT * FROM {of} new WHERE lexemes @@ :query::tsquery AND id + 0 > :beyond AND id + 0 <= :upto LIMIT :limit) w
     CROSS JOIN LATERAL unnest(w.lexemes) u JOIN q ON q.lexeme = u.lexeme OR (q.beginning AND starts_with(u.lexeme, q.lexeme))
     CROSS JOIN LATERAL (SELECT sum(CASE at WHEN 'A' THEN :name_weight::float8 WHEN 'B' THEN 1.0 WHEN 'C' THEN :near_weight::float8
                                            ELSE :dates_weight::float8 END) AS often FROM unnest(u.weights) at) f
@@ -75,12 +81,17 @@ NEWEST = filled("SELECT coalesce(max(id), 0) FROM passages")
 _MARKS = tuple(COLUMNS[name] for name in ("name", "body", "dates"))
 """How a tsvector marks the columns that count. The last one's mark is not written."""
 
+AT_ONCE = 100_000
+"""Places of a word that are read while a question waits: 1.3 µs each. To score a passage takes the server 10 µs and more."""
+
 BY_NUMBER = 5_000
 """Passages one after another that are looked through for a word; of more, those that have it are looked up."""
 
 
 class Posted:
     """The words' table as one connection sees it."""
+
+    at_once = AT_ONCE
 
     def __init__(self, rows: PostgresRows) -> None:
         self._rows = rows
@@ -94,26 +105,27 @@ class Posted:
         import numpy as np
 
         told = self._rows.told(
-            _EVERY, queries=_json([f"'{term}'" for term in terms]), befores=_json([f"'{term}':" for term in terms]),
-            upto=upto, limit=most + 1 if most else -1,
-        )  # fmt: skip
-        columns = np.full(256, -1, np.int8)
-        for column, mark in enumerate(_MARKS):
-            columns[ord(mark)] = column
+            _EVERY, queries=_json([f"'{term}'" for term in terms]), upto=upto, limit=most + 1 if most else -1
+        )
         found: list[tuple[Ids, Any] | None] = []
-        for passages, places in told:
-            text = np.frombuffer(places, np.uint8)
-            # A mark for each place, none for the last column's; a comma between places, a space after a passage.
-            ends = np.flatnonzero((text == ord(",")) | (text == ord(" ")))
-            if most and len(ends) > most:
+        for term, (passages, ranks) in zip(terms, told, strict=True):
+            ids = np.frombuffer(passages, ">i8").astype(np.int64)
+            order = np.argsort(ids, kind="stable")
+            ids = ids[order]
+            often, unclear = counts(np.frombuffer(ranks, ">f4")[order])
+            if unclear.any():
+                placed = {passage: _often(places) for passage, places in self._placed(term, ids[unclear].tolist())}
+                often[unclear] = [placed[passage] for passage in ids[unclear].tolist()]
+            if most and often.sum() > most:
                 found.append(None)
                 continue
-            begins = np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1))[: len(ends)]
-            marks = columns[np.where(begins < ends, text[begins], ord(_MARKS[-1]))]
-            often = np.diff(np.flatnonzero(text[ends] == ord(" ")), prepend=-1)
-            ids = np.repeat(np.frombuffer(passages, ">i8").astype(np.int64), often)
-            found.append((ids[marks >= 0], marks[marks >= 0]))
+            columns = np.tile(np.arange(len(_MARKS), dtype=np.int8), len(ids))
+            found.append((np.repeat(ids, often.sum(axis=1)), np.repeat(columns, often.ravel())))
         return found
+
+    def _placed(self, term: str, passages: list[int]) -> list[tuple[int, str]]:
+        found = self._rows.told(_PLACED, others=_json(passages), before=f"'{term}':")
+        return cast("list[tuple[int, str]]", found)
 
     def since(self, expression: str, beyond: int, upto: int, others: Collection[int]) -> "list[Occurrence]":
         """Where a word stands in newer passages, and in some others."""
@@ -123,11 +135,7 @@ class Posted:
         given = {"query": f"'{term}'", "before": f"'{term}':", "beyond": beyond, "upto": upto}
         asked = _AMONG_NEW if upto - beyond <= BY_NUMBER else _NEW
         found = self._rows.told(asked, others=_json(others), **given)
-        told: list[Occurrence] = []
-        for passage, places in found:
-            marks = [mark or _MARKS[-1] for mark in places.split(",")]
-            told.append(Occurrence(passage, *(marks.count(mark) for mark in _MARKS)))
-        return told
+        return [Occurrence(passage, *_often(places)) for passage, places in found]
 
     def heads(self, beyond: int, upto: int) -> "list[Head]":
         """The passages that last, whose they are, and how many words each has."""
@@ -188,6 +196,13 @@ class Looking:
     def close(self) -> None:
         """Look no more."""
         self._rows.connection.close()
+
+
+def _often(places: str) -> tuple[int, int, int]:
+    """How often a word stands in each of the columns that count, by the marks of its places."""
+    marks = [mark or _MARKS[-1] for mark in places.split(",")]
+    name, body, dates = (marks.count(mark) for mark in _MARKS)
+    return name, body, dates
 
 
 def _json(values: "Collection[int | str]") -> str:

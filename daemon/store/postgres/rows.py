@@ -127,6 +127,8 @@ class PostgresRows:
             if found is None:
                 return [("[]",)] if name != "count_words_messages" else []
             values = found
+            if values.get("floor"):
+                also = (*also, "words_beyond")
         elif name == "term_spans":
             return self.searching.spans(self, values["terms"])
         asked = statement(name, also, key, down)

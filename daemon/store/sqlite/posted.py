@@ -80,6 +80,8 @@ message, too."""
 class Posted:
     """The words index as one connection sees it."""
 
+    at_once = 4_000  # FTS5's own search of a word takes less than reading its places
+
     def __init__(self, connection: apsw.Connection) -> None:
         self._execute: Any = connection.cursor().execute
         self._tokenized: Callable[..., Any] = connection.fts5_tokenizer(*TOKENIZER)
