@@ -33,13 +33,14 @@ class Arm(Protocol):
 
     name: str
     share: float
+    least: int
     most: int
-    """How many are to be found, so that what is nearest is among them: this share of all, and so many at the most."""
+    """How many are to be found, so that what is nearest is among them: this share of all, and so many at the least and at the most."""
     by_row: bool
     """Whether it wants a vector's words side by side, or all first words, all second words and so on."""
 
     def width(self, words: int) -> int:
-        """The words that a vector of so many takes with it: it may be faster with some empty ones behind."""
+        """The words that a vector of so many takes with it: it may be as fast with some more, which hold more signs."""
         ...
 
     def nearest(self, bits: Bits, asked: Sought, count: int, allowed: "npt.NDArray[np.bool_] | None") -> Places:
@@ -51,7 +52,7 @@ class NumpyArm:
     """XOR and population count."""
 
     name = "NumPy"
-    share, most = 1 / 40, 16_000
+    share, least, most = 1 / 40, 5000, 25_000
     by_row = False
 
     def width(self, words: int) -> int:
@@ -80,7 +81,7 @@ class FaissArm:
     """The same by faiss, on the caller's thread alone: its own threads get in each other's way when several ask."""
 
     name = "faiss"
-    share, most = 1 / 125, 8000
+    share, least, most = 1 / 125, 3500, 8000
     by_row = True
 
     def __init__(self) -> None:

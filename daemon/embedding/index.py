@@ -3,8 +3,8 @@
 Up to `EXACT` vectors every one is compared as float32. Beyond, each is kept as two bits a dimension, after a rotation: its sign, and
 whether it is large; and as it is stored, in int8, while there is room. An arm (`arms.py`) finds some thousands that are nearest to
 a question's own signs. They are weighed by both bits against the question itself, and the best are compared with the int8 vectors:
-`COMPARED` where these are here, and all where they are no more than `BY_SIGNS`; `LOOKED_AT` where the store has to be asked for
-them. (Binary quantisation with rescoring: Yamada et al. 2021, Shakir et al. 2024; weighing signs against an unquantised question:
+`COMPARED` where these are here, and all where they are no more than an arm finds at the least; `LOOKED_AT` where the store has to be
+asked for them. (Binary quantisation with rescoring: Yamada et al. 2021, Shakir et al. 2024; weighing signs against an unquantised question:
 asymmetric distances, Gordo et al. 2014.)
 """
 
@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from enhanced_memory.daemon.embedding.arms import Arm, Bits, NumpyArm
-from enhanced_memory.daemon.embedding.weighing import BY_SIGNS, LARGE, best, packed, sought, turned, weighed
+from enhanced_memory.daemon.embedding.weighing import LARGE, best, packed, sought, turned, weighed
 
 __all__ = ["EXACT", "LOOKED_AT", "Index", "Matrix", "cosines", "quantised", "unit"]
 
 EXACT = 20_000
-LOOKED_AT, COMPARED = 100, 200
+LOOKED_AT, COMPARED = 100, 500
 """How many of the best by bits are compared as they are stored: where the store has to be asked for them, and where they are here."""
 FIRST = 1024
 """Rows that there is room for at first; it grows by doubling."""
@@ -57,6 +57,11 @@ def cosines(query: Floats, stored: Sequence[bytes]) -> list[float]:
 
 def _cosines(query: Floats, vectors: Bytes, norms: Floats) -> Floats:
     return (vectors.astype(np.float32) @ query) / norms
+
+
+def _first(arm: Arm, rows: int, wanted: int) -> int:
+    """How many an arm is to find among so many rows, so that those `wanted` are among them."""
+    return max(arm.least, 2 * wanted, min(arm.most, int(rows * arm.share)))
 
 
 class Matrix:
@@ -114,8 +119,10 @@ class Matrix:
         """How the nearest are found just now."""
         if self.arm is None:
             return "exact (NumPy)"
-        again = f"{LOOKED_AT} looked at again" if self._stored is None else f"{BY_SIGNS:,} compared"
-        return f"bits ({self.arm.name}), {again}"
+        if self._stored is None:
+            return f"bits ({self.arm.name}), {LOOKED_AT} looked at again"
+        first = _first(self.arm, self._count, LOOKED_AT)
+        return f"bits ({self.arm.name}), {first if first <= self.arm.least else COMPARED:,} compared"
 
     @property
     def rows_held(self) -> int:
@@ -177,12 +184,18 @@ class Matrix:
         )
 
     def _keep_bits(self, places: "npt.NDArray[np.intp]", vectors: Floats) -> None:
-        vectors = turned(vectors)
-        self._large[places] = packed(np.abs(vectors) > LARGE / self.dimension**0.5, self.words)
-        if self.arm is not None and self.arm.by_row:
-            self._bits[places] = packed(vectors > 0, self._bits.shape[1])
+        by_row = self.arm is not None and self.arm.by_row
+        words = self._bits.shape[1 if by_row else 0]
+        vectors = turned(vectors, self._signs(words))
+        self._large[places] = packed(np.abs(vectors[:, : self.dimension]) > LARGE / self.dimension**0.5, self.words)
+        if by_row:
+            self._bits[places] = packed(vectors > 0, words)
         else:
-            self._bits[:, places] = packed(vectors > 0, self._bits.shape[0]).T
+            self._bits[:, places] = packed(vectors > 0, words).T
+
+    def _signs(self, words: int) -> int:
+        """The signs that stand in so many words: those of the vector itself are in the first of them."""
+        return words * 64 if words > self.words else self.dimension
 
     def _keep_stored(self, places: "npt.NDArray[np.intp]", vectors: Bytes) -> None:
         if self._stored is not None:
@@ -269,21 +282,24 @@ class Matrix:
 
         if allowed is not None and living <= wanted:
             return compared(np.flatnonzero(allowed))
-        first = min(max(BY_SIGNS, 2 * wanted, min(arm.most, int(end * arm.share))), living)
-        turn = turned(query)
-        signs = sought(turn, arm.width(self.words))
+        first = min(_first(arm, end, wanted), living)
+        wide = arm.width(self.words)
+        turn = turned(query, self._signs(wide))
+        signs = sought(turn, wide)
         if allowed is not None and arm.by_row and living > end * (1 - WASTE):
             # Few are left out: to ask for a few more is cheaper than to gather the others.
             places = arm.nearest(bits[:end], signs, min(end, first + end - living), None)
             places = places[allowed[places]]
         else:
             places = arm.nearest(bits[:end] if arm.by_row else bits[:, :end], signs, first, allowed)
-        if stored is not None and len(places) <= BY_SIGNS:
+        if stored is not None and len(places) <= arm.least:
             return compared(places)
         found = bits.take(places, axis=0) if arm.by_row else np.ascontiguousarray(bits.take(places, axis=1).T)
         found = np.ascontiguousarray(found[:, : self.words])
         again = wanted if stored is None else max(wanted, COMPARED)
-        return compared(places[weighed(turn, found, lambda kept: large.take(places[kept], axis=0), again)])
+        return compared(
+            places[weighed(turn[: self.dimension], found, lambda kept: large.take(places[kept], axis=0), again)]
+        )
 
     def cosines(self, query: Floats, passages: Ids) -> dict[int, float] | None:
         """How near given passages are to `query` (unit length), those that have a vector; None where the vectors are not here."""

@@ -2,7 +2,8 @@
 
 Before their signs are taken, vectors are turned by a random rotation, the same for all of one dimension: what a model says with few
 components is spread over all, so that each sign tells about as much as any other (random rotation before binary quantisation: Gong
-et al. 2013, Gao and Long 2024). Angles stay as they are.
+et al. 2013, Gao and Long 2024). Angles stay as they are. Where there is room for more signs than components, those of further
+rotations fill it: each tells a little more about the angle.
 """
 
 from collections.abc import Callable
@@ -44,9 +45,15 @@ def packed(bits: "npt.NDArray[np.bool_]", words: int) -> Bits:
     return padded.view(np.uint64)
 
 
-def turned(vectors: Floats) -> Floats:
-    """Vectors, one or a row each, after the rotation of their dimension."""
-    order, rotations = _rotation(vectors.shape[-1])
+def turned(vectors: Floats, least: int = 0) -> Floats:
+    """Vectors, one or a row each, after the rotation of their dimension; where that are not at `least` so many components, more by others."""
+    dimension = vectors.shape[-1]
+    parts = [_turned(vectors, number) for number in range(max(1, -(-least // dimension)))]
+    return np.concatenate(parts, axis=-1)[..., : max(least, dimension)]
+
+
+def _turned(vectors: Floats, number: int) -> Floats:
+    order, rotations = _rotation(vectors.shape[-1], number)
     mixed = vectors[..., order]
     return np.concatenate(
         [mixed[..., begin : begin + len(one)] @ one for begin, one in rotations], axis=-1, dtype=np.float32
@@ -54,9 +61,9 @@ def turned(vectors: Floats) -> Floats:
 
 
 @cache
-def _rotation(dimension: int) -> "tuple[npt.NDArray[np.intp], list[tuple[int, Floats]]]":
+def _rotation(dimension: int, number: int) -> "tuple[npt.NDArray[np.intp], list[tuple[int, Floats]]]":
     """The order in which components are taken, and rotations of some that stand side by side, with the first of them."""
-    chance = np.random.default_rng(dimension)
+    chance = np.random.default_rng((dimension, number))
     return chance.permutation(dimension), [
         (begin, np.linalg.qr(chance.standard_normal((size, size)))[0].astype(np.float32))
         for begin in range(0, dimension, TURNED_AT_ONCE)
@@ -65,7 +72,7 @@ def _rotation(dimension: int) -> "tuple[npt.NDArray[np.intp], list[tuple[int, Fl
 
 
 def sought(query: Floats, words: int) -> Sought:
-    """A turned question as bits, for rows of so many words."""
+    """A turned question as bits, for rows of so many words: it has as many components as they have signs."""
     sizes = np.abs(query)
     least = np.sort(sizes)[int(len(sizes) * COUNTED_FROM)]
     return Sought(*packed(np.stack((query > 0, sizes >= least)), words))

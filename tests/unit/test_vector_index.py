@@ -110,8 +110,21 @@ def test_a_rotation_leaves_angles_as_they_are_and_is_the_same_each_time(dimensio
     assert turned(given[3]) == pytest.approx(after[3], abs=1e-5)
 
 
+def test_more_signs_than_components_are_those_of_further_rotations() -> None:
+    given = unit(vectors(400, dimension=192))
+    wide = turned(given, 512)
+    assert wide.shape == (400, 512)
+    assert np.array_equal(wide[:, :192], turned(given))
+    angles = np.arccos(np.clip(given @ given[0], -1, 1))
+    missed = [
+        np.abs(np.mean((turned(given, many) > 0) != (turned(given[0], many) > 0), axis=1) * np.pi - angles).mean()
+        for many in (192, 256, 512)
+    ]
+    assert missed == sorted(missed, reverse=True)  # the more signs, the nearer to the angle is the share that differs
+
+
 def test_what_is_near_is_found_where_few_components_say_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "BY_SIGNS", 100)  # the nearest are to be among one in fifty
+    monkeypatch.setattr(NumpyArm, "least", 100)  # the nearest are to be among one in fifty
     chance = np.random.default_rng(6)
     sizes = np.linspace(4.0, 0.5, DIMENSION) ** 1.5
     far = chance.normal(size=(20_050, DIMENSION)).astype(np.float32) * sizes + sizes
