@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from enhanced_memory.daemon.embedding import arms, index
+from enhanced_memory.daemon.embedding import arms
 from enhanced_memory.daemon.embedding.arms import NumpyArm, self_test
 from enhanced_memory.daemon.embedding.index import Index, Matrix, cosines, quantised, unit
 from enhanced_memory.daemon.embedding.weighing import turned
