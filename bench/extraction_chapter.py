@@ -31,7 +31,9 @@ SAID = {
     "eleventh.txt": "many sorts again, mended for",
     "twelfth.txt": "plainer, mended for",
     "thirteenth.txt": "many traps, mended for",
-    "fourteenth.txt": "the last, mended for",
+    "fourteenth.txt": "many again, mended for",
+    "fifteenth.txt": "everyday, not looked at",
+    "sixteenth.txt": "everyday again, not looked at",
 }
 TALK = (
     "user: I prefer tea over coffee. The tram was late. Do you know why?\n"

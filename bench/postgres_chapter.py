@@ -490,6 +490,7 @@ async def _of_searches(settings: Settings, asked: list[str]) -> list[Sent]:
 
 def _recall(settings: Settings, *arms: tuple[str, int]) -> list[Figure]:
     """How many of the ten nearest are found, by the vectors in a daemon's memory and by the server's index."""
+    from enhanced_memory.daemon.embedding import STORED
     from enhanced_memory.daemon.embedding.index import quantised
     from enhanced_memory.daemon.embedding.static import shipped
     from enhanced_memory.daemon.store.postgres import database
@@ -501,7 +502,7 @@ def _recall(settings: Settings, *arms: tuple[str, int]) -> list[Figure]:
     ids = [row[0] for row in rows]
     stored = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), -1)
     norms = np.maximum(np.linalg.norm(stored.astype(np.float32), axis=1), 1e-9)
-    vectors = shipped().embed(questions(SEED, min(len(rows), 20_000), ASKED_NEAR))
+    vectors = shipped().shortened(STORED).embed(questions(SEED, min(len(rows), 20_000), ASKED_NEAR))
     queries = [vector.tobytes() for vector in quantised(vectors)]
     nearest = [np.zeros(0, np.float32)] * len(queries)
     for begin in range(0, len(stored), 100_000):  # by parts: as float32 all of them would take four times the room

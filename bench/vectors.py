@@ -25,10 +25,11 @@ from passages import lines, questions
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput
+from enhanced_memory.daemon.embedding import STORED
 from enhanced_memory.daemon.embedding.arms import Arm, FaissArm, NumpyArm
 from enhanced_memory.daemon.embedding.asked import Asked
 from enhanced_memory.daemon.embedding.index import Index, Matrix, quantised
-from enhanced_memory.daemon.embedding.static import StaticEmbedder
+from enhanced_memory.daemon.embedding.static import shipped
 from enhanced_memory.daemon.store.sqlite import comparing, file
 from enhanced_memory.daemon.store.sqlite.rows import QUERIES, SqliteRows
 from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
@@ -126,7 +127,7 @@ def arm_figures(
 
 def drawn(count: int) -> tuple[Any, Any]:
     """`count` vectors of the default model, and those of questions that are not among them."""
-    embedder = StaticEmbedder()
+    embedder = shipped().shortened(STORED)
     texts = list(dict.fromkeys(text for one in invented(77, SENTENCES // 4) for text in one.observations))
     asked, texts = texts[:QUERIES_ASKED], texts[QUERIES_ASKED:]
     # Questions are shorter than what answers them.
@@ -146,7 +147,7 @@ def drawn(count: int) -> tuple[Any, Any]:
 
 def alike(count: int) -> tuple[Any, Any]:
     """The vectors of lines whose words are drawn by Zipf's law, and of questions about some: the nearest are hardly nearer than others."""
-    embedder = StaticEmbedder()
+    embedder = shipped().shortened(STORED)
     texts = (text for _, _, text in lines(4, count))
     parts = [embedder.embed(some) for some in iter(lambda: list(islice(texts, 512)), [])]
     return np.concatenate(parts), embedder.embed(questions(4, 20_000, QUERIES_ASKED))

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["STATIC", "Embedder", "Runner"]
+__all__ = ["STATIC", "STORED", "Embedder", "Runner"]
 
 STATIC = "static"
 """What the setting `embedder` calls the model that ships."""
+STORED = 144
+"""Of its 192 components, those that new stores keep, the first, which matter most: what is found stays the same, and a file of conversations is
+a twelfth smaller (docs/decisions/0029-components.md)."""
 
 
 class Embedder(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from enhanced_memory.daemon.embedding import STATIC
+from enhanced_memory.daemon.embedding import STATIC, STORED
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.embedding.index import Floats
@@ -21,9 +21,10 @@ class HereEmbedder:
     batch = 64
     """Some two milliseconds: whoever writes does not wait for more."""
 
-    def __init__(self, busy: Callable[[], bool] = bool) -> None:
+    def __init__(self, busy: Callable[[], bool] = bool, dimension: int = STORED) -> None:
+        """`dimension` is that of the vectors that a store has already."""
         self.name = STATIC
-        self.dimension = 0
+        self.dimension = dimension
         self.fingerprint = ""
         self.problem = ""
         self.hint = ""
@@ -39,7 +40,8 @@ class HereEmbedder:
     async def ready(self) -> None:
         """Load the model. `Broken` where its files are gone."""
         if self._embedder is None:
-            embedder, self.fingerprint = await asyncio.get_running_loop().run_in_executor(self._pool, _loaded)
+            loop = asyncio.get_running_loop()
+            embedder, self.fingerprint = await loop.run_in_executor(self._pool, _loaded, self.dimension)
             self.name, self.dimension, self._embedder = embedder.name, embedder.dimension, embedder
 
     async def embed(self, texts: Sequence[str], query: bool = False) -> "Floats":
@@ -71,8 +73,8 @@ PAUSES = 25
 load that never ends some 600 passages a second are embedded all the same."""
 
 
-def _loaded() -> "tuple[StaticEmbedder, str]":
+def _loaded(dimension: int) -> "tuple[StaticEmbedder, str]":
     from enhanced_memory.daemon.embedding.static import shipped
 
-    embedder = shipped()
+    embedder = shipped().shortened(dimension)
     return embedder, embedder.fingerprint

@@ -186,16 +186,12 @@ class Matrix:
     def _keep_bits(self, places: "npt.NDArray[np.intp]", vectors: Floats) -> None:
         by_row = self.arm is not None and self.arm.by_row
         words = self._bits.shape[1 if by_row else 0]
-        vectors = turned(vectors, self._signs(words))
+        vectors = turned(vectors, words * 64)
         self._large[places] = packed(np.abs(vectors[:, : self.dimension]) > LARGE / self.dimension**0.5, self.words)
         if by_row:
             self._bits[places] = packed(vectors > 0, words)
         else:
             self._bits[:, places] = packed(vectors > 0, words).T
-
-    def _signs(self, words: int) -> int:
-        """The signs that stand in so many words: those of the vector itself are in the first of them."""
-        return words * 64 if words > self.words else self.dimension
 
     def _keep_stored(self, places: "npt.NDArray[np.intp]", vectors: Bytes) -> None:
         if self._stored is not None:
@@ -284,7 +280,7 @@ class Matrix:
             return compared(np.flatnonzero(allowed))
         first = min(_first(arm, end, wanted), living)
         wide = arm.width(self.words)
-        turn = turned(query, self._signs(wide))
+        turn = turned(query, wide * 64)
         signs = sought(turn, wide)
         if allowed is not None and arm.by_row and living > end * (1 - WASTE):
             # Few are left out: to ask for a few more is cheaper than to gather the others.

@@ -10,7 +10,7 @@ from enhanced_memory.client.errors import Error
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
-from enhanced_memory.daemon.embedding import STATIC, Runner
+from enhanced_memory.daemon.embedding import STATIC, STORED, Runner
 from enhanced_memory.daemon.embedding.child import DOOR, ChildEmbedder
 from enhanced_memory.daemon.embedding.here import HereEmbedder
 from enhanced_memory.daemon.store import Engine, Tx
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from enhanced_memory.daemon.embedding.asked import Asked
     from enhanced_memory.daemon.embedding.index import Index
 
-__all__ = ["Loader", "OwnModels", "beside", "runner_of"]
+__all__ = ["Loader", "OwnModels", "beside", "runner_of", "runs"]
 
 log = logging.getLogger(__name__)
 
@@ -157,10 +157,10 @@ class OwnModels:
         return held[0]
 
 
-def runner_of(source: str, settings: Settings, busy: Callable[[], bool]) -> Runner:
-    """What runs the model that a setting `embedder` names."""
+def runner_of(source: str, settings: Settings, busy: Callable[[], bool], dimension: int = STORED) -> Runner:
+    """What runs the model that a setting `embedder` names; the one that ships with as many components as stored vectors have."""
     if source == STATIC:
-        return HereEmbedder(busy)
+        return HereEmbedder(busy, dimension)
     return ChildEmbedder(
         source,
         threads=settings.embedder_threads,
@@ -169,6 +169,11 @@ def runner_of(source: str, settings: Settings, busy: Callable[[], bool]) -> Runn
         idle_s=settings.embedder_idle_s,
         door=settings.socket_path.with_name(DOOR),
     )
+
+
+def runs(runner: Runner, source: str, dimension: int) -> bool:
+    """Whether it runs the model that a setting `embedder` names, for vectors of this dimension where it may be one of several."""
+    return runner.source == source and not (isinstance(runner, HereEmbedder) and runner.dimension != dimension)
 
 
 def beside(stored: bytes, index: "Index") -> "Asked":

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from enhanced_memory.client.errors import Conflict, Error, Invalid
 from enhanced_memory.client.operations.service import Reindexing
 from enhanced_memory.daemon.call import Call
-from enhanced_memory.daemon.embedding import Runner
+from enhanced_memory.daemon.embedding import STORED, Runner
 from enhanced_memory.daemon.embedding.backlog import Backlog
-from enhanced_memory.daemon.embedding.loading import Loader
+from enhanced_memory.daemon.embedding.loading import Loader, runs
 from enhanced_memory.daemon.store import Engine, Tx
 from enhanced_memory.daemon.store.rederived import Mark
 from enhanced_memory.daemon.store.vectors import Model
@@ -161,7 +161,7 @@ class Job:
     def _target(self) -> Runner:
         """What runs the model that the settings name."""
         embedding = self._embedding
-        if embedding.runner is not None and embedding.runner.source == embedding.kind:
+        if embedding.runner is not None and runs(embedding.runner, embedding.kind, STORED):
             return embedding.runner
         if self.runner is None or self.runner.source != embedding.kind:
             self.runner = embedding.made(embedding.kind)

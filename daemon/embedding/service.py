@@ -15,12 +15,12 @@ from enhanced_memory.client.operations.service import Reindexing
 from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
-from enhanced_memory.daemon.embedding import STATIC, Runner
+from enhanced_memory.daemon.embedding import STATIC, STORED, Runner
 from enhanced_memory.daemon.embedding.backlog import Backlog
 from enhanced_memory.daemon.embedding.beside import Beside
 from enhanced_memory.daemon.embedding.following import Following
 from enhanced_memory.daemon.embedding.here import HereEmbedder
-from enhanced_memory.daemon.embedding.loading import Loader, OwnModels, beside, runner_of
+from enhanced_memory.daemon.embedding.loading import Loader, OwnModels, beside, runner_of, runs
 from enhanced_memory.daemon.embedding.reindex import Job
 from enhanced_memory.daemon.store import MEANING, Engine, Touched, Tx
 from enhanced_memory.daemon.store.vectors import Model
@@ -312,8 +312,10 @@ class Embedding:
         models = await self.engine.read(lambda tx: tx.vectors.models(), self.call)
         model = next((one for one in models if one.serves), None)
         source = model.source if model is not None else self.kind
-        runner = self.runner if self.runner is not None and self.runner.source == source else self.made(source)
-        self.runner = runner
+        dimension = model.dimension if model is not None else STORED
+        if self.runner is None or not runs(self.runner, source, dimension):
+            self.runner = self.made(source, dimension)
+        runner = self.runner
         if model is None:
             if not self.engine.leads(MEANING):
                 return  # whoever does it notes its model with the first vectors, and tells us
@@ -380,9 +382,9 @@ class Embedding:
                 await self.engine.write(lambda tx: tx.vectors.see_to(model.id, 0), self.call)
                 return
 
-    def made(self, source: str) -> Runner:
-        """What runs the model that a setting `embedder` names."""
-        return runner_of(source, self.settings, self.backlog.busy)
+    def made(self, source: str, dimension: int = STORED) -> Runner:
+        """What runs the model that a setting `embedder` names, for vectors that the store has or for new ones."""
+        return runner_of(source, self.settings, self.backlog.busy, dimension)
 
     # Reindexing
 

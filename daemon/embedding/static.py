@@ -8,6 +8,7 @@ it, lower case and without accents, with one difference: symbols and emoji stand
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -73,7 +74,16 @@ class StaticEmbedder:
         fits = len(vocabulary) == len(self._pieces) == len(self._scales) and self._pieces.shape[1] > 0
         if not fits or not np.isfinite(self._scales).all():
             raise Broken(f"The files of the embedder's model in {folder} do not belong together.", HINT)
+        self._whole = self._pieces.shape[1]
         self._runs = Runs(vocabulary)
+
+    def shortened(self, dimension: int) -> "StaticEmbedder":
+        """The same model with so many of its components alone, the first, which matter most; itself for no fewer than it has."""
+        if dimension >= self.dimension:
+            return self
+        short = copy(self)
+        short._pieces = self._pieces[:, :dimension]
+        return short
 
     @property
     def dimension(self) -> int:
@@ -82,13 +92,16 @@ class StaticEmbedder:
 
     @property
     def fingerprint(self) -> str:
-        """Hex SHA-256 of the model's files and of the rules in this module. `Broken` if the files are gone."""
+        """Hex SHA-256 of the model's files, of the rules in this module, and of how many components there are where these are not all.
+        `Broken` if the files are gone."""
         seen = hashlib.sha256(RULES)
         try:
             for name in FILES:
                 seen.update(hashlib.sha256((self._folder / name).read_bytes()).digest())
         except OSError as wrong:
             raise Broken(f"The embedder's model in {self._folder} cannot be read: {wrong}", HINT) from wrong
+        if self.dimension < self._whole:
+            seen.update(b"%d" % self.dimension)
         return seen.hexdigest()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -127,7 +140,7 @@ class StaticEmbedder:
 
 @cache
 def shipped() -> StaticEmbedder:
-    """The model that ships, read once for all who use it in this process. `Broken` as above; who asks next tries anew."""
+    """The model that ships, whole, read once for all who use it in this process. `Broken` as above; who asks next tries anew."""
     return StaticEmbedder()
 
 

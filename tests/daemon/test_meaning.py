@@ -75,7 +75,7 @@ def test_what_is_near_in_meaning_is_found_without_a_common_word(memory: Memory) 
     remember(memory)
     status = caught_up(memory, 3)
     assert status.meaning is not None
-    assert (status.meaning.state, status.meaning.dimension, status.meaning.arm) == ("ready", 192, "exact (NumPy)")
+    assert (status.meaning.state, status.meaning.dimension, status.meaning.arm) == ("ready", 144, "exact (NumPy)")
     assert names(memory, "fixing a bike")[0] == "Alice"
     assert names(memory, "astronomy and galaxies")[0] == "Carol"
 
@@ -277,9 +277,10 @@ def test_own_vectors_need_no_embedder(home: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_vector_of_the_daemon_s_own_model_needs_no_name(memory: Memory) -> None:
     remember(memory)
     caught_up(memory, 3)
-    from enhanced_memory.daemon.embedding.static import StaticEmbedder
+    from enhanced_memory.daemon.embedding import STORED
+    from enhanced_memory.daemon.embedding.static import shipped
 
-    vector = StaticEmbedder().embed(["fixing a bike"])[0].tolist()
+    vector = shipped().shortened(STORED).embed(["fixing a bike"])[0].tolist()
     assert names(memory, "", vector=vector)[0] == "Alice"
 
 
@@ -291,7 +292,7 @@ def test_a_vector_of_the_daemon_s_own_model_needs_no_name(memory: Memory) -> Non
         ([0.0, 0.0], "mine", "zeros"),
         ([1.0, 2.0, 3.0], "mine", "have 2 numbers"),
         ([1.0, 2.0], "another", "No vectors of a model"),
-        ([1.0, 2.0], "", "have 192 numbers"),
+        ([1.0, 2.0], "", "have 144 numbers"),
         (None, "mine", "without a vector"),
         ([], "mine", "length >= 1"),
     ],

@@ -43,10 +43,10 @@ async def test_one_that_could_not_be_loaded_is_tried_again_though_nothing_is_wri
     lacking, pauses = [MemoryError(), ImportError("libopenblas.so: failed to map segment")], list[float]()
     load = here._loaded
 
-    def loaded() -> Any:
+    def loaded(dimension: int) -> Any:
         if lacking:
             raise lacking.pop(0)
-        return load()
+        return load(dimension)
 
     def again_in(embedding: Embedding, pause_s: float) -> None:
         pauses.append(pause_s)

@@ -14,9 +14,10 @@ import zstandard
 from enhanced_memory.client import Memory
 from enhanced_memory.client.operations.entities import AddObservations, ObservationsInput
 from enhanced_memory.client.values import EntityInput
+from enhanced_memory.daemon.embedding import STORED
 from enhanced_memory.daemon.store.sqlite import file
 
-from .keep_store import KEPT, KEY, asked, full, lasting
+from .keep_store import KEPT, KEY, asked, full, lasting, wait_for_vectors
 
 VERSIONS = sorted(int(path.name.removeprefix("schema-").removesuffix(".db.zst")) for path in KEPT.glob("*.db.zst"))
 
@@ -91,3 +92,25 @@ def test_the_words_of_an_older_store_are_laid_out_anew_by_reindexing(home: Path)
         assert list(file_.execute("SELECT count(*) FROM pragma_table_info('words_past')")) == [(4,)], (
             "is asked as it is"
         )
+
+
+def test_vectors_of_an_older_store_serve_with_all_their_components_until_reindexing(home: Path) -> None:
+    store = home / "memory.db"
+    newest = f"schema-{VERSIONS[-1]}.db.zst"
+    store.write_bytes(zstandard.ZstdDecompressor().decompress((KEPT / newest).read_bytes()))
+
+    def told(memory: Memory) -> tuple[str, int, bool]:
+        wait_for_vectors(memory)
+        meaning = memory.get_memory_status().meaning
+        assert meaning is not None
+        return meaning.state, meaning.dimension, "meaning" in memory.search_nodes("reading", limit=1).arms
+
+    with Memory() as memory:
+        assert told(memory) == ("ready", 192, True)
+        memory.create_entities([EntityInput("Newcomer", "thing", ["came after the upgrade"])])
+        assert told(memory)[:2] == ("ready", 192)
+        memory.reindex("meaning")
+        while (status := memory.get_memory_status()).reindexing and status.reindexing.state == "running":
+            time.sleep(0.02)
+        assert told(memory) == ("ready", STORED, True)
+        assert memory.verify().ok

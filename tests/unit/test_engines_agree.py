@@ -22,6 +22,7 @@ OWN = {
         "words_estimated",
         "words_row",
         "words_scored",
+        "words_beyond",
         "tell",
         "changes_missed",
     },

@@ -40,6 +40,8 @@ def test_the_set_is_large_enough_to_say_something(quality: ModuleType) -> None:
         "ninth.txt",
         "tenth.txt",
         "fourteenth.txt",
+        "fifteenth.txt",
+        "sixteenth.txt",
     ],
 )
 def test_nine_of_ten_facts_are_facts_and_four_of_five_are_found(quality: ModuleType, half: str) -> None:

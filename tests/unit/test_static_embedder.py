@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from enhanced_memory.client.errors import Broken
-from enhanced_memory.daemon.embedding import Embedder
+from enhanced_memory.daemon.embedding import STORED, Embedder
 from enhanced_memory.daemon.embedding.static import (
     KEPT_RUNS,
     MODEL,
@@ -227,3 +227,14 @@ def test_the_protocol_alone_does_not_load_numpy() -> None:
     program = "import sys, enhanced_memory.daemon.embedding; print('numpy' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.stdout.strip(), ran.returncode) == ("False", 0), ran.stderr
+
+
+def test_fewer_components_are_the_first_ones_and_another_model() -> None:
+    short = SHIPPED.shortened(STORED)
+    texts = ["fixing a bike", "naïve café", "", "雪が降る", "fixing"]
+    whole = SHIPPED.embed(texts)[:, :STORED]
+    lengths = np.maximum(np.linalg.norm(whole, axis=1, keepdims=True), 1e-9)
+    assert short.embed(texts) == pytest.approx(whole / lengths, abs=1e-5)
+    assert (short.dimension, short.name) == (STORED, SHIPPED.name)
+    assert short.fingerprint == StaticEmbedder().shortened(STORED).fingerprint != SHIPPED.fingerprint
+    assert SHIPPED.shortened(192) is SHIPPED
