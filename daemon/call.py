@@ -47,6 +47,10 @@ class Peer:
 class Meant(Protocol):
     """What a query means: how near passages are to it."""
 
+    def begin(self, view: Any, count: int, stream: int = 0) -> None:
+        """Let the nearest messages be looked for while who asks does something else, where that is worth it."""
+        ...
+
     def nearest(
         self, tx: Any, count: int, messages: bool | None = None, stream: int = 0, beside: Collection[int] = ()
     ) -> list[tuple[int, float]]:
@@ -76,6 +80,8 @@ class Call:
     """The change it made, once it has made one."""
     may_lag: bool = False
     """Whether a replica may answer: it is a question, and nothing is written by what it says."""
+    crowded: bool = False
+    """Whether others waited when a reader took it up: what costs more of the processor to be sooner is not worth it then."""
     meaning: "Meant | None" = None
     """What the query means, where there is a model to say so."""
     conflicts: "list[ConflictFound]" = field(default_factory=list["ConflictFound"])

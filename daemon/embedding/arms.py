@@ -36,6 +36,8 @@ class Arm(Protocol):
     least: int
     most: int
     """How many are to be found, so that what is nearest is among them: this share of all, and so many at the least and at the most."""
+    aside: bool
+    """Whether it looks through all vectors without Python's lock, so that others run meanwhile."""
     by_row: bool
     """Whether it wants a vector's words side by side, or all first words, all second words and so on."""
 
@@ -53,6 +55,7 @@ class NumpyArm:
 
     name = "NumPy"
     share, least, most = 1 / 40, 5000, 25_000
+    aside = False  # it takes the lock for each of many short steps
     by_row = False
 
     def width(self, words: int) -> int:
@@ -82,6 +85,7 @@ class FaissArm:
 
     name = "faiss"
     share, least, most = 1 / 125, 3500, 8000
+    aside = True
     by_row = True
 
     def __init__(self) -> None:

@@ -1,13 +1,25 @@
 """What a query means, and how near passages are to it. Made for one call, used on a reader's thread."""
 
 from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Semaphore
+from typing import Any
 
 import numpy as np
 
-from enhanced_memory.daemon.embedding.index import Floats, Index, cosines, quantised
+from enhanced_memory.daemon.embedding.index import Floats, Index, Matrix, cosines, quantised
 from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store.views import View
 
 __all__ = ["Asked"]
+
+LONG = 50_000
+"""Vectors from which on it takes a millisecond and more to look through them: worth handing it to another thread."""
+
+_helper = ThreadPoolExecutor(1, "nearest")
+_free = Semaphore(1)
+
+_Near = tuple[list[int], list[float] | None]
 
 
 class Asked:
@@ -19,6 +31,21 @@ class Asked:
         self._stored = quantised(vector[None, :])[0].tobytes()
         self._missed = missed
         self._spoken: dict[int, tuple[int, bytes] | None] = {}
+        self._begun: tuple[tuple[int, frozenset[int], int], Future[_Near]] | None = None
+
+    def begin(self, view: View, count: int, stream: int = 0) -> None:
+        """Let the nearest messages be looked for while who asks does something else.
+
+        On a thread beside, where that takes long and lets others run Python. `nearest` with the same bounds takes what it found. Where that
+        thread is busy for somebody else, nothing is won by waiting for it.
+        """
+        matrix = self._index.of_messages
+        if matrix.arm is None or not matrix.arm.aside or len(matrix) < LONG or not _free.acquire(blocking=False):
+            return
+        bounds = count, _spaces(view), stream
+        found = _helper.submit(matrix.nearest, self._vector, *bounds)
+        found.add_done_callback(lambda _: _free.release())
+        self._begun = bounds, found
 
     def nearest(
         self, tx: Tx, count: int, messages: bool | None = None, stream: int = 0, beside: Collection[int] = ()
@@ -29,7 +56,7 @@ class Asked:
         compared too, exactly. Of passages that share a vector the first is told, unless one of them is `beside`: found already.
         """
         view = tx.view
-        spaces = frozenset(layer.space for layer in view.layers)
+        spaces = _spaces(view)
         found: list[tuple[int, float]] = []
         if self._index.stored:
             for said in (False, True) if messages is None else (messages,):
@@ -39,7 +66,7 @@ class Asked:
         else:
             for matrix, of_messages in ((self._index.of_entities, False), (self._index.of_messages, True)):
                 if messages in (None, of_messages):
-                    passages, known = matrix.nearest(self._vector, count, spaces, stream)
+                    passages, known = self._in(matrix, count, spaces, stream)
                     if known is None:
                         found += self._again(tx, passages, count)
                     else:
@@ -60,6 +87,13 @@ class Asked:
         )
         best = sorted(found, key=lambda one: -one[1])[:count]
         return [one for one in best if one[0] not in known_already]
+
+    def _in(self, matrix: Matrix, *bounds: Any) -> _Near:
+        begun = self._begun
+        if begun is None or matrix is not self._index.of_messages or begun[0] != bounds:
+            return matrix.nearest(self._vector, *bounds)
+        self._begun = None
+        return begun[1].result()
 
     def cosines(self, tx: Tx, passages: Collection[int], messages: bool | None = None) -> dict[int, float]:
         """How near given passages are, exactly, each by the vector that speaks for it; one without is left out.
@@ -99,3 +133,7 @@ class Asked:
         if len(near) < min(count, len(passages)) // 2:
             self._missed()
         return near
+
+
+def _spaces(view: View) -> frozenset[int]:
+    return frozenset(layer.space for layer in view.layers)

@@ -292,6 +292,8 @@ def search_messages(tx: Tx, ask: SearchMessages) -> MessageSearch:
     stream = stream_of(tx, ask.stream).id if ask.stream is not None else 0
     conditions, values = message_conditions(ask.roles, ask.kinds, ask.speakers, ask.since, ask.until)
     wanted, whole, some_dead = max(ranking.POOL, ask.limit * 2), False, False
+    if tx.call.meaning is not None and not tx.call.crowded:
+        tx.call.meaning.begin(tx.view, wanted, stream)
     while True:
         candidates, more = tx.words.matching(
             ask.query, wanted, tx.view, True, stream, *conditions, enough=max(ranking.POOL // 2, ask.limit * 2), whole=whole,
