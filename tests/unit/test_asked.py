@@ -34,10 +34,14 @@ def index(arm: type[NumpyArm], monkeypatch: pytest.MonkeyPatch) -> tuple[Index, 
     return made, unit(given)
 
 
-def begun(one: Asked, count: int, stream: int = 0) -> None:
-    """Begin once the thread is free, which it says a moment after it is done."""
+def free() -> None:
+    """Wait until the thread is: it says so a moment after it is done."""
     assert asked._free.acquire(timeout=5)
     asked._free.release()
+
+
+def begun(one: Asked, count: int, stream: int = 0) -> None:
+    free()
     one.begin(VIEW, count, stream)
     assert one._begun is not None
 
@@ -61,6 +65,7 @@ def test_what_is_looked_for_beside_is_what_would_be_found(monkeypatch: pytest.Mo
         looked.clear()
         begun(one, 10, 3)
         assert {passage % 7 + 1 for passage, _ in one.nearest(TX, 30, True, 3)} == {3}  # other bounds: looked for anew
+        free()
         assert sorted(looked) == [(10, frozenset({1}), 3), (30, frozenset({1}), 3)]
         looked.clear()
 
