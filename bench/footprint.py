@@ -16,6 +16,7 @@ from measure import Figure, Size, at_least, at_most, told
 from enhanced_memory.client import Memory
 from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.values import EntityInput
+from enhanced_memory.daemon.embedding import STORED
 from enhanced_memory.daemon.store.bodies import BUILT_IN
 
 __all__ = ["measure", "processor_s"]
@@ -114,7 +115,7 @@ def whole_file(size: Size) -> list[Figure]:
             FILE,
             "vectors",
             f"{tables.get('vectors', 0) / text:.2f} ×",
-            "192 bytes for up to 400 characters of what an entity says",
+            f"{STORED} bytes for up to 400 characters of what an entity says",
         ),
         at_most(
             FILE,

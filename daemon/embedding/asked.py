@@ -43,7 +43,11 @@ class Asked:
         if matrix.arm is None or not matrix.arm.aside or len(matrix) < LONG or not _free.acquire(blocking=False):
             return
         bounds = count, _spaces(view), stream
-        found = _helper.submit(matrix.nearest, self._vector, *bounds)
+        try:
+            found = _helper.submit(matrix.nearest, self._vector, *bounds)
+        except RuntimeError:  # there is room for no thread: who asks looks by itself
+            _free.release()
+            return
         found.add_done_callback(lambda _: _free.release())
         self._begun = bounds, found
 

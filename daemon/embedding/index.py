@@ -1,11 +1,11 @@
 """Vectors in memory by passage: exact while they are few, by their signs and a second look above that.
 
 Up to `EXACT` vectors every one is compared as float32. Beyond, each is kept as two bits a dimension, after a rotation: its sign, and
-whether it is large; and as it is stored, in int8, while there is room. An arm (`arms.py`) finds some thousands that are nearest to
-a question's own signs. They are weighed by both bits against the question itself, and the best are compared with the int8 vectors:
-`COMPARED` where these are here, and all where they are no more than an arm finds at the least; `LOOKED_AT` where the store has to be
-asked for them. (Binary quantisation with rescoring: Yamada et al. 2021, Shakir et al. 2024; weighing signs against an unquantised question:
-asymmetric distances, Gordo et al. 2014.)
+whether it is large, with more signs where there is room for them; and as it is stored, in int8, while there is room. An arm (`arms.py`)
+finds some thousands that are nearest to a question's own signs. They are weighed by both bits against the question itself, and the best
+are compared with the int8 vectors: `COMPARED` where these are here, and all where they are no more than an arm finds at the least;
+`LOOKED_AT` where the store has to be asked for them. (Binary quantisation with rescoring: Yamada et al. 2021, Shakir et al. 2024;
+weighing signs against an unquantised question: asymmetric distances, Gordo et al. 2014.)
 """
 
 from collections import Counter
@@ -397,5 +397,8 @@ class Index:
     @property
     def arm(self) -> str:
         """How the nearest are found just now."""
-        said = [matrix.found_by for matrix in (self.of_entities, self.of_messages) if len(matrix)]
-        return ", ".join(dict.fromkeys(said)) or "exact (NumPy)"
+        kinds = (("entities", self.of_entities), ("messages", self.of_messages))
+        said = {kind: matrix.found_by for kind, matrix in kinds if len(matrix)}
+        if len(set(said.values())) == 1:
+            return next(iter(said.values()))
+        return ", ".join(f"{kind} {how}" for kind, how in said.items()) or "exact (NumPy)"

@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from enhanced_memory.daemon.embedding.arms import Bits, Sought
 
-__all__ = ["BY_SIGNS", "LARGE", "best", "packed", "sought", "turned", "weighed"]
+__all__ = ["LARGE", "best", "packed", "sought", "turned", "weighed"]
 
 Floats = npt.NDArray[np.float32]
 
 BY_SIGNS = 2500
-"""Vectors found by their signs that are compared or weighed as a whole: of more, a quarter is, those worth the most along signs
-alone (docs/decisions/0022-vectors.md)."""
+"""Vectors found by their signs that are weighed as a whole: of more, a quarter is, those worth the most along signs alone
+(docs/decisions/0022-vectors.md)."""
 
 LARGE = 0.8
 """Of a component's average size, from where on it counts as large; what small and large ones then stand for."""
@@ -48,16 +48,16 @@ def packed(bits: "npt.NDArray[np.bool_]", words: int) -> Bits:
 def turned(vectors: Floats, least: int = 0) -> Floats:
     """Vectors, one or a row each, after the rotation of their dimension; where that are not at `least` so many components, more by others."""
     dimension = vectors.shape[-1]
-    parts = [_turned(vectors, number) for number in range(max(1, -(-least // dimension)))]
-    return np.concatenate(parts, axis=-1)[..., : max(least, dimension)]
-
-
-def _turned(vectors: Floats, number: int) -> Floats:
-    order, rotations = _rotation(vectors.shape[-1], number)
-    mixed = vectors[..., order]
-    return np.concatenate(
-        [mixed[..., begin : begin + len(one)] @ one for begin, one in rotations], axis=-1, dtype=np.float32
-    )
+    wanted, parts, number, made = max(least, dimension), list[Floats](), 0, 0
+    while made < wanted:
+        order, rotations = _rotation(dimension, number)
+        mixed = vectors[..., order]
+        for begin, one in rotations:
+            if made < wanted:
+                parts.append(mixed[..., begin : begin + len(one)] @ one)
+                made += len(one)
+        number += 1
+    return np.concatenate(parts, axis=-1, dtype=np.float32)[..., :wanted]
 
 
 @cache

@@ -59,7 +59,7 @@ class Source(Protocol):
     """Where postings are read: the words index on disk, as one reader sees it."""
 
     at_once: int
-    """Places of a word that are read while a question waits, in a store of any size; more are read beside it."""
+    """Places of its words that are read while a question waits, in a store of any size; more are read beside it."""
 
     def term(self, expression: str) -> str:
         """The one word that an expression asks for, as the index has it; empty for a phrase, a beginning, or several words."""

@@ -277,7 +277,7 @@ class Postings:
             else:
                 words[term] = word
         if lacking:
-            words |= self.read(source, mark, list(lacking), max(at_once, source.at_once))
+            words |= self.read(source, mark, list(lacking), max(at_once, source.at_once // len(lacking)))
             if not words.keys() >= lacking.keys():
                 raise Wanted(*(term for term in lacking if term not in words))
         with self._lock:

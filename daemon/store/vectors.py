@@ -99,7 +99,9 @@ class Vectors:
                     f"The store keeps vectors of {MAX_MODELS} models already.",
                     "use one of those, or a store of its own",
                 )
-            found = Model(min(free), name, fingerprint, dimension, source, serves, 0)
+            # No id once more while there are others: an index of the model that had it may still be there.
+            last = max((model.id for model in known), default=0)
+            found = Model(last + 1 if last + 1 in free else min(free), name, fingerprint, dimension, source, serves, 0)
             self._ground.rows.run("add_model", **msgspec.structs.asdict(found))
         elif source and found.source != source:
             self._ground.rows.run("set_source", model=found.id, source=source, name=name)

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,7 +98,7 @@ async def test_it_does_not_get_out(
     assert ran.result != "ESCAPED"
     assert ran.error is not None
     assert ran.error.type in ("Forbidden", "PermissionError", "OSError", "BlockingIOError", "FileNotFoundError",
-        "MemoryError", "AssertionError", "AttributeError", "ValueError", "RuntimeError", "Killed", "Crashed",
+        "MemoryError", "SystemError", "AssertionError", "AttributeError", "ValueError", "RuntimeError", "Killed", "Crashed",
         "TimeLimit"), ran.error  # fmt: skip
     assert "the secret" not in str(ran)
     assert secret.read_text() == "the secret"
@@ -221,7 +222,13 @@ async def test_none_of_it_needs_root(tmp_path: Path) -> None:
 
 async def test_a_worker_ends_with_its_zygote(sandbox: Sandbox, memory: AsyncMemory) -> None:
     # Never 0: that would be this process and its whole group.
-    threading.Timer(0.3, lambda: sandbox.zygote and os.kill(sandbox.zygote, signal.SIGKILL)).start()
+    def end() -> None:
+        while not sandbox.zygote:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.kill(sandbox.zygote, signal.SIGKILL)
+
+    threading.Thread(target=end, daemon=True).start()
     ran = await sandbox.run("print(1)\nwhile True:\n    pass", memory, limits=Limits(seconds=20))
     assert ran.error is not None
     assert ran.error.type == "Killed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from enhanced_memory.daemon.store.postgres import ranked
 from enhanced_memory.daemon.store.postgres.lexemes import vector
+from enhanced_memory.daemon.store.postgres.posted import Posted
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.store import Tx
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 def test_every_number_tells_of_one_combination() -> None:
     numbers, often = ranked._combinations()
-    assert len(numbers) == 4 * 61 * 3 - 1
+    assert len(numbers) == 4 * 61 * 3
     assert np.diff(numbers).min() > 3 * ranked._NEAR
     told, unclear = ranked.counts(numbers.astype(np.float32))
     assert not unclear.any()
@@ -29,7 +31,7 @@ def test_every_number_tells_of_one_combination() -> None:
 def test_what_no_combination_gives_is_not_told() -> None:
     numbers, _ = ranked._combinations()
     between = (numbers[1:] + numbers[:-1]) / 2
-    assert ranked.counts(np.array([*between, 0.0, 2.0]))[1].all()
+    assert ranked.counts(np.array([*between, 2.0]))[1].all()
 
 
 @pytest.mark.postgres
@@ -48,6 +50,9 @@ def test_a_server_tells_what_a_passage_holds(postgres: str) -> None:
         vector((text(name, drawn.randint(0, 2)), text(body, drawn.randint(0, 80)), "", text(dates, drawn.randint(0, 3))))[1]
         for name, body, dates in cases
     ]  # fmt: skip
+    for many in (1, 2, 30):  # rows from before the column `near` was empty
+        cases += [(0, 0, 0), (1, 1, 0), (0, 7, 0)]
+        rows += [vector((text(name, 1), text(body, 3), text(many, 5), ""))[1] for name, body, _ in cases[-3:]]
     with psycopg.connect(postgres) as connection:
         told = connection.execute(
             f"SELECT ts_rank('{ranked.WEIGHTS}', said::tsvector, 'wren') FROM unnest(%s::text[]) said", (rows,)
@@ -55,6 +60,16 @@ def test_a_server_tells_what_a_passage_holds(postgres: str) -> None:
     often, unclear = ranked.counts(np.array([rank for (rank,) in told], np.float32))
     assert not unclear.any()
     assert often.tolist() == [list(case) for case in cases]
+
+
+def test_a_word_that_is_cut_off_is_none_though_most_of_what_came_says_it_in_the_old_column_alone() -> None:
+    ids = np.arange(301, dtype=">i8")
+    ranks = np.where(np.arange(301) % 3, 0.0, ranked.BODY / ranked._LIMIT).astype(">f4")
+    rows: Any = SimpleNamespace(told=lambda *_, **__: [(ids.tobytes(), ranks.tobytes())])
+    assert Posted(rows).every(["wren"], 1000, 300) == [None]
+    ((passages, columns),) = (told for told in Posted(rows).every(["wren"], 1000, 0) if told is not None)
+    assert passages.tolist() == list(range(0, 301, 3))
+    assert set(columns.tolist()) == {1}
 
 
 async def test_all_places_of_a_word_are_those_of_one_passage_after_another(default: Place) -> None:

@@ -21,6 +21,7 @@ from enhanced_memory.client.operations.entities import (
 )
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.values import EntityInput, MessageInput, ObservationInput
+from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.vectors import SHARED_CHARS, Lead
 
 from .conftest import Place, World
@@ -307,3 +308,16 @@ async def test_a_vector_for_what_only_the_parent_holds_is_refused(world: World) 
     over = await world.overlay("over")
     with pytest.raises(Invalid, match="parent"):
         await over.create("Alice", "likes tea", vectors={"mine": [1.0]})
+
+
+async def test_a_model_has_no_number_of_one_that_served_and_is_gone(world: World) -> None:
+    """An index over the vectors of that one may still be there, and has their dimension."""
+
+    def work(tx: Tx) -> list[int]:
+        second = tx.vectors.add_model("n", "g", 3, "another", serves=True)
+        assert tx.vectors.drop_some(1, 0, 1 << 40) is None
+        third = tx.vectors.add_model("m", "h", 4, "static")
+        return [second.id, third.id, *(model.id for model in tx.vectors.models())]
+
+    await world.default.write(lambda tx: tx.vectors.add_model("m", "f", 2, "static", serves=True))
+    assert await world.default.write(work) == [2, 3, 2, 3]

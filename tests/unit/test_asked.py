@@ -86,3 +86,16 @@ def test_nothing_is_handed_over_by_an_arm_that_holds_the_lock_nor_while_somebody
         assert one.nearest(TX, 1, messages=True)[0][0] == 1
     finally:
         asked._free.release()
+
+
+def test_where_no_thread_can_be_started_who_asks_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    made, vectors = index(Aside, monkeypatch)
+    monkeypatch.setattr(asked._helper, "submit", refused)
+    one = Asked(vectors[0], made, lambda: None)
+    free()
+    one.begin(VIEW, 10)
+    free()
+    assert one.nearest(TX, 1, messages=True)[0][0] == 1

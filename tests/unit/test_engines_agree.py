@@ -22,7 +22,7 @@ OWN = {
         "words_estimated",
         "words_row",
         "words_scored",
-        "words_beyond",
+        "words_within",
         "tell",
         "changes_missed",
     },

@@ -68,13 +68,16 @@ _BESIDE = filled("""
 _WORTH = """
     WITH q AS MATERIALIZED (SELECT * FROM json_to_recordset(:asked::json) q (lexeme text, beginning bool, idf float8))
     SELECT w.id, sum(q.idf * f.often * (:k1::float8 + 1) / (f.often + :k1 * (1 - :b::float8 + :b * w.length / :average_length::float8)))
-    FROM (SELECT * FROM {of} new WHERE lexemes @@ :query::tsquery AND id + 0 > :beyond AND id + 0 <= :upto LIMIT :limit) w
+    FROM (SELECT * FROM {of} new WHERE lexemes @@ :query::tsquery AND {within} LIMIT :limit) w
     CROSS JOIN LATERAL unnest(w.lexemes) u JOIN q ON q.lexeme = u.lexeme OR (q.beginning AND starts_with(u.lexeme, q.lexeme))
     CROSS JOIN LATERAL (SELECT sum(CASE at WHEN 'A' THEN :name_weight::float8 WHEN 'B' THEN 1.0 WHEN 'C' THEN :near_weight::float8
                                            ELSE :dates_weight::float8 END) AS often FROM unnest(u.weights) at) f
     GROUP BY w.id"""
-_SCORED = filled(_WORTH.format(of="words"))
-_SCORED_NEW = filled(_WORTH.format(of="(SELECT * FROM words WHERE id > :beyond AND id <= :upto OFFSET 0)"))
+_SCORED = filled(_WORTH.format(of="words", within="id + 0 > :beyond AND id + 0 <= :upto"))
+_SCORED_BEYOND = filled(_WORTH.format(of="words", within="id > :beyond AND id <= :upto"))
+_SCORED_NEW = filled(
+    _WORTH.format(of="(SELECT * FROM words WHERE id > :beyond AND id <= :upto OFFSET 0)", within="true")
+)
 
 NEWEST = filled("SELECT coalesce(max(id), 0) FROM passages")
 
@@ -82,7 +85,7 @@ _MARKS = tuple(COLUMNS[name] for name in ("name", "body", "dates"))
 """How a tsvector marks the columns that count. The last one's mark is not written."""
 
 AT_ONCE = 100_000
-"""Places of a word that are read while a question waits: 1.3 µs each. To score a passage takes the server 10 µs and more."""
+"""Places of words that are read while a question waits: 1.3 µs each. To score a passage takes the server 10 µs and more."""
 
 BY_NUMBER = 5_000
 """Passages one after another that are looked through for a word; of more, those that have it are looked up."""
@@ -116,7 +119,7 @@ class Posted:
             if unclear.any():
                 placed = {passage: _often(places) for passage, places in self._placed(term, ids[unclear].tolist())}
                 often[unclear] = [placed[passage] for passage in ids[unclear].tolist()]
-            if most and often.sum() > most:
+            if most and (len(ids) > most or often.sum() > most):
                 found.append(None)
                 continue
             columns = np.tile(np.arange(len(_MARKS), dtype=np.int8), len(ids))
@@ -152,7 +155,7 @@ class Posted:
         values = self._rows.searching.values(self._rows, "words_match", given)
         if values is None:
             return []
-        asked = _SCORED_NEW if upto - beyond <= BY_NUMBER else _SCORED
+        asked = _SCORED_NEW if upto - beyond <= BY_NUMBER else _SCORED_BEYOND if beyond else _SCORED
         found = self._rows.told(asked, **values, beyond=beyond, upto=upto, limit=most)
         return cast("list[tuple[int, float]]", found)
 

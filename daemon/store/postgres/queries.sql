@@ -260,15 +260,15 @@ CROSS JOIN LATERAL unnest(w.lexemes) u
     JOIN q ON q.lexeme = u.lexeme OR (q.beginning AND starts_with(u.lexeme, q.lexeme))
     CROSS JOIN LATERAL (SELECT sum(CASE at WHEN 'A' THEN :name_weight::float8 WHEN 'B' THEN 1.0 WHEN 'C' THEN :near_weight::float8
                                            ELSE :dates_weight::float8 END) AS often FROM unnest(u.weights) at) f
-    WHERE w.lexemes @@ :query::tsquery AND w.id + 0 > :floor AND w.id + 0 <= :ceiling
+    WHERE w.lexemes @@ :query::tsquery
       AND p.space = ANY (:spaces::bigint[]) AND (p.message > 0)::int = :messages AND (:stream = 0 OR p.entity = :stream) /*also*/
     GROUP BY p.id, p.space, p.entity, p.part, p.message, p.began, p.ended
     ORDER BY score DESC, p.id LIMIT :limit) best
 
--- Where it is not all passages that are looked at. `+ 0` above, for where it is: else the planner has the index of ids tell it
--- them all, to have them met with the word's.
--- name: words_beyond
-AND w.id > :floor
+-- Where it is not all passages that are looked at. Where it is, it would have the planner ask the index of ids for them all, to have
+-- them met with the word's.
+-- name: words_within
+AND w.id > :floor AND w.id <= :ceiling
 
 -- name: words_match
 /*part words_row*/

@@ -1,7 +1,7 @@
 """How often a word stands in each column of a passage, told by one number of the server's. Pure.
 
 `ts_rank` of a single word is the sum of what its places weigh, the one at place j divided by j², and the heaviest counted whole
-(`calc_rank_or` in PostgreSQL's tsrank.c). With the weights here each of the numbers below comes from one combination alone. It
+(`calc_rank_or` in PostgreSQL's tsrank.c). With the weights here each of the numbers below comes from one combination alone, where the old column `near` is empty. It
 costs the server a sixth of what it costs to write the passage's words down and cut the places out.
 """
 
@@ -37,9 +37,8 @@ def _combinations() -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]":
     told: list[tuple[float, tuple[int, int, int]]] = []
     for often in product(range(MOST_NAME + 1), range(MOST_BODY + 1), range(MOST_DATES + 1)):
         weights = [weight for weight, count in zip((NAME, BODY, DATES), often, strict=True) for _ in range(count)]
-        if weights:
-            # The heaviest come first: the first is the one that is counted whole, and would be anyway.
-            told.append((sum(weight / place**2 for place, weight in enumerate(weights, 1)) / _LIMIT, often))
+        # The heaviest come first: the first is the one that is counted whole, and would be anyway. None: it stands in `near` alone.
+        told.append((sum(weight / place**2 for place, weight in enumerate(weights, 1)) / _LIMIT, often))
     told.sort()
     return np.array([number for number, _ in told]), np.array([often for _, often in told], np.int64)
 

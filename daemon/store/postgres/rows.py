@@ -6,6 +6,7 @@ from typing import Any
 from psycopg import Connection
 
 from enhanced_memory.daemon.store.ground import Counters, Posted, Sealing
+from enhanced_memory.daemon.store.plan import ANY
 from enhanced_memory.daemon.store.postgres.exchange import exchange_of
 from enhanced_memory.daemon.store.postgres.nearest import nearest
 from enhanced_memory.daemon.store.postgres.searching import Searching
@@ -127,8 +128,8 @@ class PostgresRows:
             if found is None:
                 return [("[]",)] if name != "count_words_messages" else []
             values = found
-            if values.get("floor"):
-                also = (*also, "words_beyond")
+            if values.get("floor") or values.get("ceiling", ANY) != ANY:
+                also = (*also, "words_within")
         elif name == "term_spans":
             return self.searching.spans(self, values["terms"])
         asked = statement(name, also, key, down)

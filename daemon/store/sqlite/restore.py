@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 from enhanced_memory.client.durable import sync
-from enhanced_memory.client.errors import Broken, StoreDamaged, StoreHeld, StoreRefused
+from enhanced_memory.client.errors import StoreDamaged, StoreHeld, StoreRefused
 from enhanced_memory.client.folders import make_private
 from enhanced_memory.daemon.backups import Kept, unpacked
 from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
@@ -134,9 +134,11 @@ def _put(draft: Path, store: Path, key: sealing.Key | None) -> Path | None:
         os.rename(draft, store)
         sync(store.parent)
         return None
-    aside = store.with_name(f"{store.name}.replaced-{datetime.now(UTC):%Y%m%d_%H%M%S}")
-    if aside.exists():
-        raise Broken(f"{aside} exists.", "try again in a second")
+    named = f"{store.name}.replaced-{datetime.now(UTC):%Y%m%d_%H%M%S}"
+    aside, number = store.with_name(named), 1
+    while aside.exists():  # another one in the same second
+        number += 1
+        aside = store.with_name(f"{named}_{number}")
     with suppress(apsw.Error, OSError):
         # What stands in its log belongs to the file: folded in, one file is all of it.
         old = file.connect(store, readonly=False, key=key if sealing.sealed(store) else None)
