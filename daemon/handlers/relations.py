@@ -11,16 +11,19 @@ def create_relations(tx: Tx, ask: CreateRelations) -> Related:
     """What is there already stays as it is; of two equal ones in a call the first is made."""
     created: list[Edge] = []
     existing: list[Edge] = []
+    wanted: list[tuple[End, End, str]] = []
     for given in ask.relations:
         check_name(given.type, "The relation's type", tx.settings.max_name_chars, empty=True)
         check_data(given.metadata, "The relation's metadata", tx.settings.max_text_chars)
         for end in (given.from_, given.to):
             if isinstance(end, str):
                 check_name(end, "An end of the relation", tx.settings.max_name_chars, empty=True)
-        from_, to = tx.relations.end(given.from_), tx.relations.end(given.to)
-        known = tx.relations.find(from_, to, given.type)
+        wanted.append((tx.relations.end(given.from_), tx.relations.end(given.to), given.type))
+    tx.relations.expect(wanted)
+    for given, between in zip(ask.relations, wanted, strict=True):
+        known = tx.relations.find(*between)
         if known is None:
-            created.append(tx.relations.create(from_, to, given.type, given.strength, given.metadata))
+            created.append(tx.relations.create(*between, given.strength, given.metadata))
         else:
             existing.append(known)
     return Related(tx.relations.told(created), tx.relations.told(existing), tx.space_name)

@@ -60,6 +60,10 @@ class Rows(Protocol):
         """The first row."""
         ...
 
+    def expect(self, asked: Iterable[tuple[str, dict[str, Any]]], /) -> None:
+        """These queries will be asked, each with these values: where every question costs a way to a server, ask them together."""
+        ...
+
     def run(self, name: str, /, **values: Any) -> None:
         """Carry it out, at once or together with what follows: before anything is read, and before the commit."""
         ...

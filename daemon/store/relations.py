@@ -66,12 +66,17 @@ class Relations:
 
     def find(self, from_: End, to: End, type_name: str) -> Edge | None:
         """The relation of this type between these ends, if the view has it."""
-        for edge in self.touching(
-            [from_.id] if from_.id else [], names=[] if from_.id else [from_.name], outgoing=True
-        ):
-            if edge.to == to and edge.type == type_name and edge.from_ == from_:
-                return edge
-        return None
+        found = self._seen("relations_same", self._ground.view, **_between(from_, to, type_name))
+        return found[0] if found else None
+
+    def expect(self, wanted: Iterable[tuple[End, End, str]]) -> None:
+        """Let the store look at once for what `find` will be asked."""
+        view = self._ground.view
+        self._ground.rows.expect(
+            ("relations_same", {"space": layer.space, "at": layer.at, "nearer": view.nearer(depth)} | _between(*one))
+            for one in dict.fromkeys(wanted)
+            for depth, layer in view
+        )
 
     def create(self, from_: End, to: End, type_name: str, strength: float, metadata: dict[str, Any]) -> Edge:
         """Write a relation that `find` did not find."""
@@ -330,3 +335,7 @@ class Relations:
             key, space, number, End(from_id, from_name), End(to_id, to_name), type_name, strength,
             msgspec.msgpack.decode(metadata) if metadata else {}, began, self._ground.now if at is None else at,
         )  # fmt: skip
+
+
+def _between(from_: End, to: End, type_name: str) -> dict[str, Any]:
+    return {"from_id": from_.id, "from_name": from_.name, "to_id": to.id, "to_name": to.name, "type": type_name}

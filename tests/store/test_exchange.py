@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,3 +119,84 @@ def test_an_exchange_that_loses_its_connection_says_so_and_so_does_every_one_aft
 
 def test_a_connection_has_one_exchange(connection: Any, exchange: Exchange) -> None:
     assert exchange_of(connection) is exchange
+
+
+# What is sent ahead
+
+
+def test_what_is_sent_ahead_is_carried_out_before_what_follows_and_told_of_with_it(
+    exchange: Exchange, databases: Databases
+) -> None:
+    exchange.ahead([note(1), note(2)])
+    exchange.ahead([note(3)])
+    assert exchange.under_way
+    assert exchange.each([note(4), (b"SELECT place FROM noted ORDER BY ctid", []), (b"SELECT $1::bigint", [9])]) == [
+        [],
+        [(1,), (2,), (3,), (4,)],
+        [(9,)],
+    ]
+    assert not exchange.under_way
+    had = prepared(exchange)
+    exchange.ahead([note(5)])
+    exchange.put([note(6)])
+    assert prepared(exchange) == had
+    assert noted(exchange) == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_server_begins_with_what_is_sent_ahead_while_nobody_waits(
+    connection: Any, exchange: Exchange, databases: Databases
+) -> None:
+    exchange.ahead([(b"SELECT pg_advisory_lock($1)", [7])])
+    with databases.connect(databases.url("exchange")) as other:
+        deadline = time.monotonic() + 20
+        while not (held := other.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory'").fetchall()):
+            assert time.monotonic() < deadline
+    assert held[0][0] == connection.info.backend_pid
+    exchange.put([(b"SELECT pg_advisory_unlock($1)", [7])])
+
+
+def test_what_fails_of_what_was_sent_ahead_fails_the_next_exchange_and_that_alone(exchange: Exchange) -> None:
+    exchange.ahead([note(1), (b"SELECT 1 / $1::bigint", [0]), (b"SELECT 'fresh', $1::bigint", [1])])
+    exchange.ahead([note(2)])
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        exchange.put([note(3)])
+    assert noted(exchange) == []
+    assert exchange.put([(b"SELECT 'fresh', $1::bigint", [2])]) == [("fresh", 2)]
+
+
+def test_a_value_that_cannot_be_sent_leaves_what_went_before_as_it_was(exchange: Exchange) -> None:
+    for given in (exchange.ahead, exchange.put):
+        exchange.ahead([note(1)])
+        with pytest.raises(psycopg.DataError):
+            given([note(2), (b"SELECT 'never', $1::text", ["a\0b"])])
+        assert exchange.put([(b"SELECT 'never', $1::text", ["b"])]) == [("never", "b")]
+    assert noted(exchange) == [1, 1]
+
+
+def test_what_was_sent_ahead_can_be_dropped_and_psycopg_goes_on(connection: Any, exchange: Exchange) -> None:
+    for said in (note(1), (b"SELECT 1 / $1::bigint", [0])):
+        exchange.put([(b"BEGIN", [])])
+        exchange.ahead([said])
+        exchange.drop()
+        connection.execute("ROLLBACK")
+    assert noted(exchange) == []
+
+
+def test_thousands_sent_ahead_hold_nobody_up(exchange: Exchange) -> None:
+    for number in range(0, 20_000, 10):
+        exchange.ahead([note(number)] * 10)
+    assert len(noted(exchange)) == 20_000
+
+
+def test_a_connection_that_is_lost_after_something_was_sent_ahead_is_lost(
+    connection: Any, exchange: Exchange, databases: Databases
+) -> None:
+    exchange.ahead([note(1)])
+    with databases.connect(databases.url("exchange")) as other:
+        other.execute("SELECT pg_terminate_backend(%s::int)", (connection.info.backend_pid,))
+    with pytest.raises(psycopg.OperationalError) as problem:
+        exchange.put([note(2)])
+    assert lost(problem.value)
+    exchange.drop()
+    with pytest.raises(psycopg.OperationalError):
+        exchange.ahead([note(3)])

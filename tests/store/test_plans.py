@@ -58,3 +58,11 @@ def test_the_entity_of_a_name_or_a_property_is_looked_up(connection: apsw.Connec
 @pytest.mark.parametrize(("query", "index"), [("pinned", "entities_pinned"), ("typed", "entities_type")])
 def test_what_few_are_is_told_by_an_index_alone(connection: apsw.Connection, query: str, index: str) -> None:
     assert f"COVERING INDEX {index}" in plan(connection, query)[0]
+
+
+def test_whether_a_relation_is_there_is_looked_up_by_both_of_its_ends(connection: apsw.Connection) -> None:
+    """Not by reading what begins at one of them: that may be thousands, and is asked for each relation that is made."""
+    steps = [step for step in plan(connection, "relations_same") if " relations " in step]
+    assert len(steps) == 2
+    assert all("to_id=? AND to_name=?" in step for step in steps), steps
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps

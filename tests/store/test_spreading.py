@@ -46,6 +46,7 @@ NOT_BY_OWNER = {
     "list_ids_by_name": BY_NAME,
     "relations_loose": OVER,
     "relations_of": OVER,
+    "relations_same": OVER,
     "relations_touching": OVER,
     "conflicts": OVER,
     "conflicts_between": OVER,

@@ -15,6 +15,7 @@ OWN = {
     "postgres": {
         "keep_numbers",
         "take_turn",
+        "add_free_name",
         "words_held",
         "words_past_held",
         "words_often",

@@ -198,6 +198,10 @@ AND NOT EXISTS (
 
 -- Names
 
+-- Where it is known that nothing goes by the name: the server need not be waited for.
+-- name: add_free_name
+INSERT INTO names (space, name, scope, began, entity) VALUES (:space, :name, :scope, :began, :entity)
+
 -- name: deleted_names
 SELECT entity FROM names WHERE space = :space AND name = :name AND began <= :at AND (ended > 0 OR :below <> 0) ORDER BY ended = 0 DESC, ended DESC
 
@@ -376,6 +380,17 @@ WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
                   AND (s.ended = 0 OR s.ended > (n.value ->> 1)::bigint))
 /*also*/
 ORDER BY r.id LIMIT nullif(:most, -1)
+
+-- What is there of one type between two ends. Without an order, for which the whole space would be read.
+-- name: relations_same
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
+FROM (
+    SELECT * FROM relations WHERE :from_id > 0 AND from_id > 0 AND from_id = :from_id AND to_id = :to_id AND to_name = :to_name AND space = :space
+    UNION ALL SELECT * FROM relations WHERE :from_id = 0 AND from_id = 0 AND from_name = :from_name AND to_id = :to_id AND to_name = :to_name AND space = :space
+) r LEFT JOIN changes c ON c.number = r.began
+WHERE r.type = :type AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
+  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN relations s ON s.space = (n.value ->> 0)::bigint AND s.id = r.id AND s.began <= (n.value ->> 1)::bigint
+                  AND (s.ended = 0 OR s.ended > (n.value ->> 1)::bigint))
 
 -- name: relations_between
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, (SELECT c.at FROM changes c WHERE c.number = r.began), r.ended, r.deleted

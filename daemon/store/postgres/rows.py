@@ -1,13 +1,16 @@
 """Named queries on one PostgreSQL connection. What only writes is gathered and sent with the next thing that is read."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from psycopg import Connection
 
+from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store.ground import Counters, Posted, Sealing
 from enhanced_memory.daemon.store.plan import ANY
 from enhanced_memory.daemon.store.postgres.exchange import exchange_of
+from enhanced_memory.daemon.store.postgres.foreseen import MOST, Foreseen, Question, questions
 from enhanced_memory.daemon.store.postgres.nearest import nearest
 from enhanced_memory.daemon.store.postgres.searching import Searching
 from enhanced_memory.daemon.store.postgres.statements import Statement, filled, int8, property_told, statement
@@ -16,6 +19,11 @@ from enhanced_memory.daemon.store.views import View
 __all__ = ["BEGIN_READING", "PostgresRows"]
 
 BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+AHEAD = 4
+"""Statements that wait before the server is sent them without being waited for."""
+UNHEARD = 2048
+"""Statements that the server may have been sent without our having heard about them: each takes memory."""
 
 _BOTH = frozenset(("add_words", "drop_words"))
 """What is done to the second words index too, while there is one."""
@@ -40,8 +48,9 @@ Row = tuple[Any, ...]
 class PostgresRows:
     """The statements of `queries.sql` on one connection. Not shared between threads.
 
-    A statement of which nothing is wanted back waits, and goes out in one go with the next that is read from, or with the commit:
-    a change costs as many round trips as it asks questions. The order stays what it was.
+    A statement of which nothing is wanted back is not waited for: the server is sent it, and heard about it with the next that is read
+    from, or with the commit. So a change costs as many round trips as it asks questions that were not foreseen, and the server works
+    while the change is being made. The order stays what it was.
     """
 
     compares = True
@@ -59,6 +68,7 @@ class PostgresRows:
         self.searching = searching
         self._waiting: list[tuple[bytes, list[Any]]] = []
         self._twice: bool | None = None
+        self._foreseen = Foreseen()
         self.use(connection)
 
     @property
@@ -79,29 +89,43 @@ class PostgresRows:
         if self.posted is not None:
             self.posted.begin()
         self.views.clear()
+        self._foreseen.forget()
         self._twice = None
         self.wrote = self.reshaped = False
         self.vectors = None
         self._waiting = [(how.encode(), [])]
 
-    def take_turn(self, last: int) -> tuple[Counters, int] | None:
+    def take_turn(self, last: int, calls: Iterable[Call] = ()) -> tuple[Counters, int] | None:
         """Begin a transaction to write in, once nobody else writes: the highest numbers given out, and what tells this transaction from
-        others. What is known of spaces stays known where the one before it was `last`, this writer's own."""
+        others. What is known of spaces stays known where the one before it was `last`, this writer's own. What `calls` will ask is
+        asked along."""
         views = dict(self.views)
         self.begin("BEGIN ISOLATION LEVEL READ COMMITTED")
-        row = self.one("take_turn")
-        if row is None:
+        asked = questions(calls, views)
+        turn, *answers = self._each([("take_turn", {}), *asked])
+        if not turn:
             return None
-        *numbers, before, own, self._twice = row
+        *numbers, before, own, self._twice = turn[0]
         if before == last:
             self.views.update(views)
+        for question, rows in zip(asked, answers, strict=True):
+            self._foreseen.keep(question, rows)
         return Counters(*numbers), own
+
+    def expect(self, asked: Iterable[Question], /) -> None:
+        """Ask together what will be asked, so that it is known then."""
+        wanted = iter(asked)
+        while part := list(islice(wanted, MOST)):
+            for question, rows in zip(part, self._each(part), strict=True):
+                self._foreseen.keep(question, rows)
 
     def forget(self) -> None:
         """Forget what a transaction found out that is undone, and what it has not sent yet."""
         self.memo.clear()
         self.views.clear()
         self._waiting.clear()
+        self._exchange.drop()
+        self._foreseen.forget()
         self._twice = None
 
     def say(self, text: str) -> None:
@@ -110,7 +134,7 @@ class PostgresRows:
 
     def settle(self) -> None:
         """Send all that waits, and hear that it was done."""
-        if self._waiting:
+        if self._waiting or self._exchange.under_way:
             self._send(None)
 
     def all(self, name: str, /, *also: str, key: str = "", down: bool = False, **values: Any) -> list[Row]:
@@ -132,6 +156,9 @@ class PostgresRows:
                 also = (*also, "words_within")
         elif name == "term_spans":
             return self.searching.spans(self, values["terms"])
+        known = self._foreseen.answer(name, values)
+        if known is not None:
+            return known
         asked = statement(name, also, key, down)
         rows = self._send((asked.text, [_sought(value) for value in asked.values(values)]))
         if b"halfvec_send" in asked.text:
@@ -146,8 +173,12 @@ class PostgresRows:
 
     def count(self, name: str, /, **values: Any) -> int:
         """Carry it out now; how many rows it changed."""
+        if name == "add_name" and self._foreseen.free(values["space"], values["name"], values["scope"]):
+            self.run("add_free_name", **values)
+            return 1
         asked = statement(name)
         self.wrote = True
+        self._foreseen.written(name, (values,))
         self._send((asked.text, asked.values(values)))
         return self._exchange.changed
 
@@ -158,6 +189,7 @@ class PostgresRows:
         if not rows:
             return
         self.wrote = True
+        self._foreseen.written(name, rows)
         self._waiting += [(asked.text, asked.values(row)) for row in rows]
         if name in _BOTH and self._filled_twice():
             other = statement(name + "_next")
@@ -171,6 +203,11 @@ class PostgresRows:
             self.vectors = min(passages), max(passages)
         elif name in _RESHAPING:
             self.reshaped = True
+        if self._exchange.under_way > UNHEARD:
+            self.settle()
+        elif len(self._waiting) >= AHEAD:
+            said, self._waiting = self._waiting, []
+            self._exchange.ahead(said)
 
     def near(
         self, model: int, dimension: int, query: bytes, count: int, spaces: str, messages: bool, stream: int
@@ -198,6 +235,17 @@ class PostgresRows:
             self._exchange.put(said)
             return []
         return self._exchange.put([*said, asked])
+
+    def _each(self, asked: Iterable[Question]) -> list[list[Row]]:
+        """The rows of several questions, put together."""
+        said, self._waiting = self._waiting, []
+        named = [(statement(name), values) for name, values in asked]
+        given = [(one.text, [_sought(value) for value in one.values(values)]) for one, values in named]
+        answers = self._exchange.each([*said, *given])[len(said) :]
+        return [
+            [tuple(map(_opened, row)) for row in rows] if b"int8send" in text else rows
+            for (text, _), rows in zip(given, answers, strict=True)
+        ]
 
 
 def _opened(value: Any) -> Any:

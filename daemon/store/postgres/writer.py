@@ -13,7 +13,7 @@ import logging
 import secrets
 import time
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from psycopg.errors import ReadOnlySqlTransaction
 
 from enhanced_memory.client.errors import Broken, Error
 from enhanced_memory.client.settings import Settings
+from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Touched
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.ground import Counters
@@ -179,7 +180,7 @@ class Writer:
         rows.run("set_meta", key=self._mark, value=f"{self.clock()} {group}")
 
     def _carry_out(self, batch: list[Job], one: Callable[[Job], None]) -> None:
-        rows = self._turn()
+        rows = self._turn([job.call for job in batch])
         if self._doubted and self._stands(rows):
             return
         self._withdraw()
@@ -191,12 +192,12 @@ class Writer:
             self._insert_noted(rows)
         self._commit(rows, [Touched(*job.touched) for job in batch if job.touched is not None])
 
-    def _turn(self) -> PostgresRows:
-        """Begin a transaction once no other daemon writes, and learn the numbers to go on from."""
+    def _turn(self, calls: Sequence[Call] = ()) -> PostgresRows:
+        """Begin a transaction once no other daemon writes, and learn the numbers to go on from, and what `calls` will ask."""
         if self._rows is None:
             with translated():
                 self._rows = PostgresRows(self.reach(), self.searching)
-        turn = self._rows.take_turn(self._last)
+        turn = self._rows.take_turn(self._last, calls)
         if turn is None:
             raise Broken("The store has lost its numbers.", "restore a backup")
         self._group = ""

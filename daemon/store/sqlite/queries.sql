@@ -342,6 +342,17 @@ WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
 /*also*/
 ORDER BY r.id LIMIT :most
 
+-- What is there of one type between two ends. Without an order, for which the whole space would be read.
+-- name: relations_same
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
+FROM (
+    SELECT * FROM relations WHERE :from_id > 0 AND from_id > 0 AND from_id = :from_id AND to_id = :to_id AND to_name = :to_name AND space = :space
+    UNION ALL SELECT * FROM relations WHERE :from_id = 0 AND from_id = 0 AND from_name = :from_name AND to_id = :to_id AND to_name = :to_name AND space = :space
+) r LEFT JOIN changes c ON c.number = r.began
+WHERE r.type = :type AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
+                  AND (s.ended = 0 OR s.ended > n.value ->> 1))
+
 -- name: relations_between
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, (SELECT c.at FROM changes c WHERE c.number = r.began), r.ended, r.deleted
 FROM (SELECT * FROM relations WHERE from_id = :entity AND from_id > 0 AND space = :space
