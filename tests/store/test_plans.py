@@ -64,5 +64,17 @@ def test_whether_a_relation_is_there_is_looked_up_by_both_of_its_ends(connection
     """Not by reading what begins at one of them: that may be thousands, and is asked for each relation that is made."""
     steps = [step for step in plan(connection, "relations_same") if " relations " in step]
     assert len(steps) == 2
-    assert all("to_id=? AND to_name=?" in step for step in steps), steps
+    assert all("space=? AND to_id=? AND to_name=?" in step for step in steps), steps
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
+RELATIONS = ["relations_of", "relations_touching", "relations_between", "relations_same", "tended_links"]
+
+
+@pytest.mark.parametrize("query", RELATIONS)
+def test_what_an_entity_is_related_to_is_found_without_reading_its_space(
+    connection: apsw.Connection, query: str
+) -> None:
+    steps = [step for step in plan(connection, query) if "relations" in step]
+    assert steps
+    assert not [step for step in steps if step.startswith("SCAN") or "relations_id (space=?)" in step], steps

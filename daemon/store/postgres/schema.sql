@@ -201,9 +201,9 @@ CREATE TABLE relations (
     PRIMARY KEY (row, from_id)
 );
 CREATE INDEX relations_id ON relations (space, id);
-CREATE INDEX relations_from ON relations (from_id, to_id, to_name, space) WHERE from_id > 0;
+CREATE INDEX relations_from ON relations (from_id, space, to_id, to_name) WHERE from_id > 0;
 CREATE INDEX relations_to ON relations (to_id, space) WHERE to_id > 0;
-CREATE INDEX relations_from_name ON relations (from_name, to_id, to_name, space) WHERE from_id = 0;
+CREATE INDEX relations_from_name ON relations (from_name, space, to_id, to_name) WHERE from_id = 0;
 CREATE INDEX relations_to_name ON relations (to_name, space) WHERE to_id = 0;
 
 -- A line in a stream; a stream is an entity. Append-only, the id is the order that everybody agrees on.
