@@ -86,6 +86,10 @@ class Settings:
     embedder_answer_s: float = _setting(60.0, "Seconds it may take for an answer before its process is ended.")
     embedder_idle_s: float = _setting(900.0, "Seconds unused after which its process ends; 0: never.")
     readers: int = _setting(2, "Threads that answer questions; for a database, each with a connection.")
+    search_processes: int = _setting(
+        3,
+        "Processes at the most that answer searches of a file while many ask at once, each with words and vectors of its own; one less than cores.",
+    )
     words_memory_mb: int = _setting(
         128, "MiB for the passages of words that were asked for; 0: every question goes to the index on disk."
     )

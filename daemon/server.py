@@ -136,6 +136,7 @@ class Server:
             await self._service.detection.stop()
             self._service.extraction.stop()
             await self._service.embedding.stop()
+            await self._service.apart.stop()
             await self._finishing
             for task in self._caring:
                 task.cancel()

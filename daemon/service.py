@@ -41,6 +41,7 @@ from enhanced_memory.client.operations.summaries import SummarizeEntity
 from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import BackupMade
+from enhanced_memory.daemon.apart.pool import Apart
 from enhanced_memory.daemon.archiving import ColdStorage
 from enhanced_memory.daemon.backing_up import Backups
 from enhanced_memory.daemon.call import Call, Peer
@@ -79,6 +80,7 @@ class Service:
         self._metrics = metrics
         self._settings = settings
         self.embedding = Embedding(engine, settings)
+        self.apart = Apart(engine, settings, self.embedding)
         self.backups = Backups(engine, settings)
         self.cold = ColdStorage(engine, settings)
         self.retention = Retention(engine, settings)
@@ -138,16 +140,23 @@ class Service:
     async def _search(self, call: Call) -> Any:
         """Embed the query first: a transaction may not wait."""
         ask: Any = call.ask
-        note = ""
         vector, model = getattr(ask, "vector", None), getattr(ask, "model", "")  # get_context has neither
+
+        async def here() -> Any:
+            return await self._engine.read(lambda tx: HANDLERS[call.ask.op](tx, call.ask), call)
+
         if vector is not None:
             call.meaning = await self.embedding.ask_own(model, vector)
-        elif model:
+            return await here()
+        if model:
             raise Invalid("A model is named without a vector of it.", "give the query's `vector`, or leave `model` out")
-        else:
-            call.meaning, note = await self.embedding.ask(ask.query[:QUERY_CHARS])
-        answer = await self._engine.read(lambda tx: HANDLERS[call.ask.op](tx, call.ask), call)
-        return msgspec.structs.replace(answer, note=note) if note else answer
+        call.meaning, note = await self.embedding.ask(ask.query[:QUERY_CHARS])
+        answer = await self.apart.answer(call, here)
+        if not note:
+            return answer
+        if isinstance(answer, dict):
+            return cast("dict[str, Any]", answer) | {"note": note}
+        return msgspec.structs.replace(answer, note=note)
 
     async def _reindex(self, call: Call) -> Reindexing:
         ask: Any = call.ask
@@ -183,6 +192,7 @@ class Service:
             memory_mb=round(psutil.Process().memory_info().rss / 2**20, 1),
             connections=self.connections,
             requests=self._metrics.calls.total(),
+            search_processes=self.apart.running,
             state="failing"
             if state == "failing" or self._engine.harm()
             else "checking"

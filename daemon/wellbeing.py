@@ -195,7 +195,7 @@ class Wellbeing:
                 "memory",
                 "degraded",
                 f"{near.used // 2**20:,} of {near.limit // 2**20:,} MiB of memory are used, as {near.by} has it.",
-                "raise the limit, or lower words_memory_mb, readers or max_frame_bytes",
+                "raise the limit, or lower words_memory_mb, search_processes, readers or max_frame_bytes",
             )
 
     async def _backup(self) -> list[Ailment]:

@@ -166,6 +166,8 @@ class Status(Value, frozen=True):
     expiring: dict[str, int] = {}
     """Entities here that have `expired` and are not deleted yet, or expire within a `day`, `week`, `month`; each counted once."""
     curation: CurationStatus | None = None
+    search_processes: int = 0
+    """Processes that answer searches beside the daemon just now. `memory_mb` is the daemon's alone."""
 
 
 class Reindex(Change[Reindexing]):

@@ -33,6 +33,16 @@ class Asked:
         self._spoken: dict[int, tuple[int, bytes] | None] = {}
         self._begun: tuple[tuple[int, frozenset[int], int], Future[_Near]] | None = None
 
+    @property
+    def vector(self) -> Floats:
+        """The query's own, of unit length."""
+        return self._vector
+
+    @property
+    def model(self) -> int:
+        """The model that both are of."""
+        return self._index.model
+
     def begin(self, view: View, count: int, stream: int = 0) -> None:
         """Let the nearest messages be looked for while who asks does something else.
 

@@ -153,7 +153,7 @@ class ChildEmbedder:
         self._frames = Frames(ANSWER_BYTES)
         elsewhere = await reached(self._door) if self._door is not None else None
         process = self._process = elsewhere or await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "enhanced_memory.daemon.embedding.worker", self.source,
+            sys.executable, "-P", "-m", "enhanced_memory.daemon.embedding.worker", self.source,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment,
         )  # fmt: skip
         try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from enhanced_memory.daemon.embedding.asked import Asked
     from enhanced_memory.daemon.embedding.index import Index
 
-__all__ = ["Loader", "OwnModels", "beside", "runner_of", "runs"]
+__all__ = ["PAGE", "Loader", "OwnModels", "beside", "emptied", "runner_of", "runs"]
 
 log = logging.getLogger(__name__)
 
@@ -70,9 +70,7 @@ class Loader:
 
     def empty(self, model: Model) -> "Index":
         """An index of a model's vectors that holds none yet."""
-        from enhanced_memory.daemon.embedding.index import Index, Matrix
-
-        return Index(model.id, model.dimension, partial(Matrix, arm=self._chosen, most_bytes=self._most_bytes))
+        return emptied(model.id, model.dimension, self._most_bytes, self._chosen)
 
     async def load(self, index: "Index", after: int = 0, last: int | None = None) -> None:
         """Read into an index what the store has of its model, of all passages or of those beyond `after` and up to `last`."""
@@ -88,12 +86,8 @@ class Loader:
 
     def _chosen(self) -> "Arm":
         """What finds the nearest of many; tried once, when there are many."""
-        from enhanced_memory.daemon.embedding.arms import choose
-
         if self._arm is None:
-            self._arm, problem = choose()
-            if problem:
-                log.warning("vectors: %s; NumPy finds them", problem)
+            self._arm = _chosen()
         return self._arm
 
 
@@ -174,6 +168,22 @@ def runner_of(source: str, settings: Settings, busy: Callable[[], bool], dimensi
 def runs(runner: Runner, source: str, dimension: int) -> bool:
     """Whether it runs the model that a setting `embedder` names, for vectors of this dimension where it may be one of several."""
     return runner.source == source and not (isinstance(runner, HereEmbedder) and runner.dimension != dimension)
+
+
+def emptied(model: int, dimension: int, most_bytes: int, arm: "Callable[[], Arm] | None" = None) -> "Index":
+    """An index of a model's vectors that holds none yet."""
+    from enhanced_memory.daemon.embedding.index import Index, Matrix
+
+    return Index(model, dimension, partial(Matrix, arm=arm or _chosen, most_bytes=most_bytes))
+
+
+def _chosen() -> "Arm":
+    from enhanced_memory.daemon.embedding.arms import choose
+
+    arm, problem = choose()
+    if problem:
+        log.warning("vectors: %s; NumPy finds them", problem)
+    return arm
 
 
 def beside(stored: bytes, index: "Index") -> "Asked":

@@ -6,7 +6,7 @@ which one it has seen them. So it survives restarts, and a write never waits for
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from enhanced_memory.daemon.embedding.following import Following
 from enhanced_memory.daemon.embedding.here import HereEmbedder
 from enhanced_memory.daemon.embedding.loading import Loader, OwnModels, beside, runner_of, runs
 from enhanced_memory.daemon.embedding.reindex import Job
-from enhanced_memory.daemon.store import MEANING, Engine, Touched, Tx
+from enhanced_memory.daemon.embedding.stepping import step
+from enhanced_memory.daemon.store import MEANING, Engine, Touched
 from enhanced_memory.daemon.store.vectors import Model
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Embedding:
         self.loader = Loader(engine, settings.vectors_memory_mb << 20, settings.vectors_indexed_from)
         self.own = OwnModels(self.loader)
         self.mismatch = ""
+        self.told: list[Callable[[int, int, list[int]], None]] = []
+        """Called on the loop once vectors were stored: of passages from the first to the last, and those whose vectors are gone."""
+        self.aged: list[Callable[[], None]] = []
+        """Called on the loop when other vectors answer than did."""
         self._following = Following(self.loader)
         self._usable = False
         """Whether the runner's vectors may stand beside those that are stored."""
@@ -253,40 +258,11 @@ class Embedding:
 
     async def step(self, runner: Runner, model: Model, index: "Index") -> bool:
         """Embed a model's next passages; whether there may be more."""
-        from enhanced_memory.daemon.embedding.index import quantised
-
-        page = 16 * runner.batch if isinstance(runner, HereEmbedder) else runner.batch
-
-        def look(tx: Tx) -> Any:
-            after = next((one.embedded for one in tx.vectors.models() if one.id == model.id), 0)
-            return after, tx.vectors.waiting(after, page), tx.vectors.last_passage()
-
-        with self.backlog.watching() as ended:
-            after, waiting, last = await self.engine.read(look, self.call)
-            model.embedded = after
-            if waiting is None:
-                if last > after:
-                    await self.engine.write(lambda tx: tx.vectors.see_to(model.id, last), self.call)
-                model.embedded = max(after, last)
-                return False
-            leads = waiting.leads
-            stored: list[bytes] = []
-            if leads:
-                vectors = quantised(await runner.embed([lead.text for lead in leads]))
-                stored = [vector.tobytes() for vector in vectors]
-            model.embedded, kept = await self.engine.write(
-                lambda tx: tx.vectors.keep(model.id, waiting.upto, leads, stored), self.call
-            )
-            rows = [
-                (lead.passage, stored[place], lead.space, lead.entity, lead.message)
-                for place in kept
-                for lead in (leads[place],)
-                if ended.isdisjoint(lead.members)
-            ]
-            index.drop([passage for place in kept for passage in leads[place].members[1:]])
-            await asyncio.get_running_loop().run_in_executor(None, index.add, rows)
-            index.drop([passage for row in rows if (passage := row[0]) in ended])
-        return True
+        done = await step(self.engine, self.backlog, self.call, runner, model, index)
+        if done.stored and index is self.index:
+            for tell in self.told:
+                tell(min(done.stored), max(done.stored), done.gone)
+        return done.more
 
     def _missed(self) -> None:
         """The store lacks vectors that it had (called from any thread): make them anew."""
@@ -337,6 +313,7 @@ class Embedding:
             )
             log.warning("%s `memoryctl reindex` changes to it.", self.mismatch)
         self.runner, self.model, self.index = runner, model, index
+        self._age()
         if runner.running:
             await runner.ready()
             self._fits(runner, model)
@@ -397,9 +374,14 @@ class Embedding:
         before = self.runner
         self.runner, self.model, self.index = runner, model, index
         self._usable, self.mismatch, self.problem, self.hint = True, "", "", ""
+        self._age()
         if before is not None and before is not runner:
             self.aside(before.stop())
         self.backlog.woken.set()
+
+    def _age(self) -> None:
+        for tell in self.aged:
+            tell()
 
     # Told
 

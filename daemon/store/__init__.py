@@ -6,6 +6,7 @@ has its own set. So engines share meaning, not SQL.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +22,8 @@ __all__ = [
     "MEANING",
     "Copy",
     "Engine",
+    "Followed",
+    "Follower",
     "Health",
     "Held",
     "Rows",
@@ -72,6 +75,39 @@ class Touched(msgspec.Struct):
     """Of another daemon: it stored vectors of passages from the one to the other."""
     everything: bool = False
     """Of another daemon: what is derived from the store and held in memory is to be read anew."""
+
+
+class Follower(Protocol):
+    """A store in a process that does not own it."""
+
+    def read(self, work: Callable[[Tx], A], call: Call) -> A:
+        """Run `work` on one consistent view."""
+        ...
+
+    def changed(self, touched: Touched, epoch: int) -> None:
+        """A change is on disk; `epoch` is how often spaces were changed by then."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store."""
+        ...
+
+
+@dataclass
+class Followed:
+    """What processes that read a store beside its daemon, and keep some of it in memory, have to know of it."""
+
+    module: str
+    """The one whose `Follower` reads it there, made of the settings."""
+    epoch: Callable[[], int]
+    """How often spaces were changed since the start."""
+    aged: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    """Called on the loop when what was read of the store is out of date as a whole."""
+
+    def age(self) -> None:
+        """Say so."""
+        for tell in self.aged:
+            tell()
 
 
 class Held(msgspec.Struct):
@@ -127,6 +163,11 @@ class Engine(Protocol):
     """What this daemon is called among those that share the store; another one at each start."""
     near: bool
     """Whether a point read takes so little that the loop carries it out itself: not where it crosses to another process."""
+
+    @property
+    def followed(self) -> "Followed | None":
+        """How processes beside the daemon read the store, too; None where they do not."""
+        ...
 
     @property
     def waiting(self) -> int:

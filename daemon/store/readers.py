@@ -49,7 +49,7 @@ class Readers:
                 error: BaseException | None = None
                 try:
                     expect_in_time(call)
-                    call.crowded = not self._asked.empty()
+                    call.crowded = call.crowded or not self._asked.empty()
                     result = run(work, call)
                 except BaseException as problem:
                     error = problem

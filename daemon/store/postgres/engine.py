@@ -54,6 +54,7 @@ class PostgresEngine:
     """Keeps memories in a PostgreSQL database that other daemons may use, too. Made by `open`, on the running loop."""
 
     near = False
+    followed = None
     comparing = ""
     sealing = None
     """The server's disk is the server's affair, and files of cold storage are the affair of whoever has its clients."""

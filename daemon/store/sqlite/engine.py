@@ -17,7 +17,7 @@ import apsw
 from enhanced_memory.client.errors import Error, Unavailable
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
-from enhanced_memory.daemon.store import Health, Scrubbed, Touched, Usage
+from enhanced_memory.daemon.store import Followed, Health, Scrubbed, Touched, Usage
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.keeping import KeptWords
@@ -83,6 +83,7 @@ class SqliteEngine:
         self.store_id: str = next(each(connection, "SELECT value FROM meta WHERE key = 'store_id'"))[0]
         self.scrub_due = bool(list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (SCRUB_DUE,))))
         self.epoch = Epoch()
+        self.followed = Followed("enhanced_memory.daemon.store.sqlite.follower", lambda: self.epoch.number)
         self._writer = Writer(
             connection, Codec(self.dictionaries, self.dictionary), settings, clock, loop, self._finished,
             Place(settings.store_path), self._harmed, self.epoch, key=self.key,
@@ -216,6 +217,7 @@ class SqliteEngine:
         self.dictionaries[number] = words
         self.dictionary = number
         self._writer.codec.use(number)
+        self._loop.call_soon_threadsafe(self.followed.age)
 
     def _older(self) -> Repacking:
         """What packs anew, a little at a time, bodies that were packed with other dictionaries than the present one."""
@@ -246,6 +248,7 @@ class SqliteEngine:
         if going:
             await self._replace(going)
         self.kept.forget()
+        self.followed.age()
         done = await self.alone(lambda connection: scrubbing.clear(connection, SCRUB_DUE))
         self.scrub_due = not done.log_emptied
         done.dictionaries = len(going)
@@ -315,6 +318,7 @@ class SqliteEngine:
     def reindexed(self) -> None:
         """The words index was made anew: what is kept of it is of another one."""
         self.kept.forget()
+        self.followed.age()
 
     async def held(self, model: int, dimension: int) -> None:
         """Whoever asks keeps the vectors in memory."""
