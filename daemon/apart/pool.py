@@ -175,12 +175,11 @@ class Apart:
             log.info("a process answers searches beside the daemon: pid=%d", process.pid)
             self._go_on()
             asyncio.get_running_loop().call_later(IDLE_S, self._end_idle, process)
-        except (OSError, EOFError, TimeoutError, Error) as problem:
+        except BaseException as problem:
             self._not_before = monotonic() + AGAIN_S
             process.fail(str(problem) or f"it did not start ({type(problem).__name__})")
-        except asyncio.CancelledError:
-            process.fail("the daemon is stopping")
-            raise
+            if not isinstance(problem, OSError | EOFError | TimeoutError | Error):
+                raise
         finally:
             self._starting = None
 
