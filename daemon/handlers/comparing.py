@@ -115,18 +115,16 @@ def key_of(edge: Edge, same_as: dict[int, int] | None = None) -> Key:
 
 
 def edges_in(tx: Tx, views: Mapping[Key, View]) -> dict[Key, Edge]:
-    """The edges of the given keys that there are, each in its view."""
-    wanted: dict[View, set[Key]] = {}
-    for key, view in views.items():
-        wanted.setdefault(view, set()).add(key)
-    found: dict[Key, Edge] = {}
-    for view, keys in wanted.items():
-        ids = {from_.id for from_, _, _ in keys if from_.id}
-        names = {from_.name for from_, _, _ in keys if not from_.id}
-        for edge in tx.relations.touching(ids, names, outgoing=True, view=view):
-            if key_of(edge) in keys:
-                found[key_of(edge)] = edge
-    return found
+    """The edges of the given keys that there are, each in its view; of one view after the other, in the order of their making.
+
+    Each is looked up: what else begins at its ends may be much, and is another in each view.
+    """
+    tx.relations.expect(views)
+    found = [
+        (view, key, edge) for key, view in views.items() if (edge := tx.relations.find(*key, view=view)) is not None
+    ]
+    places = {view: place for place, view in enumerate(dict.fromkeys(views.values()))}
+    return {key: edge for _, key, edge in sorted(found, key=lambda one: (places[one[0]], one[2].id))}
 
 
 class Bound:
