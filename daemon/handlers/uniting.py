@@ -67,6 +67,10 @@ class _Merge:
         self._open: dict[int, list[str]] = {}
         """What stays in conflict, by the entity here."""
         self._renames: list[tuple[int, Stored, State, int]] = []
+        self._there: set[int] = set()
+        """The ends of relations that are there once the entities are merged."""
+        self._names: dict[int, str] = {}
+        """What the ends of relations in conflict are called here."""
         self.results: list[Outcome] = []
         self.counts = dict.fromkeys(COUNTED, 0)
 
@@ -289,6 +293,7 @@ class _Merge:
         theirs = {bound.key(key): edge for key, edge in edges_in(tx, dict.fromkeys(bases, line.view)).items()}
         ours = edges_in(tx, {self._here(key): tx.view for key in of})
         held = {number for key, number in of.items() if any(end.id in self._held for end in key[:2])}
+        self._there = tx.entities.living({end.id for key in of for end in self._here(key)[:2] if end.id})
         for key in sorted(of, key=lambda key: (of[key], str(key))):
             at = numbers.get(of[key], self._at)
             self._relation(self._here(key), of[key], at, base.get(key), ours, theirs.get(key), of[key] in held)
@@ -330,13 +335,11 @@ class _Merge:
         self.counts["relations_added"] += 1
 
     def _ends_there(self, key: Key) -> bool:
-        return all(not end.id or self._tx.entities.find(end.id) is not None for end in key[:2])
+        return all(not end.id or end.id in self._there for end in key[:2])
 
     def _relation_conflict(self, key: Key, number: int, clash: Clash, at: int) -> None:
-        names = [
-            end.name if not end.id else known.state.name if (known := self._tx.entities.known(end.id)) else ""
-            for end in key[:2]
-        ]
+        self._names |= self._tx.entities.last_names({end.id for end in key[:2] if end.id} - self._names.keys())
+        names = [self._names.get(end.id, "") if end.id else end.name for end in key[:2]]
         edge = {"from": names[0], "to": names[1], "type": key[2]}
         base, mine, other = (None if side is ABSENT else edge | side for side in (clash.base, clash.ours, clash.theirs))
         says = said_of(mine, other)

@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from enhanced_memory.client.operations.branches import DiffBranch, MergeBranch
-from enhanced_memory.client.operations.entities import CreateEntities
-from enhanced_memory.client.operations.relations import CreateRelations
+from enhanced_memory.client.operations.entities import CreateEntities, UpdateEntity
+from enhanced_memory.client.operations.journal import Redo, Undo
+from enhanced_memory.client.operations.relations import CreateRelations, DeleteRelations
+from enhanced_memory.client.operations.versions import MemoryRevert
 from enhanced_memory.client.values import EntityInput, RelationInput
+from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.relations import Relations
 
 if TYPE_CHECKING:
@@ -62,4 +66,82 @@ async def test_a_relation_of_a_hub_is_compared_without_reading_the_others(
         assert merged.relations_added == changes
         read.append(len(edges))
     assert read[0] == read[1]
+    await world.sound()
+
+
+HEAVY = "what makes the hub heavy"
+
+
+@contextmanager
+def openings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """What was unpacked of the hub meanwhile."""
+    found: list[bytes] = []
+    with counted(monkeypatch, Codec, "plain") as bodies:
+        yield found
+    found += [body for body in bodies if HEAVY.encode() in body]
+
+
+async def test_an_undo_opens_a_hub_the_same_number_of_times_for_any_of_its_relations(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await default.create("hub", HEAVY)
+    opened: list[list[int]] = []
+    for count in (3, 30):
+        await spokes(default, count, begin=10 * count)
+        before = await default.related()
+        opened.append([])
+        for ask, left in ((Undo(), count), (Undo(dry_run=False), 0), (Redo(), 0), (Redo(dry_run=False), count)):
+            with openings(monkeypatch) as bodies:
+                done = await default.do(ask)
+            assert len(done.effects) == count
+            assert {effect.name for effect in done.effects} == {
+                f"hub knows n{number}" for number in range(10 * count, 11 * count)
+            }
+            assert len(await default.related()) == len(before) - count + left
+            opened[-1].append(len(bodies))
+    assert opened[0] == opened[1]
+    await world.sound()
+
+
+async def test_a_merge_opens_a_hub_the_same_number_of_times_for_any_of_its_relations(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await default.create("hub", HEAVY)
+    opened: list[list[int]] = []
+    for count in (3, 30):
+        asked = await spokes(default, count, begin=10 * count)
+        branch = await world.branch(f"b{count}")
+        await branch.do(CreateRelations([replace(one, type="since") for one in asked]))
+        for place, strength in ((branch, 0.25), (default, 0.75)):
+            await place.do(DeleteRelations(asked))
+            await place.do(CreateRelations([replace(one, strength=strength) for one in asked]))
+        opened.append([])
+        for strategy in ("report", "theirs"):
+            with openings(monkeypatch) as bodies:
+                merged = await default.do(MergeBranch(f"b{count}", strategy=strategy))  # type: ignore[arg-type]
+            assert {(one.name, one.ours["from"]) for one in merged.conflicts} == {("hub", "hub")}
+            assert len(merged.conflicts) == count
+            opened[-1].append(len(bodies))
+        assert merged.open == 0
+    assert opened[0] == opened[1]
+    assert len(await default.related()) == 66
+    await world.sound()
+
+
+async def test_a_revert_opens_a_hub_the_same_number_of_times_for_any_of_its_relations(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = await default.create("hub", HEAVY)
+    opened: list[int] = []
+    for count in (3, 30):
+        asked = await spokes(default, count, begin=10 * count)
+        before = await default.related()
+        await default.do(UpdateEntity(hub, priority=count // 10 + 1))
+        version = (await default.history(hub))[1].version
+        await default.do(DeleteRelations(asked))
+        with openings(monkeypatch) as bodies:
+            await default.do(MemoryRevert(hub, version, relations=True))
+        assert await default.related() == before
+        opened.append(len(bodies))
+    assert opened[0] == opened[1]
     await world.sound()
