@@ -1,5 +1,6 @@
 """Two views compared: entities by what they say, relations by their ends and type."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -70,11 +71,11 @@ def entity_diff(before: Stored | None, after: Stored | None) -> EntityDiff | Non
 
 def _beyond(one: State, other: State) -> list[str]:
     """The observations of `one` that `other` does not have; equal ones are counted."""
-    left = [noted.text for noted in other.observations]
+    left = Counter(noted.text for noted in other.observations)
     found: list[str] = []
     for noted in one.observations:
-        if noted.text in left:
-            left.remove(noted.text)
+        if left[noted.text]:
+            left[noted.text] -= 1
         else:
             found.append(noted.text)
     return found

@@ -10,12 +10,15 @@ import pytest
 from msgspec.structs import replace
 
 from enhanced_memory.client.operations.branches import DiffBranch, MergeBranch
-from enhanced_memory.client.operations.entities import CreateEntities, UpdateEntity
+from enhanced_memory.client.operations.entities import CreateEntities, RenameEntity, UpdateEntity
 from enhanced_memory.client.operations.journal import Redo, Undo
 from enhanced_memory.client.operations.relations import CreateRelations, DeleteRelations
 from enhanced_memory.client.operations.versions import MemoryRevert
 from enhanced_memory.client.values import EntityInput, RelationInput
-from enhanced_memory.daemon.store.bodies import Codec
+from enhanced_memory.daemon.handlers.comparing import entity_diff
+from enhanced_memory.daemon.store.bodies import Codec, Noted, State
+from enhanced_memory.daemon.store.branches import Branches
+from enhanced_memory.daemon.store.known import Known, Stored
 from enhanced_memory.daemon.store.relations import Relations
 
 if TYPE_CHECKING:
@@ -145,3 +148,94 @@ async def test_a_revert_opens_a_hub_the_same_number_of_times_for_any_of_its_rela
         opened.append(len(bodies))
     assert opened[0] == opened[1]
     await world.sound()
+
+
+async def test_what_was_left_open_is_gone_through_once_however_much_it_is(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counted(dict[Any, Any]):
+        """What was noted, and how often all of it was asked for."""
+
+        walks = 0
+
+        def items(self) -> Any:
+            Counted.walks += 1
+            return super().items()
+
+    noted = Branches.noted
+    monkeypatch.setattr(Branches, "noted", lambda *given: Counted(noted(*given)))
+    walks: list[int] = []
+    for count in (2, 20):
+        names = [f"e{count}-{number}" for number in range(count)]
+        await default.do(CreateEntities([EntityInput(name, "thing") for name in names]))
+        branch = await world.branch(f"b{count}")
+        for place, priority in ((branch, 8), (default, 2)):
+            for name in names:
+                await place.do(UpdateEntity(name, priority=priority, properties={"of": priority}))
+        assert (await default.do(MergeBranch(f"b{count}"))).open == 2 * count
+        Counted.walks = 0
+        merged = await default.do(MergeBranch(f"b{count}"))
+        assert {(one.part, one.base, one.ours, one.theirs) for one in merged.conflicts} == {
+            ("priority", 5, 2, 8),
+            ("property:of", None, 2, 8),
+        }
+        assert merged.open == 2 * count
+        walks.append(Counted.walks)
+    assert walks[0] == walks[1]
+    await world.sound()
+
+
+@pytest.mark.parametrize("what", ["taken", "taken in a row", "in a row", "in rings"])
+async def test_each_new_name_is_looked_up_a_few_times_however_many_there_are(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    asked: list[int] = []
+    for count in (6, 60):
+        names = [f"e{count}-{number}" for number in range(count)]
+        new = {
+            "taken": [f"new {name}" for name in names],
+            "taken in a row": [*names[1:], f"new {count}"],
+            "in a row": [*names[1:], f"new {count}"],
+            "in rings": [names[number ^ 1] for number in range(count)],
+        }[what]
+        await default.do(CreateEntities([EntityInput(name, "thing", [f"was {name}"]) for name in names]))
+        branch = await world.branch(f"b{count}")
+        for name in names:
+            await branch.do(RenameEntity(name, f"aside {name}"))
+        for name, then in zip(names, new, strict=True):
+            await branch.do(RenameEntity(f"aside {name}", then))
+        taken = what.startswith("taken")
+        if taken:
+            await default.do(CreateEntities([EntityInput(name, "thing") for name in new if name not in names]))
+        with counted(monkeypatch, Known, "named") as looked:
+            merged = await default.do(MergeBranch(f"b{count}", limit=100))
+        assert merged.open == count * taken
+        assert merged.updated == count * (not taken)
+        kept = names if taken else new
+        assert [await default.says(name) for name in kept] == [[f"was {name}"] for name in names]
+        asked.append(len(looked))
+    assert asked[1] < 12 * asked[0]
+    await world.sound()
+
+
+def test_observations_are_compared_by_looking_them_up() -> None:
+    class Text(str):
+        """A text that counts how often it is compared."""
+
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            Text.compared += 1
+            return str.__eq__(self, other)
+
+    def stored(texts: list[str]) -> Stored:
+        state = State("Ada", "thing", [Noted(place, 1, Text(text)) for place, text in enumerate(texts)])
+        return Stored(1, 1, "", 1, 1, 1, False, 0, 0, 0, b"", state, 0, 0, 0, 0)
+
+    count = 300
+    same = [f"said {number}" for number in range(count)]
+    told = entity_diff(stored(["twice", "old", "twice", *same]), stored([*reversed(same), "new", "twice", "newer"]))
+    assert told is not None
+    assert (told.observations_added, told.observations_removed) == (["new", "newer"], ["old", "twice"])
+    assert Text.compared < 10 * count
