@@ -1,5 +1,6 @@
 """Two views compared: entities by what they say, relations by their ends and type."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -70,11 +71,11 @@ def entity_diff(before: Stored | None, after: Stored | None) -> EntityDiff | Non
 
 def _beyond(one: State, other: State) -> list[str]:
     """The observations of `one` that `other` does not have; equal ones are counted."""
-    left = [noted.text for noted in other.observations]
+    left = Counter(noted.text for noted in other.observations)
     found: list[str] = []
     for noted in one.observations:
-        if noted.text in left:
-            left.remove(noted.text)
+        if left[noted.text]:
+            left[noted.text] -= 1
         else:
             found.append(noted.text)
     return found
@@ -115,18 +116,16 @@ def key_of(edge: Edge, same_as: dict[int, int] | None = None) -> Key:
 
 
 def edges_in(tx: Tx, views: Mapping[Key, View]) -> dict[Key, Edge]:
-    """The edges of the given keys that there are, each in its view."""
-    wanted: dict[View, set[Key]] = {}
-    for key, view in views.items():
-        wanted.setdefault(view, set()).add(key)
-    found: dict[Key, Edge] = {}
-    for view, keys in wanted.items():
-        ids = {from_.id for from_, _, _ in keys if from_.id}
-        names = {from_.name for from_, _, _ in keys if not from_.id}
-        for edge in tx.relations.touching(ids, names, outgoing=True, view=view):
-            if key_of(edge) in keys:
-                found[key_of(edge)] = edge
-    return found
+    """The edges of the given keys that there are, each in its view; of one view after the other, in the order of their making.
+
+    Each is looked up: what else begins at its ends may be much, and is another in each view.
+    """
+    tx.relations.expect(views)
+    found = [
+        (view, key, edge) for key, view in views.items() if (edge := tx.relations.find(*key, view=view)) is not None
+    ]
+    places = {view: place for place, view in enumerate(dict.fromkeys(views.values()))}
+    return {key: edge for _, key, edge in sorted(found, key=lambda one: (places[one[0]], one[2].id))}
 
 
 class Bound:

@@ -19,7 +19,7 @@ def create_relations(tx: Tx, ask: CreateRelations) -> Related:
             if isinstance(end, str):
                 check_name(end, "An end of the relation", tx.settings.max_name_chars, empty=True)
         wanted.append((tx.relations.end(given.from_), tx.relations.end(given.to), given.type))
-    tx.relations.expect(wanted)
+    tx.relations.expect(dict.fromkeys(wanted))
     for given, between in zip(ask.relations, wanted, strict=True):
         known = tx.relations.find(*between)
         if known is None:

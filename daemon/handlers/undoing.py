@@ -20,7 +20,7 @@ from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
 from enhanced_memory.daemon.store.known import Stored
 from enhanced_memory.daemon.store.log import JournalRow
-from enhanced_memory.daemon.store.relations import Edge, End, Held
+from enhanced_memory.daemon.store.relations import Edge, Held
 
 __all__ = ["Undoing"]
 
@@ -250,16 +250,16 @@ class Undoing:
     def effects(self) -> list[Effect]:
         """What carrying it out does."""
         told = [self._effect(thing) for thing in self._things.values() if thing.changed]
-        for bond in self._bonds.values():
-            row = bond.will or bond.row
-            if bond.changed and row is not None:
-                there = bond.will is not None
-                act = "relate" if there != row.hiding else "unrelate"
-                told.append(Effect("relation", bond.id, act, self._in_words(row.edge)))
+        bonds = [(bond, row) for bond in self._bonds.values() if bond.changed and (row := bond.will or bond.row)]
+        ends = {end.id for _, row in bonds for end in (row.edge.from_, row.edge.to) if end.id}
+        names = self._tx.entities.last_names(ends | {lines.stream for lines in self._lines})
+        for bond, row in bonds:
+            there = bond.will is not None
+            act = "relate" if there != row.hiding else "unrelate"
+            told.append(Effect("relation", bond.id, act, self._in_words(row.edge, names)))
         for lines in self._lines:
-            known = self._tx.entities.known(lines.stream)
-            name = known.state.name if known is not None else ""
-            told.append(Effect("messages", lines.ids[0], "append" if lines.again else "withdraw", name))
+            act = "append" if lines.again else "withdraw"
+            told.append(Effect("messages", lines.ids[0], act, names.get(lines.stream, "")))
         return told
 
     def _effect(self, thing: _Thing) -> Effect:
@@ -273,8 +273,8 @@ class Undoing:
             [text for number, text in new.items() if number not in old], [text for number, text in old.items() if number not in new],
         )  # fmt: skip
 
-    def _in_words(self, edge: Edge) -> str:
-        names = self._tx.entities.last_names(end.id for end in (edge.from_, edge.to) if end.id)
+    @staticmethod
+    def _in_words(edge: Edge, names: dict[int, str]) -> str:
         start, end = (names.get(end.id, f"#{end.id}") if end.id else end.name for end in (edge.from_, edge.to))
         return f"{start} {edge.type} {end}"
 
@@ -297,9 +297,7 @@ class Undoing:
                 tx.entities.change(thing.known, thing.state, act=act)
                 if act == "restore" or thing.state.name != thing.known.state.name:
                     tx.relations.adopt(thing.known.id, thing.state.name)
-        for bond in bonds:
-            if bond.will is not None:
-                self._write(bond.will)
+        self._relate([bond.will for bond in bonds if bond.will is not None])
         for lines in self._lines:
             if lines.again:
                 tx.streams.append_again(lines.stream, lines.ids)
@@ -308,12 +306,12 @@ class Undoing:
         for work in self._beside:
             work()
 
-    def _write(self, row: Held) -> None:
-        """Write a relation's row anew, if its ends are there and nobody has made the same meanwhile."""
-        tx, edge = self._tx, row.edge
-        ends = [self._end(end) for end in (edge.from_, edge.to)]
-        if row.hiding or (None not in ends and tx.relations.find(edge.from_, edge.to, edge.type) is None):
-            tx.relations.put(msgspec.structs.replace(edge), hiding=row.hiding)
-
-    def _end(self, end: End) -> End | None:
-        return end if not end.id or self._tx.entities.find(end.id) is not None else None
+    def _relate(self, rows: list[Held]) -> None:
+        """Write relations' rows anew, those whose ends are there by now and of which nobody has made the same meanwhile."""
+        tx = self._tx
+        there = tx.entities.living({end.id for row in rows for end in (row.edge.from_, row.edge.to) if end.id})
+        for row in rows:
+            edge = row.edge
+            both = all(not end.id or end.id in there for end in (edge.from_, edge.to))
+            if row.hiding or (both and tx.relations.find(edge.from_, edge.to, edge.type) is None):
+                tx.relations.put(msgspec.structs.replace(edge), hiding=row.hiding)

@@ -8,6 +8,7 @@ from enhanced_memory.client.values import MessageInput, Outcome
 from enhanced_memory.daemon.handlers.comparing import Bound, Key, edges_in, key_of, shown_part, told_name
 from enhanced_memory.daemon.handlers.editing import copy, outcome
 from enhanced_memory.daemon.handlers.left_open import still_open
+from enhanced_memory.daemon.handlers.renaming import Refused, Wanted, in_turn
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import State
 from enhanced_memory.daemon.store.branches import Line, Noted
@@ -57,6 +58,11 @@ class _Merge:
         self._before = tx.branches.noted(line)
         self._at = self._before.get(ALL, 0)
         """The change up to which the branch was taken in."""
+        self._parts: dict[int, dict[str, int]] = {}
+        """The parts of an entity that stayed in conflict, each with its base."""
+        for one, base in self._before.items():
+            if one.subject == "entity" and one.part not in ("", "messages"):
+                self._parts.setdefault(one.id, {})[one.part] = base
         self._same = {one.id: entity for one, entity in self._before.items() if one.subject == "same"}
         self._after = {one: base for one, base in self._before.items() if one.subject == "same"}
         self._news = False
@@ -66,7 +72,11 @@ class _Merge:
         self._conflicts: list[MergeConflict] = []
         self._open: dict[int, list[str]] = {}
         """What stays in conflict, by the entity here."""
-        self._renames: list[tuple[int, Stored, State, int]] = []
+        self._renames: list[Wanted] = []
+        self._there: set[int] = set()
+        """The ends of relations that are there once the entities are merged."""
+        self._names: dict[int, str] = {}
+        """What the ends of relations in conflict are called here."""
         self.results: list[Outcome] = []
         self.counts = dict.fromkeys(COUNTED, 0)
 
@@ -138,20 +148,17 @@ class _Merge:
         self, entity: int, number: int, base: State | None, ours: Stored, theirs: State, strategy: Strategy
     ) -> None:
         """Merge what two living states say, part by part."""
-        older: dict[str, State | None] = {}
-        numbers: dict[str, int] = {}
-        for one, at in self._before.items():
-            if one.subject == "entity" and one.id == entity and one.part not in ("", "messages"):
-                known = self._tx.entities.known(entity, self._tx.branches.base(self._line, entity, at))
-                older[one.part], numbers[one.part] = (
-                    known.state if known is not None and not known.deleted else None,
-                    at,
-                )
+        numbers = self._parts.get(entity, {})
+        states: dict[int, State | None] = {}
+        for at in set(numbers.values()):
+            known = self._tx.entities.known(entity, self._tx.branches.base(self._line, entity, at))
+            states[at] = known.state if known is not None and not known.deleted else None
+        older = {part: states[at] for part, at in numbers.items()}
         found = united(base, ours.state, theirs, strategy, older)
         for clash in found.clashes:
             self._clash(entity, ours, clash, numbers.get(clash.part, number))
         if found.state != ours.state:
-            self._renames.append((entity, ours, found.state, number))
+            self._renames.append(Wanted(entity, ours, found.state, number))
 
     def _clash(self, entity: int, ours: Stored, clash: Clash, number: int) -> None:
         base, mine, other = (shown_part(clash.part, side) for side in (clash.base, clash.ours, clash.theirs))
@@ -161,39 +168,21 @@ class _Merge:
         self._conflict(conflict, clash.part, number, ours)
 
     def _rename(self) -> None:
-        """Write the changes, each as soon as its name is free. Names that go round in a ring are freed by parking one."""
-        tx = self._tx
-        waiting, self._renames = self._renames, []
-        while waiting:
-            stuck: list[tuple[int, Stored, State, int]] = []
-            for entity, ours, state, number in waiting:
-                if state.name == ours.state.name or tx.entities.named(state.name, ours.scope) in (None, ours.id):
-                    self._put(ours, state)
-                else:
-                    stuck.append((entity, ours, state, number))
-            if len(stuck) == len(waiting):
-                moving = {ours.id for _, ours, _, _ in stuck}
-                entity, ours, state, number = next(
-                    (one for one in stuck if tx.entities.named(one[2].name, one[1].scope) not in moving), stuck[0]
-                )
-                stuck.remove((entity, ours, state, number))
-                if tx.entities.named(state.name, ours.scope) in moving:
-                    parked = copy(ours.state)
-                    parked.name = f"{ours.state.name}~{ours.id}~{tx.number}"
-                    stuck.append((entity, tx.entities.change(ours, parked), state, number))
-                else:
-                    self._name_taken(entity, ours, state.name, number)
-                    state.name = ours.state.name
-                    stuck.append((entity, ours, state, number))
-            waiting = stuck
+        """Write the changes, each as soon as its name is free."""
+        renames, self._renames = self._renames, []
+        refused = in_turn(self._tx, renames, self._put)
+        less = {one.wanted.entity for one in refused}
+        if less:
+            self._conflicts = [one for one in self._conflicts if one.part != "name" or one.id not in less]
+        for one in refused:
+            self._name_taken(one)
 
-    def _name_taken(self, entity: int, ours: Stored, name: str, number: int) -> None:
-        holder = self._tx.entities.named(name, ours.scope)
-        says = f"the new name is taken here by entity {holder}; rename or delete that one, then merge again"
+    def _name_taken(self, one: Refused) -> None:
+        ours, entity = one.wanted.ours, one.wanted.entity
+        says = f"the new name is taken here by entity {one.holder}; rename or delete that one, then merge again"
         settled: Settled = "ours" if self._strategy == "ours" else ""
-        self._conflicts = [one for one in self._conflicts if (one.id, one.part) != (entity, "name")]
-        conflict = MergeConflict(entity, ours.state.name, "name", says, None, ours.state.name, name, settled)
-        self._conflict(conflict, "name", number, ours)
+        conflict = MergeConflict(entity, ours.state.name, "name", says, None, ours.state.name, one.name, settled)
+        self._conflict(conflict, "name", one.wanted.number, ours)
 
     def _put(self, ours: Stored, state: State) -> None:
         if state == ours.state:
@@ -289,6 +278,7 @@ class _Merge:
         theirs = {bound.key(key): edge for key, edge in edges_in(tx, dict.fromkeys(bases, line.view)).items()}
         ours = edges_in(tx, {self._here(key): tx.view for key in of})
         held = {number for key, number in of.items() if any(end.id in self._held for end in key[:2])}
+        self._there = tx.entities.living({end.id for key in of for end in self._here(key)[:2] if end.id})
         for key in sorted(of, key=lambda key: (of[key], str(key))):
             at = numbers.get(of[key], self._at)
             self._relation(self._here(key), of[key], at, base.get(key), ours, theirs.get(key), of[key] in held)
@@ -330,13 +320,11 @@ class _Merge:
         self.counts["relations_added"] += 1
 
     def _ends_there(self, key: Key) -> bool:
-        return all(not end.id or self._tx.entities.find(end.id) is not None for end in key[:2])
+        return all(not end.id or end.id in self._there for end in key[:2])
 
     def _relation_conflict(self, key: Key, number: int, clash: Clash, at: int) -> None:
-        names = [
-            end.name if not end.id else known.state.name if (known := self._tx.entities.known(end.id)) else ""
-            for end in key[:2]
-        ]
+        self._names |= self._tx.entities.last_names({end.id for end in key[:2] if end.id} - self._names.keys())
+        names = [self._names.get(end.id, "") if end.id else end.name for end in key[:2]]
         edge = {"from": names[0], "to": names[1], "type": key[2]}
         base, mine, other = (None if side is ABSENT else edge | side for side in (clash.base, clash.ours, clash.theirs))
         says = said_of(mine, other)

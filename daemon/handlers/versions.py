@@ -307,7 +307,9 @@ def _relate_as(tx: Tx, entity: int, then: View) -> None:
     for number, edge in now.items():
         if number not in was:
             tx.relations.delete(edge)
-    for number, edge in was.items():
-        there = all(not end.id or tx.entities.find(end.id) is not None for end in (edge.from_, edge.to))
-        if number not in now and there and tx.relations.find(edge.from_, edge.to, edge.type) is None:
+    back = [edge for number, edge in was.items() if number not in now]
+    there = tx.entities.living({end.id for edge in back for end in (edge.from_, edge.to) if end.id})
+    for edge in back:
+        both = all(not end.id or end.id in there for end in (edge.from_, edge.to))
+        if both and tx.relations.find(edge.from_, edge.to, edge.type) is None:
             tx.relations.put(edge)

@@ -183,6 +183,8 @@ class Known:
         left = set(ids)
         found: set[int] = set()
         for _, layer in view:
+            if not left:
+                break
             row = self._ground.rows.one(
                 "known_heads", space=layer.space, ids=msgspec.json.encode(sorted(left)).decode()
             )

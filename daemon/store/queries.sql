@@ -352,17 +352,21 @@ UPDATE relations SET ended = :number WHERE row = :row AND ended = 0
 -- name: drop_relation_begun
 DELETE FROM relations WHERE row = :row AND ended = 0 AND began = :number
 
+-- An entity's, by both of its indexes: the `> 0` is theirs, and without the `+` the index of the whole space would be read instead.
 -- name: unhide_relations
-UPDATE relations SET ended = :ended WHERE space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity OR to_id = :entity)
+UPDATE relations SET ended = :ended
+WHERE +space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity AND from_id > 0 OR to_id = :entity AND to_id > 0)
 
 -- name: relations_hidden
 SELECT id, from_id FROM relations
-WHERE space = :space AND deleted = 1 AND ended = 0 AND began = :number AND (from_id = :entity OR to_id = :entity) ORDER BY id
+WHERE +space = :space AND deleted = 1 AND ended = 0 AND began = :number
+  AND (from_id = :entity AND from_id > 0 OR to_id = :entity AND to_id > 0) ORDER BY id
 
 -- name: relations_ended
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM relations r LEFT JOIN changes c ON c.number = r.began
-WHERE r.space = :space AND r.deleted = 0 AND r.ended = :number AND (r.from_id = :entity OR r.to_id = :entity) ORDER BY r.id
+WHERE +r.space = :space AND r.deleted = 0 AND r.ended = :number
+  AND (r.from_id = :entity AND r.from_id > 0 OR r.to_id = :entity AND r.to_id > 0) ORDER BY r.id
 
 -- Every row that a space has or had of a relation, and what began or ended of those that touch an entity.
 -- name: relation_rows

@@ -1,6 +1,6 @@
 """Relations: typed edges, by id where an end exists and by name where it does not yet."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -64,17 +64,19 @@ class Relations:
         found = self._entities.named(ref)
         return End(found) if found is not None else End(0, ref)
 
-    def find(self, from_: End, to: End, type_name: str) -> Edge | None:
+    def find(self, from_: End, to: End, type_name: str, view: View | None = None) -> Edge | None:
         """The relation of this type between these ends, if the view has it."""
-        found = self._seen("relations_same", self._ground.view, **_between(from_, to, type_name))
+        found = self._seen(
+            "relations_same", self._ground.view if view is None else view, **_between(from_, to, type_name)
+        )
         return found[0] if found else None
 
-    def expect(self, wanted: Iterable[tuple[End, End, str]]) -> None:
-        """Let the store look at once for what `find` will be asked."""
-        view = self._ground.view
+    def expect(self, wanted: Mapping[tuple[End, End, str], View | None]) -> None:
+        """Let the store look at once for what `find` will be asked: each in its view, None for the caller's."""
         self._ground.rows.expect(
             ("relations_same", {"space": layer.space, "at": layer.at, "nearer": view.nearer(depth)} | _between(*one))
-            for one in dict.fromkeys(wanted)
+            for one, given in wanted.items()
+            for view in (self._ground.view if given is None else given,)
             for depth, layer in view
         )
 

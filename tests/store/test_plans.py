@@ -1,7 +1,13 @@
-"""How SQLite reads what is listed: off an index, in order, so that a page costs what a page is and not what the space is."""
+"""How SQLite reads what is listed: off an index, in order, so that a page costs what a page is and not what the space is.
+
+And PostgreSQL, where it takes another way to write a statement for that.
+"""
+
+from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 import pytest
@@ -9,6 +15,9 @@ import pytest
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.store.queries import of_engine
 from enhanced_memory.daemon.store.sqlite import engine, file
+
+if TYPE_CHECKING:
+    from enhanced_memory.tests.store.conftest import Databases, World
 
 QUERIES = of_engine(Path(engine.__file__).parent)
 
@@ -68,7 +77,16 @@ def test_whether_a_relation_is_there_is_looked_up_by_both_of_its_ends(connection
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
 
 
-RELATIONS = ["relations_of", "relations_touching", "relations_between", "relations_same", "tended_links"]
+RELATIONS = [
+    "relations_of",
+    "relations_touching",
+    "relations_between",
+    "relations_same",
+    "tended_links",
+    "relations_ended",
+    "relations_hidden",
+    "unhide_relations",
+]
 
 
 @pytest.mark.parametrize("query", RELATIONS)
@@ -78,3 +96,21 @@ def test_what_an_entity_is_related_to_is_found_without_reading_its_space(
     steps = [step for step in plan(connection, query) if "relations" in step]
     assert steps
     assert not [step for step in steps if step.startswith("SCAN") or "relations_id (space=?)" in step], steps
+
+
+@pytest.mark.engines("postgres")
+@pytest.mark.parametrize("query", ["relations_ended", "relations_hidden", "unhide_relations"])
+async def test_postgresql_finds_what_an_entity_was_related_to_by_both_of_its_indexes(
+    world: World, databases: Databases, query: str
+) -> None:
+    from enhanced_memory.daemon.store.postgres.statements import statement
+
+    asked = statement(query)
+    with databases.connect(world.engine.settings.store) as server:
+        # As the statements of long connections are planned, which know no value; and as if the table were long.
+        server.execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
+        server.execute(b"PREPARE asked AS " + asked.text)
+        given = ", ".join("1" for _ in asked.ways)
+        said = " ".join(row[0] for row in server.execute(f"EXPLAIN EXECUTE asked ({given})"))
+    assert "relations_from " in said, said
+    assert "relations_to " in said, said
