@@ -94,10 +94,15 @@ class House:
 
     async def settled(self) -> None:
         """Until nothing goes on by itself: a new dictionary ends processes, too."""
-        await until(lambda: self.embedding.model is not None and not self.embedding.working)
-        await until(lambda: self.engine._trainer is None or not self.engine._trainer.is_alive())
-        await self.engine.alone(lambda _: None)
-        await asyncio.sleep(0)
+        await until(
+            lambda: not self.embedding.wanted or (self.embedding.model is not None and not self.embedding.working)
+        )
+        for _ in range(
+            3
+        ):  # the trainer hands its dictionary to the loop, the loop to the writer, and the writer tells the loop
+            await until(lambda: self.engine._trainer is None or not self.engine._trainer.is_alive())
+            await asyncio.sleep(0.02)
+            await self.engine.alone(lambda _: None)
 
     async def agree(self, ask: Any, space: str = "default", told_of: Callable[[Any], Any] = lambda told: told) -> Any:
         """Both answer the same, and it was a process that answered. Words that are asked for the first time are ranked by the index on
@@ -387,9 +392,7 @@ async def test_words_kept_in_memory_there_are_those_of_the_file(home: Path) -> N
                 MessageInput(f"{WORDS[n % 10]} {WORDS[(n * 7) % 9]} {block} {n}", speaker="ann") for n in range(2000)
             ]
             await house.do(AppendMessages(f"talk {block}", said))
-        await house.engine.alone(lambda _: None)
-        await until(lambda: house.engine._trainer is None or not house.engine._trainer.is_alive())
-        await house.engine.alone(lambda _: None)
+        await house.settled()
         await house.start()
         for _ in range(30):
             await house.agree(SearchMessages("lantern and tide of 7", limit=5))
