@@ -326,4 +326,5 @@ def _put_away(moving: _Moving, written: Written, tx: Tx) -> int:
     for group in moving.groups:
         bury_relations(tx, known[group.entity])
         tx.cooling.put_away(known[group.entity], group, file)
+    tx.cooling.finish(known)
     return tx.number

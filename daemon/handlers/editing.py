@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.errors import Conflict, Invalid, NotFound
+from enhanced_memory.client.errors import Conflict, Invalid
 from enhanced_memory.client.operations.entities import Created
 from enhanced_memory.client.values import TRUST_ORDER, Action, EntityInput, ObservationInput, Outcome, Ref, Source
-from enhanced_memory.daemon.handlers.told import details_of
+from enhanced_memory.daemon.handlers.sources import Sources
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import Noted, State
 from enhanced_memory.daemon.store.known import TIERS, Stored
@@ -25,6 +25,7 @@ __all__ = [
     "expect",
     "expect_one",
     "expiry",
+    "noted",
     "outcome",
     "put",
     "set_attribute",
@@ -80,22 +81,42 @@ def expect_one(refs: list[Ref], version: int | None) -> None:
         )
 
 
-def add(tx: Tx, state: State, given: Iterable[str | ObservationInput], repeats: bool = False) -> None:
+def add(
+    tx: Tx,
+    state: State,
+    given: Iterable[str | ObservationInput],
+    repeats: bool = False,
+    sources: Sources | None = None,
+) -> None:
     """Add observations to a state. What it says already is not added; `repeats` keeps equal ones within `given` (the official rule for new entities)."""
-    said = {noted.text for noted in state.observations}
+    said = {noted.text: noted.id for noted in state.observations}
+    fresh = noted(tx, given, said, state.next_id, Sources(tx) if sources is None else sources, repeats)
+    state.observations += fresh
+    state.next_id += len(fresh)
+
+
+def noted(
+    tx: Tx,
+    given: Iterable[str | ObservationInput],
+    said: dict[str, int],
+    next_id: int,
+    sources: Sources,
+    repeats: bool = False,
+) -> list[Noted]:
+    """What is new in `given` as it is kept, from the id `next_id` on. `said` are the texts that are there with their ids, to which it adds."""
+    fresh: list[Noted] = []
     for one in given:
         text = one if isinstance(one, str) else one.text
         check_text(text, "An observation", tx.settings.max_text_chars)
         if text in said and not repeats:
             continue
-        said.add(text)
-        state.observations.append(
-            Noted(state.next_id, tx.number, text, None if isinstance(one, str) else _extra(tx, one))
-        )
-        state.next_id += 1
+        extra = None if isinstance(one, str) else _extra(tx, one, sources)
+        fresh.append(Noted(next_id + len(fresh), tx.number, text, extra))
+        said[text] = fresh[-1].id
+    return fresh
 
 
-def _extra(tx: Tx, given: ObservationInput) -> dict[str, Any] | None:
+def _extra(tx: Tx, given: ObservationInput, sources: Sources) -> dict[str, Any] | None:
     """What an observation says about itself beyond its change. Trust can be lowered by the caller, never raised."""
     extra: dict[str, Any] = {}
     if given.confidence is not None:
@@ -126,30 +147,22 @@ def _extra(tx: Tx, given: ObservationInput) -> dict[str, Any] | None:
         if given.origin.at is not None:
             extra["at"] = millis(given.origin.at, "The observation's time")
     if given.sources:
-        _derive(tx, given.sources, extra)
+        _derive(tx, given.sources, extra, sources)
     return extra or None
 
 
-def _derive(tx: Tx, sources: list[Source], extra: dict[str, Any]) -> None:
+def _derive(tx: Tx, given: list[Source], extra: dict[str, Any], sources: Sources) -> None:
     """Note what an observation is derived from; it is trusted no more than the least trusted of that."""
     told: list[list[int]] = []
     own = tx.log.origins([extra["origin"]])[extra["origin"]] if "origin" in extra else tx.call.origin()
-    trust = own.trust
-    for source in sources:
-        one = tx.entities.get(source.entity)
-        said = details_of(tx, [one])[one.id]
-        if source.observation is not None:
-            said = [noted for noted in said if source.observation in (noted.id, noted.text)]
-            if not said:
-                raise NotFound(
-                    f"Entity {one.id} has no observation {str(source.observation)[:100]!r} to derive from.",
-                    "open it with `details`",
-                )
-        told.append([one.id, said[0].id if source.observation is not None else 0])
-        trust = max([trust, *(noted.origin.trust for noted in said)], key=TRUST_ORDER.index)
+    trust = TRUST_ORDER.index(own.trust)
+    for source in given:
+        meant, least = sources.of(source)
+        told.append(meant)
+        trust = max(trust, least)
     extra["sources"] = told
-    if trust != own.trust:
-        extra["origin"] = tx.origin(msgspec.structs.replace(own, trust=trust))
+    if TRUST_ORDER[trust] != own.trust:
+        extra["origin"] = tx.origin(msgspec.structs.replace(own, trust=TRUST_ORDER[trust]))
 
 
 def attributes(tx: Tx, given: EntityInput) -> dict[str, Any]:

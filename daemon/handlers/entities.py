@@ -1,7 +1,7 @@
 """Entities: what changes them."""
 
-from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from msgspec import UNSET, UnsetType
 
@@ -19,7 +19,7 @@ from enhanced_memory.client.operations.entities import (
     Untag,
     UpdateEntity,
 )
-from enhanced_memory.client.values import EntityInput, ObservationInput, Outcome, Ref
+from enhanced_memory.client.values import EntityInput, Outcome, Ref
 from enhanced_memory.daemon.handlers.editing import (
     add,
     attributes,
@@ -32,33 +32,56 @@ from enhanced_memory.daemon.handlers.editing import (
     put,
     set_attribute,
 )
+from enhanced_memory.daemon.handlers.gathering import Draft, Gathering, vectors_of
+from enhanced_memory.daemon.handlers.sources import Sources
 from enhanced_memory.daemon.kinds import accept, kind_of
 from enhanced_memory.daemon.lifetimes import lifetimes
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import Noted, State
-from enhanced_memory.daemon.store.known import TIERS, Stored
+from enhanced_memory.daemon.store.known import TIERS
 from enhanced_memory.daemon.text import check_data, check_name, check_text
 
 
 @CreateEntities.handler
 def create_entities(tx: Tx, ask: CreateEntities) -> Created:
     """Each given entity in turn; of two with one name in a call, the second meets the first."""
-    return Created([_create(tx, given, ask.on_existing) for given in ask.entities], tx.space_name, tx.call.conflicts)
+    merging = ask.on_existing == "merge"
+    gathering = Gathering(tx, (_meant(given) for given in ask.entities) if merging else ())
+    outcomes = [_create(tx, given, ask.on_existing, gathering) for given in ask.entities]
+    return Created(outcomes, tx.space_name, tx.call.conflicts)
 
 
-def _create(tx: Tx, given: EntityInput, on_existing: str) -> Outcome:
+def _scope(given: EntityInput) -> str:
+    """The scope in which its name is looked for."""
+    return given.scope or (given.type if kind_of(given.type).scope == "type" else "")
+
+
+def _meant(given: EntityInput) -> tuple[str, str] | None:
+    """What decides which entity is meant; None where none is but a new one."""
+    return None if _always_new(given) else (given.name, _scope(given))
+
+
+def _always_new(given: EntityInput) -> bool:
+    """Whether its name means nothing that there is."""
+    return kind_of(given.type).scope == "own" and not given.scope
+
+
+def _create(tx: Tx, given: EntityInput, on_existing: str, gathering: Gathering) -> Outcome:
     check_name(given.name, "The entity's name", tx.settings.max_name_chars, empty=on_existing == "skip")
     check_name(given.type, "The entity's type", tx.settings.max_name_chars, empty=on_existing == "skip")
-    kind = kind_of(given.type)
-    scope = check_text(given.scope, "The scope", tx.settings.max_name_chars) or (
-        given.type if kind.scope == "type" else ""
-    )
+    check_text(given.scope, "The scope", tx.settings.max_name_chars)
+    scope, draft = _scope(given), None
     if on_existing == "skip" and not given.scope:
         # The official rule knows names alone: whatever is called so, in any scope, is the one that exists.
         same = tx.entities.named_in_any_scope(given.name)
         known = tx.entities.find(same[0]) if same else None
+    elif _always_new(given):
+        known = None
+    elif on_existing == "merge":
+        draft = gathering.open((given.name, scope), lambda: tx.entities.find(given.name, scope))
+        known = draft.known if draft is not None else None
     else:
-        known = None if kind.scope == "own" and not given.scope else tx.entities.find(given.name, scope)
+        known = tx.entities.find(given.name, scope)
     if given.expected_version is not None and given.expected_version != (known.version if known else 0):
         raise Conflict(
             f"{given.name[:100]!r} is at version {known.version}, not {given.expected_version}."
@@ -67,9 +90,12 @@ def _create(tx: Tx, given: EntityInput, on_existing: str) -> Outcome:
             "read it again and repeat the change on what it says now",
         )
     if known is None:
-        one = tx.entities.create(_fresh(tx, given), given.scope)
+        one = tx.entities.create(_fresh(tx, given, gathering.sources), given.scope)
+        gathering.sources.changed(one.id, given.name)
         tx.relations.adopt(one.id, given.name)
-        _give(tx, one.id, one.state, given.vectors, given.observations)
+        _give(tx, one.id, one.state, given)
+        if not _always_new(given):
+            gathering.begun((given.name, scope), one)
         return Outcome(one.id, given.name, "created", one.version)
     if on_existing == "error":
         raise Conflict(
@@ -78,7 +104,7 @@ def _create(tx: Tx, given: EntityInput, on_existing: str) -> Outcome:
     if on_existing == "skip":
         return Outcome(known.id, given.name, "skipped", known.version)
     if on_existing == "replace":
-        state = _fresh(tx, given)
+        state = _fresh(tx, given, gathering.sources)
         old = {noted.text: noted for noted in known.state.observations}
         # What was said before and still is keeps its provenance.
         state.observations = [old.get(noted.text, noted) for noted in state.observations]
@@ -87,36 +113,37 @@ def _create(tx: Tx, given: EntityInput, on_existing: str) -> Outcome:
             noted.id = known.state.next_id + number
         state.next_id = known.state.next_id + len(fresh)
         replaced = outcome(known, tx.entities.change(known, state), "replaced")
-        _give(tx, known.id, state, given.vectors, given.observations)
+        gathering.sources.changed(known.id, given.name)
+        _give(tx, known.id, state, given)
         return replaced
-    return _merge(tx, known, given)
+    assert draft is not None
+    return _merge(tx, draft, given, gathering)
 
 
-def _give(
-    tx: Tx, entity: int, state: State, whole: dict[str, list[float]], told: Sequence[str | ObservationInput]
-) -> None:
+def _give(tx: Tx, entity: int, state: State, given: EntityInput) -> None:
     """Store the caller's own vectors of an entity and of its observations."""
-    given: dict[int, dict[str, list[float]]] = {0: whole} if whole else {}
-    parts = {noted.text: noted.id for noted in state.observations}
-    given |= {parts[one.text]: one.vectors for one in told if isinstance(one, ObservationInput) and one.vectors}
-    if given:
-        tx.vectors.give_entity(entity, given)
+    vectors = vectors_of({noted.text: noted.id for noted in state.observations}, given.observations, given.vectors)
+    if vectors:
+        tx.vectors.give_entity(entity, vectors)
 
 
-def _merge(tx: Tx, known: Stored, given: EntityInput) -> Outcome:
-    state = copy(known.state)
-    add(tx, state, given.observations)
+def _merge(tx: Tx, draft: Draft, given: EntityInput, gathering: Gathering) -> Outcome:
+    state = draft.state
+    fresh = draft.add(tx, given.observations, gathering.sources)
     check_data(given.properties, "A property", tx.settings.max_text_chars)
     accept(state.type, given.properties)
-    state.properties |= given.properties
-    state.tags += [tag for tag in checked_tags(tx, given.tags) if tag not in state.tags]
-    state.attributes |= attributes(tx, given)
-    merged = put(tx, known, state)
-    _give(tx, known.id, state, given.vectors, given.observations)
-    return merged
+    properties = state.properties | given.properties
+    tags = [tag for tag in checked_tags(tx, given.tags) if tag not in state.tags]
+    own = state.attributes | attributes(tx, given)
+    changed = bool(fresh or tags) or properties != state.properties or own != state.attributes
+    if changed:
+        state.properties, state.attributes = properties, own
+        state.tags += tags
+    vectors = vectors_of(draft.said, given.observations, given.vectors)
+    return gathering.put(draft, changed, fresh, vectors)
 
 
-def _fresh(tx: Tx, given: EntityInput) -> State:
+def _fresh(tx: Tx, given: EntityInput, sources: Sources) -> State:
     check_data(given.properties, "A property", tx.settings.max_text_chars)
     accept(given.type, given.properties)
     kind = kind_of(given.type)
@@ -127,7 +154,7 @@ def _fresh(tx: Tx, given: EntityInput) -> State:
     lifetime_s = lifetimes(tx.settings.expire_after_days).get(given.type)
     if lifetime_s is not None:
         state.attributes.setdefault("expires_at", tx.now + int(lifetime_s * 1000))
-    add(tx, state, given.observations, repeats=True)
+    add(tx, state, given.observations, repeats=True, sources=sources)
     return state
 
 
@@ -135,13 +162,13 @@ def _fresh(tx: Tx, given: EntityInput) -> State:
 def add_observations(tx: Tx, ask: AddObservations) -> Created:
     """All of them or none: an entity that is not there ends the call before anything stands."""
     outcomes: list[Outcome] = []
+    gathering = Gathering(tx, (given.entity for given in ask.observations))
     for given in ask.observations:
-        known = tx.entities.get(given.entity)
-        expect(known, given.expected_version)
-        state = copy(known.state)
-        add(tx, state, given.contents)
-        outcomes.append(put(tx, known, state))
-        _give(tx, known.id, state, {}, given.contents)
+        draft = gathering.open(given.entity, partial(tx.entities.get, given.entity))
+        assert draft is not None
+        expect(draft.known, given.expected_version)
+        fresh = draft.add(tx, given.contents, gathering.sources)
+        outcomes.append(gathering.put(draft, bool(fresh), fresh, vectors_of(draft.said, given.contents)))
     return Created(outcomes, tx.space_name, tx.call.conflicts)
 
 
@@ -195,15 +222,13 @@ def rename_entity(tx: Tx, ask: RenameEntity) -> Outcome:
 def delete_observations(tx: Tx, ask: DeleteObservations) -> Created:
     """What equals a given text, or has a given id, goes; the rest stays as it is."""
     outcomes: list[Outcome] = []
+    gathering = Gathering(tx, (given.entity for given in ask.deletions))
     for given in ask.deletions:
-        known = tx.entities.find(given.entity)
-        if known is None:
+        draft = gathering.open(given.entity, partial(tx.entities.find, given.entity))
+        if draft is None:
             continue
-        expect(known, given.expected_version)
-        state = copy(known.state)
-        gone = set(given.observations)
-        state.observations = [noted for noted in state.observations if noted.id not in gone and noted.text not in gone]
-        outcomes.append(put(tx, known, state))
+        expect(draft.known, given.expected_version)
+        outcomes.append(gathering.put(draft, draft.take(given.observations)))
     return Created(outcomes, tx.space_name)
 
 

@@ -138,11 +138,7 @@ def purge_entities(tx: Tx, ask: PurgeEntities) -> Receipt:
     purging = tx.purging()
     gone = [purging.take(entity) for entity in chosen]
     answers, messages, tx.forgotten = purging.finish()
-    removed: dict[str, int] = {}
-    for one in gone:
-        for table, count in one.rows.items():
-            removed[table] = removed.get(table, 0) + count
-    removed |= {"answers": answers, "notes": removed["notes"] + messages}
+    removed = purging.removed | {"answers": answers, "notes": purging.removed["notes"] + messages}
     told = [PurgedEntity(one.id, len(one.crcs), _digest(one)) for one in gone]
     whole = hashlib.sha256("".join(one.sha256 for one in told).encode()).hexdigest()
     return Receipt(

@@ -4,6 +4,7 @@ The address is a tombstone: id, name, type, tags and short properties stay, as d
 """
 
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -29,7 +30,9 @@ SHORT_CHARS = 200
 MOST_MESSAGES = 20_000
 """A stream with more is not moved in one transaction."""
 Mark = tuple[int, int, int, int, int]
-_GOING = ("passages", "properties", "tags", "versions", "messages", "blocks")
+_GOING = ("passages", "versions", "messages", "blocks")
+_GOING_TOGETHER = ("properties", "tags")
+"""What no index finds by the entity: these are read through once, for all that go into a file."""
 
 
 class Cooling:
@@ -99,7 +102,7 @@ class Cooling:
         return Group(space, known.id, records + messages, vectors)
 
     def put_away(self, known: Stored, group: Group, file: int) -> None:
-        """Leave an address in an entity's place; the file has been written."""
+        """Leave an address in an entity's place; the file has been written. What is left to do once for all is in `finish`."""
         ground, rows = self._ground, self._ground.rows
         self._entities.change(known, address_of(known.state), act="store", deleted=True)
         which: dict[str, Any] = {
@@ -113,10 +116,17 @@ class Cooling:
         which["passages"] = msgspec.json.encode(passages).decode()
         for table in _GOING:
             rows.count(f"purge_{table}", **which)
+        self._cold.keep(group, file)
+
+    def finish(self, entities: Iterable[int]) -> None:
+        """Let go of what is looked for by the space alone, of all that was put away."""
+        ground, rows = self._ground, self._ground.rows
+        ids = msgspec.json.encode(list(entities)).decode()
+        for table in _GOING_TOGETHER:
+            rows.count(f"purge_{table}", ids=ids, spaces=f"[{ground.space}]")
         # Where the newest went, no row would say that their ids were ever given out.
         rows.run("set_meta", key="message_high_water", value=ground.counters.message)
         rows.run("set_meta", key="passage_high_water", value=ground.counters.passage)
-        self._cold.keep(group, file)
 
     # Back
 
@@ -134,7 +144,7 @@ class Cooling:
         told[-1]["versions"].append(stone)
         for record in told:
             record["head"] = head
-        which = {"entity": known.id, "spaces": f"[{address.space}]"}
+        which = {"entity": known.id, "ids": f"[{known.id}]", "spaces": f"[{address.space}]"}
         for table in ("names", "entities", "versions"):
             ground.rows.count(f"purge_{table}", **which)
         report = Report()

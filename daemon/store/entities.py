@@ -52,7 +52,10 @@ class Entities(Lineage):
     def change(
         self, old: Stored, state: State, *, act: str = "update", deleted: bool = False, expected: int | None = None
     ) -> Stored:
-        """Make `state` what the entity says from now on. `Conflict` where its version is not the `expected` one, or the new name is taken."""
+        """Make `state` what the entity says from now on. `Conflict` where its version is not the `expected` one, or the new name is taken.
+
+        Without an `act` it is not noted: a change that goes on with what it did has noted it.
+        """
         if expected is not None and expected != old.version:
             raise Conflict(
                 f"{shown(old.state.name)} is at version {old.version}, not {expected}.",
@@ -128,7 +131,8 @@ class Entities(Lineage):
             if after:
                 self._name(old.id, after.name, old.scope)
         self._reindex(old.id, before, after)
-        ground.note("entity", old.id, act, old.version, version)
+        if act:
+            ground.note("entity", old.id, act, old.version, version)
         kept = kind_of(state.type).versions
         if kept is not None and not again:
             self._prune(old.id, version - kept)

@@ -274,14 +274,17 @@ class Known:
             )  # fmt: skip
         by_id = key == "key_id" and not down
         start = max(last_id if beyond is not None else 0, values.get("after", 0)) if by_id else 0
-        for one in self.changed_since(view, after=start):
-            place = past.place(one, key, values)
-            if one.deleted == deleted and place is not None and past.meets(one, also, values):
-                if beyond is None or _after((place, one.id), (last, last_id), down):
-                    then[one.id] = one
-                    rows.append((one.id, place))
-                    if by_id and len(view.layers) == 1 and len(then) >= limit:
-                        break  # they come in the order of their ids: no later one is on this page
+        for depth, _ in view:
+            there = 0
+            for one in self._changed_in(view, depth, start):
+                place = past.place(one, key, values)
+                if one.deleted == deleted and place is not None and past.meets(one, also, values):
+                    if beyond is None or _after((place, one.id), (last, last_id), down):
+                        then[one.id] = one
+                        rows.append((one.id, place))
+                        there += 1
+                        if by_id and there >= limit:
+                            break  # a layer's come in the order of their ids: no later one of it is on this page
         if len(view.layers) > 1 or then:
             rows.sort(key=lambda row: (past.in_order(row[1]), row[0]), reverse=down)
         rows = rows[:limit]
@@ -295,25 +298,26 @@ class Known:
 
         Layer by layer in the order of their ids, those above `after`, opened as they are asked for.
         """
-        for depth, layer in view:
-            beyond = after
-            while layer.at < NOW:
-                ids = [
-                    row[0]
-                    for row in self._ground.rows.all(
-                        "changed_since",
-                        space=layer.space,
-                        at=layer.at,
-                        nearer=view.nearer(depth),
-                        after=beyond,
-                        limit=CHUNK,
-                    )
-                ]
-                loaded = self.load(ids, view)
-                yield from (loaded[entity] for entity in ids if entity in loaded)
-                if len(ids) < CHUNK:
-                    break
-                beyond = ids[-1]
+        for depth, _ in view:
+            yield from self._changed_in(view, depth, after)
+
+    def _changed_in(self, view: View, depth: int, after: int) -> Iterator[Stored]:
+        """The same of one layer."""
+        layer, beyond = view.layers[depth], after
+        while layer.at < NOW:
+            rows = self._ground.rows.all(
+                "changed_since",
+                space=layer.space,
+                at=layer.at,
+                nearer=view.nearer(depth),
+                after=beyond,
+                limit=CHUNK,
+            )
+            loaded = self.load([row[0] for row in rows], view)
+            yield from (loaded[row[0]] for row in rows if row[0] in loaded)
+            if len(rows) < CHUNK:
+                break
+            beyond = rows[-1][0]
 
     def version(self, entity: int, space: int, number: int) -> tuple[State, bytes]:
         """What version `number` of an entity said in a space, and its plain bytes. `NotFound` where there is none such."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from enhanced_memory.client.texts import strings
-from enhanced_memory.client.wire import unpack_value
+from enhanced_memory.client.wire import pack_value, unpack_value
 from enhanced_memory.daemon.store.bodies import State, crc
 from enhanced_memory.daemon.store.cold import Cold
 from enhanced_memory.daemon.store.ground import Ground
@@ -29,6 +29,11 @@ PART_CHARS = 6
 """From how many characters on a text is sought inside others; a shorter one only as a whole."""
 PARTS = 1000
 """Texts that are sought inside others, the longest first."""
+WHOLE = 8
+"""Up to so many texts are sought in an answer's bytes before it is unpacked."""
+
+TOGETHER = ("properties", "tags", "names")
+"""What no index finds by the entity: these are read through once, for all that goes."""
 
 TABLES = (
     "merges",
@@ -54,7 +59,6 @@ class Gone(msgspec.Struct):
     """The change at which the first of the spaces had it."""
     crcs: list[tuple[int, int, int]]
     """Space, version and checksum of every version."""
-    rows: dict[str, int]
     spaces: list[str]
     kept_in: list[str]
 
@@ -68,6 +72,9 @@ class Purging:
         self._known = known
         self._words = words
         self._texts: set[str] = set()
+        self._taken: list[int] = []
+        self.removed = dict.fromkeys(("cold", "notes", *TABLES), 0)
+        """How many rows went, by table."""
         self._under: list[tuple[int, str]] = [
             (row[0], row[1]) for row in ground.rows.all("spaces_under", space=ground.space)
         ]
@@ -87,7 +94,7 @@ class Purging:
             "everywhere": len(mine) == len(knowing),
         }
         gone = Gone(
-            entity, NOW, [], {}, [name for _, name in mine], [name for space, name in knowing if space not in under]
+            entity, NOW, [], [name for _, name in mine], [name for space, name in knowing if space not in under]
         )
         for space, _ in mine:
             for one in self._versions(entity, space):
@@ -95,7 +102,7 @@ class Purging:
                 gone.first = min(gone.first, one.first)
                 self._gather(one.state)
         self._gather_rows(which)
-        gone.rows["cold"] = self._thaw(gone, entity, [space for space, _ in mine])
+        self.removed["cold"] += self._thaw(gone, entity, [space for space, _ in mine])
         passages = [row[0] for row in rows.all("all_passages", **which)]
         found = [{"id": passage} for passage in passages]
         rows.many("purge_vectors", found)
@@ -105,9 +112,11 @@ class Purging:
         rows.run("blank_access", entity=entity)
         ground.note("entity", entity, "purge", before=gone.crcs[-1][1] if gone.crcs else 0)
         which["passages"] = _json(passages)
-        gone.rows["notes"] = rows.count("purge_notes", **which)
+        self.removed["notes"] += rows.count("purge_notes", **which)
         for table in TABLES:
-            gone.rows[table] = rows.count(f"purge_{table}", **which)
+            if table not in TOGETHER:
+                self.removed[table] += rows.count(f"purge_{table}", **which)
+        self._taken.append(entity)
         return gone
 
     def finish(self) -> tuple[int, int, set[str]]:
@@ -116,12 +125,21 @@ class Purging:
         How many answers and messages those were, and the texts that are gone.
         """
         ground = self._ground
+        self._take_together()
         answers, messages = self._answers(), self._messages()
         # Where the highest id was purged, no row would say that it was ever given out.
         ground.rows.run("set_meta", key="entity_high_water", value=ground.counters.entity)
         ground.rows.run("set_meta", key=SCRUB_DUE, value=1)
         self._words.scour()
         return answers, messages, self._texts
+
+    def _take_together(self) -> None:
+        """Remove what is looked for by the space alone, of all that was taken."""
+        rows = self._ground.rows
+        which = {"ids": _json(self._taken), "spaces": _json(space for space, _ in self._under)}
+        self._texts |= {row[0] for row in rows.all("names_had", **which)} - {""}
+        for table in TOGETHER:
+            self.removed[table] += rows.count(f"purge_{table}", **which)
 
     # What it said
 
@@ -163,7 +181,6 @@ class Purging:
 
     def _gather_rows(self, which: dict[str, Any]) -> None:
         ground = self._ground
-        self._texts |= {row[0] for row in ground.rows.all("names_had", **which)}
         for _, _, _, metadata in ground.rows.all("relations_said", **which):
             if metadata:
                 self._texts |= set(strings(msgspec.msgpack.decode(metadata)))
@@ -181,12 +198,17 @@ class Purging:
         """Answers hold names and new observations as they are; those of any request that told one of the texts go."""
         ground = self._ground
         parts = self._parts()
+        # What is not sought as a part of a text is sought as a whole one, as answers are packed: unpacking takes longer than all else.
+        whole = [pack_value(text) for text in self._texts.difference(part.decode() for part in parts)]
+        packed = whole if len(whole) <= WHOLE else [b""]
         dropped: list[dict[str, Any]] = []
         uid, key = -1, ""
         while rows := ground.rows.all("answers_page", uid=uid, last=key, limit=PAGE):
             for uid, key, _, answer in rows:
                 raw = ground.codec.unsqueeze(answer)
-                if any(part in raw for part in parts) or not self._texts.isdisjoint(strings(unpack_value(raw))):
+                if any(part in raw for part in parts) or (
+                    any(one in raw for one in packed) and not self._texts.isdisjoint(strings(unpack_value(raw)))
+                ):
                     dropped.append({"uid": uid, "key": key})
         ground.rows.many("drop_answer", dropped)
         return len(dropped)

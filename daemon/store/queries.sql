@@ -489,7 +489,7 @@ INSERT INTO access (at, op, origin, space, pid, us, error, entity, address, requ
 VALUES (:at, :op, :origin, :space, :pid, 0, :error, :entity, :address, :request, :says)
 
 -- name: blank_access
-UPDATE access SET request = '', says = '' WHERE entity = :entity
+UPDATE access SET request = '', says = '' WHERE entity = :entity AND entity > 0
 
 -- name: expire_access
 DELETE FROM access WHERE id IN (SELECT id FROM access WHERE at < :before LIMIT 2000)

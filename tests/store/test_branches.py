@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +10,7 @@ from enhanced_memory.client.errors import NotFound
 from enhanced_memory.client.operations.entities import (
     CreateEntities,
     DeleteObservations,
+    ListEntities,
     ObservationsDeletion,
     OpenNodes,
     Pin,
@@ -23,6 +24,8 @@ from enhanced_memory.client.operations.entities import (
 from enhanced_memory.client.operations.relations import DeleteRelations
 from enhanced_memory.client.operations.service import GetMemoryStatus
 from enhanced_memory.client.values import EntityInput, Filter, RelationInput
+from enhanced_memory.daemon.store import known as known_module
+from enhanced_memory.daemon.store.known import Known, Stored
 
 if TYPE_CHECKING:
     from enhanced_memory.tests.store.conftest import Place, World
@@ -364,3 +367,38 @@ async def test_a_branch_keeps_the_version_it_stands_on_though_its_kind_keeps_few
     assert found.properties == {"n": 0}
     assert await branch.listed() == ["mood"]
     await world.sound()
+
+
+async def test_a_page_opens_no_more_than_it_shows_of_what_its_parents_changed_since(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"n{number:02}" for number in range(40)]
+    await default.do(CreateEntities([EntityInput(name, "thing") for name in names]))
+    middle = await world.branch("middle")
+    await middle.do(Tag(names[::2], ["begun"]))
+    inner = await world.branch("inner", "middle")
+    await middle.do(Tag(names[::2], ["later"]))
+    await default.do(Tag(names, ["later"]))
+    monkeypatch.setattr(known_module, "CHUNK", 3)
+    opened: list[int] = []
+    one_of = Known._stored
+
+    def counted(self: Known, row: tuple[Any, ...], at: int) -> Stored | None:
+        opened.append(row[0])
+        return one_of(self, row, at)
+
+    monkeypatch.setattr(Known, "_stored", counted)
+    for place, layers in ((middle, 1), (inner, 2)):
+        seen: list[str] = []
+        cursor: str | None = None
+        for page in range(8):
+            opened.clear()
+            told = await place.do(ListEntities(limit=5, cursor=cursor))
+            # A page looks one further, and opens each layer's share of it by threes.
+            assert len(opened) <= layers * 9 + 6, page
+            seen += [one.name for one in told.entities]
+            cursor = told.cursor
+        assert cursor is None
+        assert seen == names
+    assert await inner.listed(tags=["later"], limit=5) == []
+    assert await inner.listed(tags=["begun"], limit=5) == names[::2]

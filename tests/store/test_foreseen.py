@@ -235,7 +235,7 @@ def test_a_write_forgets_what_it_touches() -> None:
     foreseen.written("end_name", [{"space": 1, "name": "mine", "scope": "", "number": 9}])
     assert foreseen.answer("name", mine) is None
     assert foreseen.answer("name", other) == [("", 3)]
-    foreseen.written("purge_names", [{"spaces": "[1]", "entity": 3}])
+    foreseen.written("purge_names", [{"spaces": "[1]", "ids": "[3]"}])
     assert foreseen.answer("name", other) is None
 
 

@@ -77,7 +77,21 @@ def test_whether_a_relation_is_there_is_looked_up_by_both_of_its_ends(connection
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
 
 
+def test_what_was_noted_of_an_entitys_accesses_is_found_without_reading_the_log(connection: apsw.Connection) -> None:
+    assert plan(connection, "blank_access") == ["SEARCH access USING INDEX access_entity (entity=?)"]
+
+
+@pytest.mark.parametrize("query", ["purge_properties", "purge_tags", "purge_names", "names_had"])
+def test_what_no_index_finds_by_the_entity_is_read_once_for_several(connection: apsw.Connection, query: str) -> None:
+    steps = plan(connection, query)
+    assert "PRIMARY KEY (space=?)" in steps[0]
+    assert not [step for step in steps if step.startswith("SCAN") and "json_each" not in step], steps
+    assert ":ids" in QUERIES[query]
+
+
 RELATIONS = [
+    "relations_said",
+    "purge_relations",
     "relations_of",
     "relations_touching",
     "relations_between",

@@ -550,11 +550,11 @@ WHERE e.space = :space AND e.deleted = 0 AND e.quarantined = 0 AND e.tier = :tie
 SELECT s.id, s.name FROM spaces s JOIN entities e ON e.space = s.id AND e.id = :entity ORDER BY s.id
 
 -- name: names_had
-SELECT DISTINCT name FROM names WHERE entity = :entity AND space = ANY (:spaces::bigint[])
+SELECT DISTINCT name FROM names WHERE space = ANY (:spaces::bigint[]) AND entity = ANY (:ids::bigint[])
 
 -- name: relations_said
 SELECT from_name, to_name, type, metadata FROM relations
-WHERE (from_id = :entity OR to_id = :entity) AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0)
+WHERE (from_id = :entity AND from_id > 0 OR to_id = :entity AND to_id > 0) AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0)
 
 -- name: messages_said
 SELECT id, speaker, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages
@@ -582,13 +582,13 @@ DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity
 DELETE FROM passages WHERE id = ANY (:passages::bigint[])
 
 -- name: purge_properties
-DELETE FROM properties WHERE space = ANY (:spaces::bigint[]) AND entity = :entity
+DELETE FROM properties WHERE space = ANY (:spaces::bigint[]) AND entity = ANY (:ids::bigint[])
 
 -- name: purge_tags
-DELETE FROM tags WHERE space = ANY (:spaces::bigint[]) AND entity = :entity
+DELETE FROM tags WHERE space = ANY (:spaces::bigint[]) AND entity = ANY (:ids::bigint[])
 
 -- name: purge_names
-DELETE FROM names WHERE space = ANY (:spaces::bigint[]) AND entity = :entity
+DELETE FROM names WHERE space = ANY (:spaces::bigint[]) AND entity = ANY (:ids::bigint[])
 
 -- name: purge_versions
 DELETE FROM versions WHERE space = ANY (:spaces::bigint[]) AND entity = :entity
@@ -597,7 +597,7 @@ DELETE FROM versions WHERE space = ANY (:spaces::bigint[]) AND entity = :entity
 DELETE FROM messages WHERE stream = :entity AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0)
 
 -- name: purge_relations
-DELETE FROM relations WHERE (from_id = :entity OR to_id = :entity) AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0)
+DELETE FROM relations WHERE (from_id = :entity AND from_id > 0 OR to_id = :entity AND to_id > 0) AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0)
 
 -- name: purge_uses
 DELETE FROM uses WHERE entity = :entity AND :everywhere <> 0

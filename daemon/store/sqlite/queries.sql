@@ -512,11 +512,11 @@ WHERE e.space = :space AND e.deleted = 0 AND e.quarantined = 0 AND e.tier = :tie
 SELECT s.id, s.name FROM spaces s CROSS JOIN entities e ON e.space = s.id AND e.id = :entity ORDER BY s.id
 
 -- name: names_had
-SELECT DISTINCT name FROM names WHERE entity = :entity AND space IN (SELECT value FROM json_each(:spaces))
+SELECT DISTINCT name FROM names WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity IN (SELECT value FROM json_each(:ids))
 
 -- name: relations_said
 SELECT from_name, to_name, type, metadata FROM relations
-WHERE (from_id = :entity OR to_id = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
+WHERE (from_id = :entity AND from_id > 0 OR to_id = :entity AND to_id > 0) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: messages_said
 SELECT id, speaker, crc, CASE WHEN block THEN block ELSE body END FROM messages
@@ -544,13 +544,13 @@ DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity
 DELETE FROM passages WHERE id IN (SELECT value FROM json_each(:passages))
 
 -- name: purge_properties
-DELETE FROM properties WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
+DELETE FROM properties WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity IN (SELECT value FROM json_each(:ids))
 
 -- name: purge_tags
-DELETE FROM tags WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
+DELETE FROM tags WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity IN (SELECT value FROM json_each(:ids))
 
 -- name: purge_names
-DELETE FROM names WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
+DELETE FROM names WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity IN (SELECT value FROM json_each(:ids))
 
 -- name: purge_versions
 DELETE FROM versions WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
@@ -559,7 +559,7 @@ DELETE FROM versions WHERE space IN (SELECT value FROM json_each(:spaces)) AND e
 DELETE FROM messages WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: purge_relations
-DELETE FROM relations WHERE (from_id = :entity OR to_id = :entity) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
+DELETE FROM relations WHERE (from_id = :entity AND from_id > 0 OR to_id = :entity AND to_id > 0) AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: purge_uses
 DELETE FROM uses WHERE entity = :entity AND :everywhere
