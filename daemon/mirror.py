@@ -86,6 +86,7 @@ class Mirrors:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._noting = asyncio.Lock()
+        self._looking = asyncio.Lock()
 
     async def start(self) -> None:
         """Find the spaces that have a mirror and bring every file up to date."""
@@ -168,6 +169,10 @@ class Mirrors:
 
     async def _survey(self) -> None:
         """Read which spaces have a mirror; plan to write those that are new."""
+        async with self._looking:  # what was read before must not be taken in after what was read later
+            await self._look()
+
+    async def _look(self) -> None:
         try:
             listed: SpaceList = await self._ask(ListSpaces(), "default")
         except Error as problem:

@@ -1,15 +1,21 @@
 """A mirror follows its space, outlives the daemon, and never costs anybody else's words."""
 
+import asyncio
 import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from enhanced_memory.client import Memory, Settings
-from enhanced_memory.client.values import EntityInput, RelationInput
+from enhanced_memory.client.operations.spaces import SpaceList
+from enhanced_memory.client.values import EntityInput, RelationInput, Space
+from enhanced_memory.daemon.mirror import Mirrors
+from enhanced_memory.daemon.store import Touched
 
 from ..conftest import end_daemon
 
@@ -172,3 +178,27 @@ def test_many_changes_in_one_go_share_a_write(file: Path, memory: Memory) -> Non
         inodes.add(file.stat().st_ino)
     until(lambda: len(said(file)) == 101)
     assert len(inodes) < 30
+
+
+async def test_spaces_that_were_read_earlier_do_not_undo_what_was_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two changes of spaces in a row: the reader that sees the first alone may answer last."""
+    engine: Any = SimpleNamespace(place=tmp_path / "memory.db", listeners=[])
+    mirrors = Mirrors(engine)
+    spaces = [Space(1, "default"), Space(2, "second", metadata={"mirror": str(tmp_path / "second.jsonl")})]
+    asked: list[int] = []
+
+    async def ask(*_: Any) -> SpaceList:
+        asked.append(len(asked))
+        which = len(asked)
+        await asyncio.sleep(0.05 if which == 1 else 0)
+        return SpaceList(spaces[:which], "default")
+
+    monkeypatch.setattr(mirrors, "_ask", ask)
+    monkeypatch.setattr(mirrors, "_plan", lambda *_: None)
+    for _ in range(2):
+        mirrors._changed(Touched(1, "update_space", "default", []))
+    while mirrors._tasks:
+        await asyncio.wait(mirrors._tasks)
+    assert list(mirrors._mirrors) == ["second"]
