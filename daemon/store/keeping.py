@@ -53,9 +53,11 @@ class Looking(Protocol):
 class KeptWords:
     """One store's. Tells nothing and takes no room until a reader asks it about a store that is large enough."""
 
-    def __init__(self, look: Callable[[], Looking], last: int, most_bytes: int, shared: bool = False) -> None:
+    def __init__(
+        self, look: Callable[[], Looking], last: int, most_bytes: int, shared: bool = False, ahead: bool = True
+    ) -> None:
         """`look` opens a connection for reading; `last` is the newest passage. In a store that is `shared` others write, too, and
-        changes are told in no order."""
+        changes are told in no order. Words that nobody has asked for yet are read `ahead`, or not."""
         self._look = look
         self._last = last
         self._most_bytes = most_bytes
@@ -66,7 +68,8 @@ class KeptWords:
         self._pending: set[str] = set()
         self._closing = False
         self._thread: threading.Thread | None = None
-        self._ahead = False
+        self._ahead = not ahead
+        """Whether the common words were read, or are not to be."""
 
     @property
     def worthwhile(self) -> bool:

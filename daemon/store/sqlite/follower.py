@@ -37,7 +37,8 @@ class Follower:
         finally:
             connection.close()
         self._epoch = Epoch()
-        self._kept = KeptWords(lambda: Looking(path, key), 0, settings.words_memory_mb << 20)
+        # Nobody has time here for words that are not asked for.
+        self._kept = KeptWords(lambda: Looking(path, key), 0, settings.words_memory_mb << 20, ahead=False)
         self._reader = Reader(path, key, self._epoch, self._kept, Codec(dictionaries, newest))
         row = self._reader.rows.one("high_water") or (0, 0, 0, 0, 0)
         self._seen: int = row[0]
