@@ -145,8 +145,9 @@ def test_a_program_that_ignores_its_children_can_start_a_daemon(home: Path) -> N
 def test_a_daemon_hears_signals_that_its_starter_blocked(home: Path, face: Face) -> None:
     body = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\nprint(memory.welcome.pid)"
     pid = int(program(body).communicate(timeout=30)[0])
-    os.kill(pid, signal.SIGTERM)
-    psutil.Process(pid).wait(20)
+    daemon = psutil.Process(pid)
+    daemon.terminate()
+    daemon.wait(20)
 
 
 def test_a_program_without_standard_streams_can_start_a_daemon(home: Path) -> None:
