@@ -22,10 +22,9 @@ from enhanced_memory.client.operations.entities import CreateEntities
 from enhanced_memory.client.operations.journal import Undo
 from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.values import EntityInput
-from enhanced_memory.daemon import handlers
+from enhanced_memory.daemon import collecting, handlers
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.curation.expiring import expire
-from enhanced_memory.daemon.server import COLLECTED_AFTER
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine, now_ms
 from enhanced_memory.daemon.store.sqlite.writer import Writer
 
@@ -197,9 +196,7 @@ async def _expired(home: Home, entities: int) -> list[Figure]:
         groups.append((time.perf_counter() - wall, time.thread_time() - own))
 
     try:
-        gc.collect()  # as the daemon does once it serves
-        gc.freeze()
-        gc.set_threshold(*COLLECTED_AFTER)
+        collecting.settle()  # as the daemon does once it serves
         Writer.group = timed  # type: ignore[method-assign]
         alone = await _writes(engine, "alone", 300, None)
         groups.clear()

@@ -108,7 +108,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
-    from enhanced_memory.daemon.embedding.worker import end_with_parent
+    from enhanced_memory.daemon.piped import end_with_parent
     from enhanced_memory.daemon.store.sqlite import sealing, verifying
 
     if given.with_parent:

@@ -1,7 +1,6 @@
 """The daemon as a whole: the socket, who is connected, telling of changes, and leaving in order."""
 
 import asyncio
-import gc
 import logging
 import os
 import resource
@@ -17,7 +16,7 @@ from enhanced_memory.client.errors import Busy, Denied, Error, StoreHeld
 from enhanced_memory.client.launch import BACKLOG, alone_at, bound, dial
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.wire import pack
-from enhanced_memory.daemon import handlers
+from enhanced_memory.daemon import collecting, handlers
 from enhanced_memory.daemon.connection import Connection
 from enhanced_memory.daemon.curation.steadiness import Steadiness
 from enhanced_memory.daemon.dispatch import answer_from, compose
@@ -30,7 +29,7 @@ from enhanced_memory.daemon.roles import own, role_of, roles
 from enhanced_memory.daemon.service import Service
 from enhanced_memory.daemon.store import Engine, Touched
 
-__all__ = ["COLLECTED_AFTER", "DRAIN_S", "Server", "listen", "refuse"]
+__all__ = ["DRAIN_S", "Server", "listen", "refuse"]
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +45,6 @@ _KEEP_SOCKET: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= 
 ACCEPT_AT_ONCE = 4
 """Connections accepted before those that came are looked at. asyncio accepts a whole backlog first, and would run out of
 descriptors before anybody could be sent away."""
-
-COLLECTED_AFTER = (4_000, 20, 50)
-"""The collector's thresholds: young objects by the thousand take it 3 ms at the most; 20,000 took up to 30, in the midst of anything."""
 
 SPARE_FILES = 64
 """Descriptors that connections leave to the store: its files, its readers, a backup."""
@@ -107,10 +103,7 @@ class Server:
         self._service.tending.start()
         self._service.detection.start()
         loop.call_later(AFTER_START_S, self._keep_house)
-        # What stands now stays: the collector need not look at it again, and looks less often at what answers come and go with.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECTED_AFTER)
+        collecting.settle()
         await self._mirrors.start()
         self._finishing = loop.create_task(self._service.finish_purge())
         await self._service.cold.look_after()

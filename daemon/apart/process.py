@@ -6,24 +6,22 @@ Once they are in memory it says `{ready}`, or `{error}`. Then it is told of chan
 a question is answered with `{answer, used}` or `{error}`, one after the other. It ends with its stdin, and with the daemon.
 """
 
-import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
 from enhanced_memory.client.errors import Broken, Error
 from enhanced_memory.client.request import HANDLERS, REQUESTS, Request
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.client.wire import Frames, pack, unpack
+from enhanced_memory.daemon import collecting, piped
 from enhanced_memory.daemon.call import Call, Peer
-from enhanced_memory.daemon.embedding.worker import end_with_parent
 from enhanced_memory.daemon.store import Follower, Touched
 
 __all__ = ["Answering", "main"]
@@ -33,14 +31,12 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Answer until nobody asks any more."""
-    end_with_parent()
+    piped.end_with_parent()
     os.umask(0o077)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")  # where memory is lacking, the daemon is not what ends
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    heard, said = os.dup(0), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
-    told = _told(heard)
+    told, say = piped.taken_over()
     wanted = next(told, None)
     if wanted is None:
         return
@@ -49,34 +45,19 @@ def main() -> None:
         store: Follower = import_module(sys.argv[1]).Follower(settings)
         answering = Answering(store, wanted["model"], wanted["dimension"], settings.vectors_memory_mb << 20)
     except Exception as problem:
-        _say(said, {"error": f"{type(problem).__name__}: {str(problem)[:300]}"})
+        say({"error": f"{type(problem).__name__}: {str(problem)[:300]}"})
         sys.exit(1)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)  # answers come and go, and hold no circles
-    _say(said, {"ready": os.getpid()})
+    collecting.settle()
+    say({"ready": os.getpid()})
     for message in told:
         if "ask" in message:
-            _say(said, answering.answer(message))
+            try:
+                say(answering.answer(message))
+            except Error as problem:  # more than a frame holds: the daemon tells whoever asked
+                say({"error": problem.message})
         else:
             answering.follow(message)
     answering.close()
-
-
-def _told(heard: int) -> Iterator[dict[str, Any]]:
-    frames = Frames()
-    while data := os.read(heard, 1 << 16):
-        for payload in frames.feed(data):
-            yield unpack(payload)
-
-
-def _say(said: BinaryIO, message: dict[str, Any]) -> None:
-    try:
-        frame = pack(message)
-    except Error as problem:  # more than a frame holds: the daemon tells whoever asked
-        frame = pack({"error": problem.message})
-    said.write(frame)
-    said.flush()
 
 
 class Answering:
@@ -94,18 +75,14 @@ class Answering:
 
     def _load(self, after: int, last: int | None = None) -> None:
         """Take in the vectors of passages beyond `after`, up to `last`."""
-        from enhanced_memory.daemon.embedding.loading import PAGE
+        from enhanced_memory.daemon.embedding.loading import page, taken_in
 
         index = self._index
         assert index is not None
-        call = Call(Peer(), Request())
-        while True:
-            page = self._store.read(lambda tx: tx.vectors.page(index.model, after, PAGE), call)  # noqa: B023
-            rows = page if last is None else [row for row in page if row[0] <= last]
-            index.add(rows)
-            if len(page) < PAGE or len(rows) < len(page):
-                return
-            after = page[-1][0]
+        beyond: int | None = after
+        while beyond is not None:
+            read = self._store.read(partial(page, index.model, beyond), Call(Peer(), Request()))
+            beyond = taken_in(index, read, last)
 
     def follow(self, message: dict[str, Any]) -> None:
         """Take in what has changed. What goes wrong shows where it is asked for."""

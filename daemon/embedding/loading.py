@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from enhanced_memory.daemon.embedding.asked import Asked
     from enhanced_memory.daemon.embedding.index import Index
 
-__all__ = ["PAGE", "Loader", "OwnModels", "beside", "emptied", "runner_of", "runs"]
+__all__ = ["Loader", "OwnModels", "beside", "emptied", "page", "runner_of", "runs", "taken_in"]
 
 log = logging.getLogger(__name__)
 
 PAGE = 20_000
 """Vectors read at a time."""
+
+Vector = tuple[int, bytes, int, int, bool]
+"""A passage's: its id, the int8 vector, the space, the entity or stream, and whether it is a message's."""
 
 COMING_S = 5.0
 """How long a question waits for vectors that were stored just before it; a moment as a rule."""
@@ -76,13 +79,10 @@ class Loader:
         """Read into an index what the store has of its model, of all passages or of those beyond `after` and up to `last`."""
         if index.stored:
             return
-        while True:
-            page = await self.engine.read(partial(_page, index.model, after), self.call)
-            rows = page if last is None else [row for row in page if row[0] <= last]
-            await asyncio.get_running_loop().run_in_executor(None, index.add, rows)
-            if len(page) < PAGE or len(rows) < len(page):
-                return
-            after = page[-1][0]
+        beyond: int | None = after
+        while beyond is not None:
+            read = await self.engine.read(partial(page, index.model, beyond), self.call)
+            beyond = await asyncio.get_running_loop().run_in_executor(None, taken_in, index, read, last)
 
     def _chosen(self) -> "Arm":
         """What finds the nearest of many; tried once, when there are many."""
@@ -196,5 +196,13 @@ def beside(stored: bytes, index: "Index") -> "Asked":
     return Asked((given / np.linalg.norm(given)).astype(np.float32), index, lambda: None)
 
 
-def _page(model: int, after: int, tx: Tx) -> list[tuple[int, bytes, int, int, bool]]:
+def page(model: int, after: int, tx: Tx) -> "list[Vector]":
+    """The next vectors of a model, those of passages beyond `after`."""
     return tx.vectors.page(model, after, PAGE)
+
+
+def taken_in(index: "Index", read: "list[Vector]", last: int | None = None) -> int | None:
+    """Add a page to an index, up to the passage `last`; the passage beyond which the next page begins, None where there is none to read."""
+    rows = read if last is None else [row for row in read if row[0] <= last]
+    index.add(rows)
+    return read[-1][0] if len(read) == PAGE and len(rows) == len(read) else None

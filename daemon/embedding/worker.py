@@ -8,17 +8,16 @@ stdin, and with the daemon, however that ends.
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from enhanced_memory.client.errors import Broken
-from enhanced_memory.client.wire import Frames, pack, unpack
+from enhanced_memory.daemon import piped
 
-__all__ = ["end_with_parent", "main", "serve"]
+__all__ = ["main", "serve"]
 
 ONNX = "onnx/model.onnx"
 """Computed as torch computes it, in a fraction of the start; other files there are of another precision."""
@@ -31,7 +30,7 @@ _ASIDE = ("onnx", "openvino", ".git")
 
 def main() -> None:
     """Load the model that the argument names and answer until nobody asks."""
-    end_with_parent()
+    piped.end_with_parent()
     with suppress(OSError):  # within the daemon's unit no priority is changed
         os.nice(5)  # whoever writes or asks goes first
     serve(sys.argv[1])
@@ -39,10 +38,7 @@ def main() -> None:
 
 def serve(named: str = "") -> None:
     """Load the model and answer on stdin and stdout until nobody asks. Without a name the first message says it: `{model, threads}`."""
-    heard, said = os.dup(0), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
-    frames = Frames()
-    asked = _asked(heard, frames)
+    asked, say = piped.taken_over()
     if not named:
         first = next(asked, None)
         if first is None:
@@ -53,20 +49,14 @@ def serve(named: str = "") -> None:
     try:
         model = _Model(named)
     except Broken as problem:
-        _say(said, {"error": problem.message, "hint": problem.hint})
+        say({"error": problem.message, "hint": problem.hint})
         sys.exit(1)
-    _say(said, {"ready": model.told | {"pid": os.getpid()}})
+    say({"ready": model.told | {"pid": os.getpid()}})
     for ask in asked:
         try:
-            _say(said, {"vectors": model.embed(ask["texts"], ask["query"])})
+            say({"vectors": model.embed(ask["texts"], ask["query"])})
         except Exception as problem:  # whatever a model's own code raises is told, not died of
-            _say(said, {"error": f"{type(problem).__name__}: {str(problem)[:300]}"})
-
-
-def _asked(heard: int, frames: Frames) -> Iterator[dict[str, Any]]:
-    while data := os.read(heard, 1 << 16):
-        for payload in frames.feed(data):
-            yield unpack(payload)
+            say({"error": f"{type(problem).__name__}: {str(problem)[:300]}"})
 
 
 class _Model:
@@ -156,23 +146,6 @@ def _fingerprint(folder: Path) -> str:
         with open(path, "rb") as file:
             seen.update(f"{path.relative_to(folder)}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
     return seen.hexdigest()
-
-
-def _say(said: BinaryIO, message: dict[str, Any]) -> None:
-    said.write(pack(message))
-    said.flush()
-
-
-def end_with_parent() -> None:
-    """Ask Linux to end this process when the daemon ends, even if it is killed while a model loads."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent or parent == 1:
-            sys.exit(1)
 
 
 if __name__ == "__main__":

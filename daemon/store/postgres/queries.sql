@@ -358,14 +358,18 @@ SELECT t.query, (SELECT count(*) FROM words_past WHERE lexemes @@ t.query::tsque
 
 -- Relations
 
+-- Where no nearer layer says something of a relation.
+-- name: relation_not_hidden
+AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN relations s ON s.space = (n.value ->> 0)::bigint AND s.id = r.id AND s.began <= (n.value ->> 1)::bigint
+                  AND (s.ended = 0 OR s.ended > (n.value ->> 1)::bigint))
+
 -- name: relations_of
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM (SELECT * FROM relations WHERE from_id = :entity AND from_id > 0 AND space = :space
       UNION ALL SELECT * FROM relations WHERE to_id = :entity AND to_id > 0 AND space = :space AND from_id <> :entity) r
 LEFT JOIN changes c ON c.number = r.began
 WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
-  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN relations s ON s.space = (n.value ->> 0)::bigint AND s.id = r.id AND s.began <= (n.value ->> 1)::bigint
-                  AND (s.ended = 0 OR s.ended > (n.value ->> 1)::bigint))
+  /*part relation_not_hidden*/
 
 -- name: relations_touching
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
@@ -376,8 +380,7 @@ FROM (
     UNION SELECT * FROM relations WHERE :incoming <> 0 AND to_id = 0 AND to_name = ANY (:names::text[]) AND space = :space
 ) r LEFT JOIN changes c ON c.number = r.began
 WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
-  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN relations s ON s.space = (n.value ->> 0)::bigint AND s.id = r.id AND s.began <= (n.value ->> 1)::bigint
-                  AND (s.ended = 0 OR s.ended > (n.value ->> 1)::bigint))
+  /*part relation_not_hidden*/
 /*also*/
 ORDER BY r.id LIMIT nullif(:most, -1)
 
@@ -389,8 +392,7 @@ FROM (
     UNION ALL SELECT * FROM relations WHERE :from_id = 0 AND from_id = 0 AND from_name = :from_name AND to_id = :to_id AND to_name = :to_name AND space = :space
 ) r LEFT JOIN changes c ON c.number = r.began
 WHERE r.type = :type AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
-  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN relations s ON s.space = (n.value ->> 0)::bigint AND s.id = r.id AND s.began <= (n.value ->> 1)::bigint
-                  AND (s.ended = 0 OR s.ended > (n.value ->> 1)::bigint))
+  /*part relation_not_hidden*/
 
 -- name: relations_between
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, (SELECT c.at FROM changes c WHERE c.number = r.began), r.ended, r.deleted
@@ -406,8 +408,7 @@ AND r.type = ANY (:types::text[])
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM relations r LEFT JOIN changes c ON c.number = r.began
 WHERE r.from_id = 0 AND r.space = :space AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
-  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN relations s ON s.space = (n.value ->> 0)::bigint AND s.id = r.id AND s.began <= (n.value ->> 1)::bigint
-                  AND (s.ended = 0 OR s.ended > (n.value ->> 1)::bigint))
+  /*part relation_not_hidden*/
 ORDER BY r.id
 
 -- Conflicts

@@ -165,7 +165,7 @@ class PostgresRows:
             return [tuple(int8(value) if type(value) is bytes else value for value in row) for row in rows]
         if name == "list_ids_by_property":
             return [(row[0], property_told(*row[1:])) for row in rows]
-        return [tuple(map(_opened, row)) for row in rows] if b"int8send" in asked.text else rows
+        return _as_told(asked.text, rows)
 
     def run(self, name: str, /, **values: Any) -> None:
         """Carry it out with what is asked next."""
@@ -242,10 +242,12 @@ class PostgresRows:
         named = [(statement(name), values) for name, values in asked]
         given = [(one.text, [_sought(value) for value in one.values(values)]) for one, values in named]
         answers = self._exchange.each([*said, *given])[len(said) :]
-        return [
-            [tuple(map(_opened, row)) for row in rows] if b"int8send" in text else rows
-            for (text, _), rows in zip(given, answers, strict=True)
-        ]
+        return [_as_told(text, rows) for (text, _), rows in zip(given, answers, strict=True)]
+
+
+def _as_told(text: bytes, rows: list[Row]) -> list[Row]:
+    """Rows as the chapters take them; some statements tell of bodies that a block has."""
+    return [tuple(map(_opened, row)) for row in rows] if b"int8send" in text else rows
 
 
 def _opened(value: Any) -> Any:

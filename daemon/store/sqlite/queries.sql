@@ -319,14 +319,18 @@ FROM json_each(:terms) t
 
 -- Relations
 
+-- Where no nearer layer says something of a relation.
+-- name: relation_not_hidden
+AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
+                  AND (s.ended = 0 OR s.ended > n.value ->> 1))
+
 -- name: relations_of
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM (SELECT * FROM relations WHERE from_id = :entity AND from_id > 0 AND space = :space
       UNION ALL SELECT * FROM relations WHERE to_id = :entity AND to_id > 0 AND space = :space AND from_id <> :entity) r
 LEFT JOIN changes c ON c.number = r.began
 WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
-  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
-                  AND (s.ended = 0 OR s.ended > n.value ->> 1))
+  /*part relation_not_hidden*/
 
 -- name: relations_touching
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
@@ -337,8 +341,7 @@ FROM (
     UNION SELECT * FROM relations WHERE :incoming AND to_id = 0 AND to_name IN (SELECT value FROM json_each(:names)) AND space = :space
 ) r LEFT JOIN changes c ON c.number = r.began
 WHERE r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
-  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
-                  AND (s.ended = 0 OR s.ended > n.value ->> 1))
+  /*part relation_not_hidden*/
 /*also*/
 ORDER BY r.id LIMIT :most
 
@@ -350,8 +353,7 @@ FROM (
     UNION ALL SELECT * FROM relations WHERE :from_id = 0 AND from_id = 0 AND from_name = :from_name AND to_id = :to_id AND to_name = :to_name AND space = :space
 ) r LEFT JOIN changes c ON c.number = r.began
 WHERE r.type = :type AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
-  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
-                  AND (s.ended = 0 OR s.ended > n.value ->> 1))
+  /*part relation_not_hidden*/
 
 -- name: relations_between
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, (SELECT c.at FROM changes c WHERE c.number = r.began), r.ended, r.deleted
@@ -367,8 +369,7 @@ AND r.type IN (SELECT value FROM json_each(:types))
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM relations r LEFT JOIN changes c ON c.number = r.began
 WHERE r.from_id = 0 AND r.space = :space AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
-  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN relations s ON s.space = n.value ->> 0 AND s.id = r.id AND s.began <= n.value ->> 1
-                  AND (s.ended = 0 OR s.ended > n.value ->> 1))
+  /*part relation_not_hidden*/
 ORDER BY r.id
 
 -- Conflicts
