@@ -12,7 +12,7 @@
 -- first byte is the dictionary's id, 0 for none.
 
 PRAGMA application_id = 1162692973;     -- 'EMem'
-PRAGMA user_version = 8;
+PRAGMA user_version = 9;
 
 -- What the file is: its id, when it was made, high-water marks.
 CREATE TABLE meta (
@@ -197,8 +197,8 @@ CREATE TABLE messages (
     id          INTEGER PRIMARY KEY,
     space       INTEGER NOT NULL,
     stream      INTEGER NOT NULL,
-    role        TEXT    NOT NULL,
-    kind        TEXT    NOT NULL,
+    role        TEXT,                           -- NULL: user, as most are
+    kind        TEXT,                           -- NULL: dialogue, as most are
     speaker     TEXT    NOT NULL DEFAULT '',
     at          INTEGER NOT NULL,               -- when it was said
     tick        INTEGER,

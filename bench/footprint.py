@@ -70,7 +70,7 @@ def bodies(size: Size) -> list[Figure]:
                 if len(later) < 100:
                     continue
                 _keep(memory, entities[FRESH:ready])
-                trained = home.trained(dictionaries=2) or home.trained()
+                trained = home.trained(stages=2) or home.trained()
                 _keep(memory, later)
                 saved, own = _saving(home, later)
                 figures.append(

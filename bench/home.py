@@ -20,10 +20,15 @@ import psutil
 from enhanced_memory.client import Memory, Settings
 from enhanced_memory.client.errors import Unavailable
 from enhanced_memory.client.settings import PREFIX
+from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, TIDIED, TIDY_BYTES
 
 __all__ = ["Home", "Program", "until"]
 
 HERE = Path(__file__).parent
+_SETTLED = f"""
+SELECT page_count - coalesce((SELECT value FROM meta WHERE key = '{TIDIED}'), 0) < 32
+    AND NOT EXISTS (SELECT 1 FROM meta WHERE key = '{REPACK_DUE}') FROM pragma_page_count
+"""
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH")
 
 
@@ -110,9 +115,16 @@ class Home:
         finally:
             file.close()
 
-    def trained(self, wait_s: float = 20.0, dictionaries: int = 1) -> bool:
-        """Wait until the store has made so many dictionaries of its own."""
-        return until(lambda: len(self.rows("SELECT 1 FROM dictionaries")) >= dictionaries, wait_s)
+    def trained(self, wait_s: float = 20.0, stages: int = 1) -> bool:
+        """Wait until the store has learnt so often how its own text is packed."""
+        return until(lambda: bool(self.rows(f"SELECT 1 FROM meta WHERE key = 'learnt' AND value >= {stages}")), wait_s)
+
+    def settled(self, wait_s: float = 120.0) -> bool:
+        """Wait until what the daemon does with a small file when nobody writes is done: it is packed with the newest dictionary and
+        written anew. True at once of a file that is too large for that."""
+        if self.settings.store_path.stat().st_size > TIDY_BYTES:
+            return True
+        return until(lambda: self.rows(_SETTLED) == [(1,)], wait_s)
 
 
 @contextmanager

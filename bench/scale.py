@@ -109,6 +109,7 @@ def measured(passages: int, words_only: bool = False) -> Scale:
             one.loop_ms = _loop_ms()
             one.memory_mb = memory.get_memory_status().memory_mb
         _many(home, daemon, asked, one)
+        home.settled()
         home.stop(daemon)
         one.bytes = _by_table(home)
     return one

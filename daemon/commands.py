@@ -15,7 +15,6 @@ import msgspec
 from enhanced_memory.client.errors import Error, Invalid, StoreRefused
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon import backups
-from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 
 if TYPE_CHECKING:
     from enhanced_memory.daemon.store.sqlite.sealing import Key
@@ -122,7 +121,7 @@ def _check(given: argparse.Namespace, settings: Settings) -> tuple[Any, int]:
     if not path.is_file():
         raise StoreRefused(f"{path} is not a file.", "name the store's file")
     key = _theirs(given, settings) if sealing.sealed(path) else None
-    health = verifying.check(path, {BUILT_IN: built_in()}, given.quick, key)
+    health = verifying.check(path, given.quick, key)
     return health, 1 if health.problems else 0
 
 

@@ -407,7 +407,7 @@ AND k.confidence >= :confidence
 
 -- name: add_message
 INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :crc, :body)
+VALUES (:id, :space, :stream, nullif(:role, 'user'), nullif(:kind, 'dialogue'), :speaker, :at, :tick, :importance, :tokens, :length, :began, :crc, :body)
 
 -- name: end_message
 UPDATE messages SET ended = :number WHERE id = :id AND ended = 0
@@ -643,7 +643,7 @@ VALUES (:space, :id, :from_id, :to_id, :from_name, :to_name, :type, :strength, :
 
 -- name: transfer_message
 INSERT INTO messages (id, space, stream, role, kind, speaker, at, tick, importance, tokens, length, began, ended, crc, body)
-VALUES (:id, :space, :stream, :role, :kind, :speaker, :at, :tick, :importance, :tokens, :length, :began, :ended, :crc, :body)
+VALUES (:id, :space, :stream, nullif(:role, 'user'), nullif(:kind, 'dialogue'), :speaker, :at, :tick, :importance, :tokens, :length, :began, :ended, :crc, :body)
 
 -- name: transfer_use
 INSERT INTO uses (entity, count, last) VALUES (:entity, :count, :last) ON CONFLICT (entity) DO UPDATE SET count = excluded.count, last = excluded.last

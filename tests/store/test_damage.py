@@ -132,7 +132,7 @@ async def test_a_backup_is_whole_checked_and_opened_as_a_store(default: Place, w
     engine = world.engine
     assert isinstance(engine, SqliteEngine)
     unpacked(describe(Path(made.path)), home / "again.db")
-    assert check(home / "again.db", engine.dictionaries, quick=False).problems == []
+    assert check(home / "again.db", quick=False).problems == []
     again = await SqliteEngine.open(Settings.load({"store": str(home / "again.db"), "readers": 1}))
     try:
         state = await again.read(lambda tx: tx.entities.get("Ada").state, default.call())

@@ -143,13 +143,19 @@ def test_what_is_sent_ahead_is_carried_out_before_what_follows_and_told_of_with_
     assert noted(exchange) == [1, 2, 3, 4, 5, 6]
 
 
+LOCKED = """
+SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 7
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
 def test_the_server_begins_with_what_is_sent_ahead_while_nobody_waits(
     connection: Any, exchange: Exchange, databases: Databases
 ) -> None:
     exchange.ahead([(b"SELECT pg_advisory_lock($1)", [7])])
     with databases.connect(databases.url("exchange")) as other:
         deadline = time.monotonic() + 20
-        while not (held := other.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory'").fetchall()):
+        while not (held := other.execute(LOCKED).fetchall()):
             assert time.monotonic() < deadline
     assert held[0][0] == connection.info.backend_pid
     exchange.put([(b"SELECT pg_advisory_unlock($1)", [7])])

@@ -16,7 +16,7 @@ psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not ins
 from enhanced_memory.client import Memory, Settings  # noqa: E402
 from enhanced_memory.client.settings import PREFIX  # noqa: E402
 from enhanced_memory.client.values import EntityInput  # noqa: E402
-from enhanced_memory.daemon.store.postgres import database  # noqa: E402
+from enhanced_memory.daemon.store.postgres import database, months  # noqa: E402
 
 from .conftest import Databases  # noqa: E402
 from .keep_postgres import KEPT, copied  # noqa: E402
@@ -112,3 +112,19 @@ async def test_the_steps_lead_to_exactly_the_schema(empty: str, settings: Settin
         found = connection.execute(SHAPE.encode()).fetchall()
     assert len(wanted) > 200
     assert sorted(set(wanted) ^ set(found)) == []
+
+
+@pytest.mark.postgres
+async def test_a_month_that_was_set_aside_before_takes_lines_once_it_is_back(empty: str, settings: Settings) -> None:
+    made(empty, 4)
+    with psycopg.connect(empty, autocommit=True, options="-c search_path=enhanced_memory,public") as connection:
+        with connection.transaction():
+            (month,) = months.made(connection, [months.Month("messages", 2024, 3)])
+        connection.execute(f"ALTER TABLE messages DETACH PARTITION {month.name}".encode())
+        await asyncio.to_thread(database.opened, replace(settings, store=empty))
+        months.attach(connection, month.says)
+        connection.execute(
+            f"INSERT INTO messages (id, space, stream, at, began, crc, body) VALUES (900001, 1, 1, {month.begins}, 1, 0, '')".encode()
+        )
+        rows = connection.execute(f"SELECT role, kind FROM {month.name} WHERE id = 900001".encode()).fetchall()
+    assert rows == [(None, None)]

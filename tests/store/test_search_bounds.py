@@ -13,8 +13,8 @@ from enhanced_memory.client.operations.search import GetContext, SearchMessages,
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.values import EntityInput, Filter, MessageInput
 from enhanced_memory.daemon.store import intake, keeping, plan, words
-from enhanced_memory.daemon.store.sqlite import writer
-from enhanced_memory.daemon.store.sqlite.writer import MANY_SEGMENTS, MERGE_GROUPS
+from enhanced_memory.daemon.store.sqlite import merging
+from enhanced_memory.daemon.store.sqlite.merging import MANY_SEGMENTS, MERGE_GROUPS
 from enhanced_memory.daemon.times import moment
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ async def test_one_letter_finds_the_word_that_it_is(default: Place) -> None:
 async def test_segments_that_a_load_left_are_merged_once_the_store_is_open_again(
     reopen: Reopen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "MERGE_GROUPS", 1000)  # as many commits in one moment as would leave them
+    monkeypatch.setattr(merging, "MERGE_GROUPS", 1000)  # as many commits in one moment as would leave them
     async with reopen() as world:
         for number in range(40):
             await world.default.create(f"e{number}", "engine")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from enhanced_memory.client.errors import Broken
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 from enhanced_memory.daemon.store.carrying import carry, compare
 from enhanced_memory.daemon.store.postgres.carried import PostgresSide
 from enhanced_memory.daemon.store.sqlite import backup as files
@@ -38,7 +37,7 @@ def backup(settings: Settings, to: str) -> files.Copy:
             source.close()
 
     place = settings.store_path
-    return files.backup(place, Path(to), {BUILT_IN: built_in()}, place, write)
+    return files.backup(place, Path(to), place, write)
 
 
 def _unheard(step: str, done: int, total: int) -> None:

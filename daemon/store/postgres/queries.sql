@@ -16,7 +16,7 @@ SELECT coalesce(max(id), 0) + 1, :name, :parent, :pinned, :kind, :entity, :metad
 -- Branches
 
 -- name: own_messages
-SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END
+SELECT m.id, m.space, m.stream, coalesce(m.role, 'user'), coalesce(m.kind, 'dialogue'), m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
 -- Changes and their journal
@@ -437,16 +437,16 @@ DELETE FROM conflicts WHERE (entity = :entity OR other = :entity) AND (space = A
 -- Messages
 
 -- name: messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages m
+SELECT id, space, stream, coalesce(role, 'user'), coalesce(kind, 'dialogue'), speaker, at, tick, importance, tokens, began, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages m
 WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
 ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT :limit
 
 -- name: messages_by_ids
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages m
+SELECT id, space, stream, coalesce(role, 'user'), coalesce(kind, 'dialogue'), speaker, at, tick, importance, tokens, began, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages m
 WHERE id = ANY (:ids::bigint[]) /*also*/ ORDER BY id
 
 -- name: message_heads
-SELECT coalesce(json_agg(json_build_array(m.id, m.speaker, m.role, m.stream, m.at, m.importance, m.length) ORDER BY m.id), '[]') FROM messages m
+SELECT coalesce(json_agg(json_build_array(m.id, m.speaker, coalesce(m.role, 'user'), m.stream, m.at, m.importance, m.length) ORDER BY m.id), '[]') FROM messages m
 WHERE m.id = ANY (:ids::bigint[]) /*also*/
 
 -- name: messages_of_change
@@ -482,9 +482,9 @@ UPDATE messages SET body = '', block = :block WHERE id = :id
 DELETE FROM blocks WHERE stream = :entity AND (space = ANY (:spaces::bigint[]) OR :everywhere <> 0)
 
 -- name: of_roles
-AND m.role = ANY (:roles::text[])
+AND coalesce(m.role, 'user') = ANY (:roles::text[])
 -- name: of_kinds
-AND m.kind = ANY (:kinds::text[])
+AND coalesce(m.kind, 'dialogue') = ANY (:kinds::text[])
 -- name: of_rare_kinds
 AND m.kind = ANY (:kinds::text[]) AND m.kind <> 'dialogue'
 -- name: of_speakers
@@ -636,7 +636,7 @@ SELECT c.number, c.at, c.space, c.op, c.message, o.channel, o.client, o.agent, o
 FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number > :after AND c.number <= :at ORDER BY c.number LIMIT :limit
 
 -- name: transfer_messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END
+SELECT id, space, stream, coalesce(role, 'user'), coalesce(kind, 'dialogue'), speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END
 FROM messages WHERE id > :after AND began <= :at ORDER BY id LIMIT :limit
 
 -- name: transfer_uses
@@ -671,7 +671,7 @@ SELECT id, space, stream, at, crc FROM messages WHERE id = ANY (:ids::bigint[]) 
 SELECT number, seq, subject, id, act, before, after FROM journal WHERE number = ANY (:numbers::bigint[])
 
 -- name: transfer_messages_at
-SELECT role, kind, at, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages
+SELECT coalesce(role, 'user'), coalesce(kind, 'dialogue'), at, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END FROM messages
 WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at = ANY (:times::bigint[])
 
 -- name: transfer_property
@@ -855,6 +855,6 @@ DELETE FROM cold_entities WHERE file = :file AND entity = :entity AND space = AN
 SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END)::bigint, count(*), max(id), max(ended) FROM messages WHERE stream = :stream
 
 -- name: cold_messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END
+SELECT id, space, stream, coalesce(role, 'user'), coalesce(kind, 'dialogue'), speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block > 0 THEN '\xff'::bytea || int8send(block) ELSE body END
 FROM messages WHERE stream = :stream AND space = :space AND id > :after ORDER BY id LIMIT nullif(:limit, -1)
 

@@ -211,8 +211,8 @@ CREATE TABLE messages (
     id          bigint NOT NULL,
     space       bigint NOT NULL,
     stream      bigint NOT NULL,
-    role        text COLLATE "C" NOT NULL,
-    kind        text COLLATE "C" NOT NULL,
+    role        text COLLATE "C",               -- NULL: user, as most are
+    kind        text COLLATE "C",               -- NULL: dialogue, as most are
     speaker     text COLLATE "C" NOT NULL DEFAULT '',
     at          bigint NOT NULL,                -- when it was said
     tick        bigint,
@@ -426,4 +426,4 @@ CREATE TABLE backups (
 -- The space everybody starts in.
 INSERT INTO spaces (id, name, began) VALUES (1, 'default', 0);
 INSERT INTO numbers (id) VALUES (1);
-INSERT INTO meta (key, value) VALUES ('schema', '4');
+INSERT INTO meta (key, value) VALUES ('schema', '5');

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -77,7 +77,6 @@ class Checks:
 def backup(
     store: Path,
     to: Path,
-    dictionaries: Mapping[int, bytes],
     own: Path,
     write: Callable[[Path], None] | None = None,
     key: sealing.Key | None = None,
@@ -99,7 +98,7 @@ def backup(
         with translated():
             (write or partial(_written, store, key))(copy)
         apart = copy.stat().st_size >= APART
-        health = checked_apart(copy, True, key) if apart else verifying.check(copy, dictionaries, True, key)
+        health = checked_apart(copy, True, key) if apart else verifying.check(copy, True, key)
         if health.problems:
             raise StoreDamaged(
                 f"The copy has {len(health.problems)} problems: {health.problems[0]}",

@@ -3,7 +3,7 @@
 """A file as a side of a carrying: one that is read and left as it is, or a draft of one that is written."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from enhanced_memory.client.request import Request
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call, Peer
 from enhanced_memory.daemon.store import Health
-from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
+from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.carrying import ARRIVING, Mark, Source, carrying
 from enhanced_memory.daemon.store.cold import KEY_OF
 from enhanced_memory.daemon.store.ground import Counters
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
-from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, each, translated
+from enhanced_memory.daemon.store.sqlite.rows import SqliteRows, dictionaries, each, translated
 from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.tables import META_NUMBERS, Row, Table
 from enhanced_memory.daemon.store.tx import Tx
@@ -59,11 +59,7 @@ class SqliteSide:
                     else "install the newer enhanced-memory",
                 )
             self.connection.execute("BEGIN")
-            dictionaries: Mapping[int, bytes] = {BUILT_IN: built_in()} | dict[int, bytes](
-                (row[0], row[1]) for row in each(self.connection, "SELECT id, bytes FROM dictionaries")
-            )
-        self.codec = Codec(dictionaries)
-        self._dictionaries = dictionaries
+            self.codec = Codec(dictionaries(self.connection))
         call = Call(Peer(client="memory-db", greeted=True), Request())
         self._own = SqliteRows(self.connection, SealedFiles(key is not None))
         self.tx = Tx(self._own, self.codec, call, 0, settings)
@@ -120,7 +116,7 @@ class SqliteSide:
 
     def check(self) -> Health:
         """As `memory-db check` does."""
-        return verifying.check(self.path, self._dictionaries, False, self.key)
+        return verifying.check(self.path, False, self.key)
 
 
 class SqliteDraft(SqliteSide):

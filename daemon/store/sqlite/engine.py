@@ -18,7 +18,7 @@ from enhanced_memory.client.errors import Error, Unavailable
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Followed, Health, Scrubbed, Touched, Usage
-from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
+from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec
 from enhanced_memory.daemon.store.jobs import Job, Later, answer
 from enhanced_memory.daemon.store.keeping import KeptWords
 from enhanced_memory.daemon.store.purging import SCRUB_DUE
@@ -27,7 +27,7 @@ from enhanced_memory.daemon.store.sqlite import backup, file, learning, scrubbin
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.posted import Looking
 from enhanced_memory.daemon.store.sqlite.reader import Reader
-from enhanced_memory.daemon.store.sqlite.rows import Epoch, each, translated
+from enhanced_memory.daemon.store.sqlite.rows import Epoch, dictionaries, each, translated
 from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
 from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.sqlite.writer import Writer
@@ -66,8 +66,6 @@ class SqliteEngine:
         self.listeners: list[Callable[[Touched], None]] = []
         self.chosen: list[Callable[[], None]] = []
         self.give_up: Callable[[str], None] = lambda why: None
-        self.dictionaries: dict[int, bytes] = {BUILT_IN: built_in()}
-        self.dictionary = BUILT_IN
         self._loop = loop
         self._owned = owned
         self._dropped: set[int] = set()
@@ -76,9 +74,8 @@ class SqliteEngine:
         self.key = sealing.key_of(settings)
         self.sealing = SealedFiles(self.key is not None)
         connection = file.open_store(settings.store_path, settings.synchronous, self.key)
-        for number, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
-            self.dictionaries[number] = words
-            self.dictionary = number
+        self.dictionaries = dictionaries(connection)
+        self.dictionary = max(self.dictionaries)
         self._stage = learning.learnt(connection, len(self.dictionaries) - 1)
         self.store_id: str = next(each(connection, "SELECT value FROM meta WHERE key = 'store_id'"))[0]
         self.scrub_due = bool(list(each(connection, "SELECT 1 FROM meta WHERE key = ?", (SCRUB_DUE,))))
@@ -222,7 +219,7 @@ class SqliteEngine:
     def _older(self) -> Repacking:
         """What packs anew, a little at a time, bodies that were packed with other dictionaries than the present one."""
         older = self.dictionaries.keys() - self._dropped - {self.dictionary}
-        return Repacking(older, Codec(self.dictionaries, self.dictionary), _IDLE_ROWS)
+        return Repacking(older, Codec(self.dictionaries, self.dictionary), self._dropped, _IDLE_ROWS)
 
     def _keep_dictionary(self, keep: Callable[[apsw.Connection], None]) -> None:
         with suppress(Unavailable):  # the store is closing: the next daemon trains anew
@@ -271,12 +268,10 @@ class SqliteEngine:
                 self._writer.repacking = None
 
             await self.alone(use)
-        repacking = scrubbing.Repacking(going, Codec(self.dictionaries, self.dictionary))
+        repacking = Repacking(going, Codec(self.dictionaries, self.dictionary), self._dropped)
         while await self.alone(repacking.step):
             pass
         await self.alone(repacking.drop)
-        # Readers that are under way still unpack with them; the next daemon does not know them.
-        self._dropped.update(going)
 
     # Care
 
@@ -351,7 +346,7 @@ class SqliteEngine:
         path = Path(self.path)
         if path.exists() and path.stat().st_size >= backup.APART:
             return await self._loop.run_in_executor(None, backup.checked_apart, path, quick, self.key, self._checks)
-        return await self._loop.run_in_executor(None, verifying.check, path, self.dictionaries, quick, self.key)
+        return await self._loop.run_in_executor(None, verifying.check, path, quick, self.key)
 
     def end_checks(self) -> None:
         """End processes that look at the file: whoever leaves does not wait for them, and they only read."""
@@ -373,7 +368,6 @@ class SqliteEngine:
             backup.backup,
             Path(self.path),
             Path(to),
-            self.dictionaries,
             self.settings.store_path,
             source,
             self.key,

@@ -8,13 +8,13 @@ from typing import TypeVar
 from enhanced_memory.client.settings import Settings
 from enhanced_memory.daemon.call import Call
 from enhanced_memory.daemon.store import Touched
-from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, built_in
+from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.keeping import KeptWords
 from enhanced_memory.daemon.store.sqlite import file, sealing
 from enhanced_memory.daemon.store.sqlite.engine import now_ms
 from enhanced_memory.daemon.store.sqlite.posted import Looking
 from enhanced_memory.daemon.store.sqlite.reader import Reader
-from enhanced_memory.daemon.store.sqlite.rows import Epoch, each
+from enhanced_memory.daemon.store.sqlite.rows import Epoch, dictionaries
 from enhanced_memory.daemon.store.tx import Tx
 
 __all__ = ["Follower"]
@@ -29,17 +29,15 @@ class Follower:
         """Raises what opening a file for reading raises."""
         self.settings = settings
         path, key = settings.store_path, sealing.key_of(settings)
-        dictionaries, newest = {BUILT_IN: built_in()}, BUILT_IN
         connection = file.connect(path, readonly=True, key=key)
         try:
-            for newest, words in each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id"):
-                dictionaries[newest] = words
+            known = dictionaries(connection)
         finally:
             connection.close()
         self._epoch = Epoch()
         # Nobody has time here for words that are not asked for.
         self._kept = KeptWords(lambda: Looking(path, key), 0, settings.words_memory_mb << 20, ahead=False)
-        self._reader = Reader(path, key, self._epoch, self._kept, Codec(dictionaries, newest))
+        self._reader = Reader(path, key, self._epoch, self._kept, Codec(known, max(known)))
         row = self._reader.rows.one("high_water") or (0, 0, 0, 0, 0)
         self._seen: int = row[0]
         """What was changed up to here was there when we came, told of or not."""

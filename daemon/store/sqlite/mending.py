@@ -8,7 +8,7 @@ import apsw
 
 from enhanced_memory.client.errors import Error
 from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec, State, built_in, crc, undelta
-from enhanced_memory.daemon.store.sqlite.rows import each
+from enhanced_memory.daemon.store.sqlite.rows import dictionaries, each
 
 __all__ = ["mended"]
 
@@ -127,9 +127,7 @@ def _streams(target: apsw.Connection, done: dict[str, int]) -> None:
 
 def _names(target: apsw.Connection, done: dict[str, int]) -> None:
     """A living entity without a living name gets the one that its body says, or one that is free."""
-    codec = Codec(
-        {BUILT_IN: built_in()} | {row[0]: row[1] for row in each(target, "SELECT id, bytes FROM dictionaries")}
-    )
+    codec = Codec(dictionaries(target))
     rows = list(
         each(
             target,
@@ -152,9 +150,7 @@ def _names(target: apsw.Connection, done: dict[str, int]) -> None:
 
 def _versions(target: apsw.Connection, done: dict[str, int]) -> None:
     """Older versions that cannot be undone from the newer ones any more are let go."""
-    codec = Codec(
-        {BUILT_IN: built_in()} | {row[0]: row[1] for row in each(target, "SELECT id, bytes FROM dictionaries")}
-    )
+    codec = Codec(dictionaries(target))
     going: list[tuple[int, int, int]] = []
     whose: tuple[int, int] | None = None
     raw, broken = b"", False

@@ -10,7 +10,7 @@ INSERT INTO spaces (name, parent, pinned, kind, entity, metadata, began) VALUES 
 -- Branches
 
 -- name: own_messages
-SELECT m.id, m.space, m.stream, m.role, m.kind, m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END
+SELECT m.id, m.space, m.stream, coalesce(m.role, 'user'), coalesce(m.kind, 'dialogue'), m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
 -- Changes and their journal
@@ -398,16 +398,16 @@ DELETE FROM conflicts WHERE (entity = :entity OR other = :entity) AND (space IN 
 -- Messages
 
 -- name: messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block THEN block ELSE body END FROM messages m
+SELECT id, space, stream, coalesce(role, 'user'), coalesce(kind, 'dialogue'), speaker, at, tick, importance, tokens, began, crc, CASE WHEN block THEN block ELSE body END FROM messages m
 WHERE stream = :stream AND space = :space AND began <= :at AND (ended = 0 OR ended > :at) /*also*/
 ORDER BY /*key*/ /*down*/, id /*down*/ LIMIT :limit
 
 -- name: messages_by_ids
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, crc, CASE WHEN block THEN block ELSE body END FROM messages m
+SELECT id, space, stream, coalesce(role, 'user'), coalesce(kind, 'dialogue'), speaker, at, tick, importance, tokens, began, crc, CASE WHEN block THEN block ELSE body END FROM messages m
 WHERE id IN (SELECT value FROM json_each(:ids)) /*also*/
 
 -- name: message_heads
-SELECT json_group_array(json_array(m.id, m.speaker, m.role, m.stream, m.at, m.importance, m.length)) FROM messages m
+SELECT json_group_array(json_array(m.id, m.speaker, coalesce(m.role, 'user'), m.stream, m.at, m.importance, m.length)) FROM messages m
 WHERE m.id IN (SELECT value FROM json_each(:ids)) /*also*/
 
 -- name: messages_of_change
@@ -442,9 +442,9 @@ UPDATE messages SET body = x'', block = :block WHERE id = :id
 DELETE FROM blocks WHERE stream = :entity AND (space IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
 
 -- name: of_roles
-AND m.role IN (SELECT value FROM json_each(:roles))
+AND coalesce(m.role, 'user') IN (SELECT value FROM json_each(:roles))
 -- name: of_kinds
-AND m.kind IN (SELECT value FROM json_each(:kinds))
+AND coalesce(m.kind, 'dialogue') IN (SELECT value FROM json_each(:kinds))
 -- The same without the kind that most messages are of: only the others are in the index of kinds.
 -- name: of_rare_kinds
 AND m.kind IN (SELECT value FROM json_each(:kinds)) AND m.kind <> 'dialogue'
@@ -586,7 +586,7 @@ SELECT c.number, c.at, c.space, c.op, c.message, o.channel, o.client, o.agent, o
 FROM changes c JOIN origins o ON o.id = c.origin WHERE c.number > :after AND c.number <= :at ORDER BY c.number LIMIT :limit
 
 -- name: transfer_messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, CASE WHEN block THEN block ELSE body END
+SELECT id, space, stream, coalesce(role, 'user'), coalesce(kind, 'dialogue'), speaker, at, tick, importance, tokens, began, CASE WHEN ended > :at THEN 0 ELSE ended END, crc, CASE WHEN block THEN block ELSE body END
 FROM messages WHERE id > :after AND began <= :at ORDER BY id LIMIT :limit
 
 -- name: transfer_uses
@@ -621,7 +621,7 @@ SELECT id, space, stream, at, crc FROM messages WHERE id IN (SELECT value FROM j
 SELECT number, seq, subject, id, act, before, after FROM journal WHERE number IN (SELECT value FROM json_each(:numbers))
 
 -- name: transfer_messages_at
-SELECT role, kind, at, crc, CASE WHEN block THEN block ELSE body END FROM messages
+SELECT coalesce(role, 'user'), coalesce(kind, 'dialogue'), at, crc, CASE WHEN block THEN block ELSE body END FROM messages
 WHERE stream = :stream AND space = :space AND began < :before AND ended = 0 AND at IN (SELECT value FROM json_each(:times))
 
 -- name: transfer_property
@@ -783,6 +783,6 @@ DELETE FROM cold_entities WHERE file = :file AND entity = :entity AND space IN (
 SELECT sum(CASE WHEN space = :space THEN 1 ELSE 0 END), count(*), max(id), max(ended) FROM messages WHERE stream = :stream
 
 -- name: cold_messages
-SELECT id, space, stream, role, kind, speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block THEN block ELSE body END
+SELECT id, space, stream, coalesce(role, 'user'), coalesce(kind, 'dialogue'), speaker, at, tick, importance, tokens, began, ended, crc, CASE WHEN block THEN block ELSE body END
 FROM messages WHERE stream = :stream AND space = :space AND id > :after ORDER BY id LIMIT :limit
 

@@ -11,7 +11,6 @@ import msgspec
 
 from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import Broken, StoreDamaged
-from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.restore import owned
 from enhanced_memory.daemon.store.sqlite.rows import each, translated
@@ -58,7 +57,7 @@ def rekey(
             sealing.reseal(draft, old, new)
         if store.with_name(store.name + "-wal").exists():
             raise Broken(f"Somebody else has {store} open.", "end it, and try again")
-        health = verifying.check(draft, {BUILT_IN: built_in()}, False, new)
+        health = verifying.check(draft, False, new)
         if health.problems or health.checked["last_change"] != newest:
             raise StoreDamaged(
                 f"What was written under the new key is not the store: {(health.problems or ['changes are missing'])[0]}.",

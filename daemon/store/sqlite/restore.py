@@ -18,7 +18,6 @@ from enhanced_memory.client.durable import sync
 from enhanced_memory.client.errors import StoreDamaged, StoreHeld, StoreRefused
 from enhanced_memory.client.folders import make_private
 from enhanced_memory.daemon.backups import Kept, unpacked
-from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 
 __all__ = ["Restored", "owned", "restore", "unpack"]
@@ -90,7 +89,7 @@ def unpack(one: Kept, draft: Path, key: sealing.Key | None = None, theirs: seali
             "name the key that it was made with: --key-file",
         )
     file.open_store(draft, "FULL", theirs).close()
-    health = verifying.check(draft, {BUILT_IN: built_in()}, True, theirs)
+    health = verifying.check(draft, True, theirs)
     if health.problems:
         raise StoreDamaged(
             f"{one.path} has {len(health.problems)} problems: {health.problems[0]}", "take another backup"

@@ -12,11 +12,12 @@ from typing import Any
 import apsw
 
 from enhanced_memory.client.errors import Broken, Error, Invalid, StoreDamaged, StoreFull, StoreRefused, TimedOut
+from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 from enhanced_memory.daemon.store.ground import Posted, Sealing
 from enhanced_memory.daemon.store.queries import of_engine
 from enhanced_memory.daemon.store.views import View
 
-__all__ = ["Epoch", "SqliteRows", "each", "translated"]
+__all__ = ["Epoch", "SqliteRows", "dictionaries", "each", "translated"]
 
 QUERIES = of_engine(Path(__file__).parent)
 
@@ -192,6 +193,13 @@ def each(connection: apsw.Connection, text: str, values: tuple[Any, ...] = ()) -
     """The rows of a statement of ours that is not a named query: for opening, checking and copying files."""
     execute: Any = connection.execute  # its own type names values that no statement here returns
     return execute(text, values)
+
+
+def dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
+    """What a file's bodies are packed with, by the number that they name: the dictionary that is shipped, and the file's own, the
+    newest last."""
+    own = each(connection, "SELECT id, bytes FROM dictionaries ORDER BY id")
+    return {BUILT_IN: built_in()} | {number: words for number, words in own}
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from enhanced_memory.daemon.store.rederived import Mark
 from enhanced_memory.daemon.store.sqlite import file, sealing, verifying
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.mending import mended
-from enhanced_memory.daemon.store.sqlite.rows import each, translated
+from enhanced_memory.daemon.store.sqlite.rows import dictionaries, each, translated
 
 __all__ = ["Salvaged", "salvage"]
 
@@ -97,7 +97,7 @@ def salvage(broken: Path, to: Path, key: sealing.Key | None = None) -> Salvaged:
                 source.close()
                 target.close()
         asyncio.run(_words_anew(to, key))
-        health = verifying.check(to, {BUILT_IN: built_in()}, False, key)
+        health = verifying.check(to, False, key)
     except BaseException:
         for end in ("", "-wal", "-shm", ".lock", ".sealed"):
             to.with_name(to.name + end).unlink(missing_ok=True)
@@ -150,7 +150,7 @@ def _tables(source: apsw.Connection, target: apsw.Connection) -> dict[str, Found
         )
     ]
     said: dict[str, Found] = {}
-    dictionaries: dict[int, bytes] = {BUILT_IN: built_in()}
+    known = {BUILT_IN: built_in()}
     for name in names:
         if name in _DERIVED:
             continue
@@ -165,7 +165,7 @@ def _tables(source: apsw.Connection, target: apsw.Connection) -> dict[str, Found
         if not columns:
             found.complete = False
             continue
-        codec = Codec(dictionaries)
+        codec = Codec(known)
         text = f'INSERT OR REPLACE INTO "{name}" ({", ".join(columns)}) VALUES ({", ".join("?" * len(columns))})'
         target.execute("BEGIN")
         for row in _rows(source, name, columns, keys, found):
@@ -178,7 +178,7 @@ def _tables(source: apsw.Connection, target: apsw.Connection) -> dict[str, Found
                 found.damaged += 1
         target.execute("COMMIT")
         if name == "dictionaries":
-            dictionaries |= {row[0]: row[1] for row in each(target, "SELECT id, bytes FROM dictionaries")}
+            known = dictionaries(target)
     return said
 
 

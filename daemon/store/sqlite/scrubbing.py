@@ -1,16 +1,30 @@
 # apsw's stubs leave parts of their types open:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-"""What a purge leaves behind in the file: free pages, the log, and dictionaries that were trained on what is gone."""
+"""What is done about room in the file: what a purge leaves behind (free pages, the log, dictionaries that were trained on what is
+gone), what was packed with an older dictionary, and a small file that has grown."""
 
 from collections.abc import Iterable
 
 import apsw
 
 from enhanced_memory.daemon.store import Scrubbed
-from enhanced_memory.daemon.store.bodies import Codec
+from enhanced_memory.daemon.store.bodies import BUILT_IN, Codec
+from enhanced_memory.daemon.store.sqlite.merging import INDEXES
 from enhanced_memory.daemon.store.sqlite.rows import each
 
-__all__ = ["REPACK_DUE", "REWRITE_BYTES", "Repacking", "clear", "compact", "held_by"]
+__all__ = [
+    "REPACK_DUE",
+    "REWRITE_BYTES",
+    "TIDIED",
+    "TIDY_BYTES",
+    "Repacking",
+    "clear",
+    "compact",
+    "held_by",
+    "tidy",
+    "untidied",
+    "untidy",
+]
 
 REWRITE_BYTES = 512 * 1024 * 1024
 """Up to this size the whole file is written anew, which leaves no doubt; beyond it free pages are written over, which leaves the
@@ -18,6 +32,15 @@ room between rows of a page as SQLite left it."""
 
 REPACK_DUE = "repack_due"
 """The note in `meta` that some bodies may be packed with older dictionaries than the present one."""
+
+TIDIED = "tidied"
+"""The note in `meta` of how many pages the file had when it was last tidied."""
+
+TIDY_BYTES = 32 * 1024 * 1024
+"""Up to this size a file is tidied by itself. Nobody can write meanwhile: 0.01 s for each megabyte (docs/decisions/0023-small-files.md)."""
+
+TIDY_PAGES = 256
+"""Fewer pages than that are nothing to gain."""
 
 PIECE = 16
 """So many bytes of a text in a dictionary are taken for a piece of it; a shorter text counts as a whole."""
@@ -59,17 +82,22 @@ def _holds(words: bytes, pieces: set[bytes], raw: bytes, shipped: bytes) -> bool
 class Repacking:
     """Packs anew, some rows at a time, whatever was packed with certain dictionaries: those that are to go, or that a better one followed."""
 
-    def __init__(self, numbers: Iterable[int], codec: Codec, batch: int = BATCH) -> None:
+    def __init__(self, numbers: Iterable[int], codec: Codec, dropped: set[int], batch: int = BATCH) -> None:
+        """`dropped` is told which dictionaries were removed."""
         self._going = frozenset(numbers)
         self._codec = codec
+        self._dropped = dropped
         self._batch = batch
         self._place = 0
         self._last: tuple[object, ...] = ()
+        self._met = False
 
     def step(self, connection: apsw.Connection) -> bool:
-        """The next rows, in a transaction of their own; whether there may be more."""
+        """The next rows, in a transaction of their own; whether there may be more. It is over once it went through all and met none."""
         if self._place == len(_PLACES):
-            return False
+            if not self._met:
+                return False
+            self._place, self._met = 0, False
         table, key, column, condition = _PLACES[self._place]
         names = key.split(", ")
         beyond = f"AND ({key}) > ({', '.join('?' * len(names))})" if self._last else ""
@@ -87,6 +115,7 @@ class Repacking:
                 if body and body[0] in self._going:
                     packed = self._codec.squeeze(self._codec.unsqueeze(body))
                     connection.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (packed, *place))
+                    self._met = True
         except BaseException:
             connection.execute("ROLLBACK")
             raise
@@ -97,9 +126,13 @@ class Repacking:
         return True
 
     def drop(self, connection: apsw.Connection) -> None:
-        """Remove the dictionaries, now that nothing needs them."""
-        for number in self._going:
-            connection.execute("DELETE FROM dictionaries WHERE id = ?", (number,))
+        """Remove the dictionaries, now that nothing needs them. Readers that are under way still unpack with them; the next daemon
+        does not know them."""
+        own = self._going - {BUILT_IN}
+        with connection:
+            for number in own:
+                connection.execute("DELETE FROM dictionaries WHERE id = ?", (number,))
+        self._dropped.update(own)
 
 
 def clear(connection: apsw.Connection, due: str) -> Scrubbed:
@@ -123,10 +156,36 @@ def clear(connection: apsw.Connection, due: str) -> Scrubbed:
 
 def compact(connection: apsw.Connection) -> None:
     """Merge the words indexes and write the file without free pages, then empty the log."""
-    for table in ("words", "words_past"):
+    tidy(connection)
+    _fold(connection)
+
+
+def untidy(connection: apsw.Connection) -> bool:
+    """Whether a small file has grown so much since it was last tidied, or has so many free pages, that it is worth `tidy`: writing
+    it whole after every quarter that it grows costs five times as much as writing it once, however often it is looked at."""
+    pages, page, free, before = next(
+        each(
+            connection,
+            """SELECT page_count, page_size, freelist_count, coalesce((SELECT value FROM meta WHERE key = ?), 0)
+               FROM pragma_page_count, pragma_page_size, pragma_freelist_count""",
+            (TIDIED,),
+        )
+    )
+    grown = pages - before >= max(TIDY_PAGES, before // 4)
+    return pages * page <= TIDY_BYTES and (grown or free >= max(TIDY_PAGES, pages // 4))
+
+
+def tidy(connection: apsw.Connection) -> None:
+    """Merge the words indexes into one segment each, and write the file anew without free pages."""
+    for table in INDEXES:
         connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
     connection.execute("VACUUM")
-    _fold(connection)
+    connection.execute("INSERT OR REPLACE INTO meta SELECT ?, page_count FROM pragma_page_count", (TIDIED,))
+
+
+def untidied(connection: apsw.Connection) -> None:
+    """Have the next look find that there is something to gain."""
+    connection.execute("DELETE FROM meta WHERE key = ?", (TIDIED,))
 
 
 def _overwrite(connection: apsw.Connection) -> None:

@@ -2,19 +2,18 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """A look at every row of a file: whether what the store says is what was written, and every index what it was derived from."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from enhanced_memory.daemon.store import Health, checking
 from enhanced_memory.daemon.store.bodies import Codec
 from enhanced_memory.daemon.store.sqlite import file, sealing
-from enhanced_memory.daemon.store.sqlite.rows import each, translated
+from enhanced_memory.daemon.store.sqlite.rows import dictionaries, each, translated
 
 __all__ = ["check"]
 
 
-def check(store: Path, dictionaries: Mapping[int, bytes], quick: bool, key: sealing.Key | None = None) -> Health:
+def check(store: Path, quick: bool, key: sealing.Key | None = None) -> Health:
     """Look for damage: in the file's structure, in every body's checksum, and in every index against what it was derived from.
 
     `quick` leaves out the bodies of older versions and the comparison of passages with their owners.
@@ -28,10 +27,7 @@ def check(store: Path, dictionaries: Mapping[int, bytes], quick: bool, key: seal
             for (line,) in each(connection, "PRAGMA integrity_check" if not quick else "PRAGMA quick_check"):
                 if line != "ok":
                     checking.found(health, f"file: {line}")
-            known = dict(dictionaries) | {
-                row[0]: row[1] for row in each(connection, "SELECT id, bytes FROM dictionaries")
-            }
-            codec = Codec(known)
+            codec = Codec(dictionaries(connection))
             rows = partial(each, connection)
             checking.bodies(rows, codec, health)
             if not quick:

@@ -24,9 +24,10 @@ from enhanced_memory.daemon.store.ground import Counters
 from enhanced_memory.daemon.store.intake import Intake
 from enhanced_memory.daemon.store.jobs import HalfDone, Job, carry_out, fail, insert, taken
 from enhanced_memory.daemon.store.sqlite import file
+from enhanced_memory.daemon.store.sqlite.merging import Merging
 from enhanced_memory.daemon.store.sqlite.place import Place
 from enhanced_memory.daemon.store.sqlite.rows import Epoch, SqliteRows, each, translated
-from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking
+from enhanced_memory.daemon.store.sqlite.scrubbing import REPACK_DUE, Repacking, tidy, untidied, untidy
 from enhanced_memory.daemon.store.sqlite.sealed_files import SealedFiles
 from enhanced_memory.daemon.store.sqlite.sealing import Key
 from enhanced_memory.daemon.store.tx import Tx
@@ -39,30 +40,11 @@ log = logging.getLogger(__name__)
 
 DOUBT_S = 0.5
 """How long after a look at a file that was not known to be good, and was not found so, the next one comes."""
-MERGE_PAGES, MERGE_STEP = 64, 4
-"""How much merging writes in an idle moment at the most, some six milliseconds, and in one step, after each of which it is looked
-whether somebody waits. Where most of what is merged was deleted, a page takes ten times as long."""
-MERGE_AFTER = 500
-"""Passages and changes written after which merging the words indexes is worth an idle moment."""
-MERGE_GROUPS = 16
-"""Commits after which merging does not wait for an idle moment. Each leaves a segment in an index, and the 64th has SQLite merge
-them all at once, within a commit that somebody waits for: 60 ms, and every 4,096th many times that."""
-MERGE_AGAIN = 1
-"""Commits after which the next step follows where a step left something."""
-MERGE_BESIDE, MERGE_S = 16, 0.004
-"""The same beside changes, and how long of the processor."""
-MERGE_PASSED = 16
-"""Times that merging is put off, between two times that nothing is left to merge, because somebody waits."""
-MERGED_IDLE, MERGED_BESIDE = (4, 25), (16, 0)
-"""How many segments of a level are merged into one, and of how much of it in percent, deleted, it is written anew (0: never), in an
-idle moment and where changes keep coming. Of the words that most passages have the list is merged at once: among 400,000 passages
-up to 140 ms, which beside changes is to be rare. A search looks into more segments for as long."""
-MANY_SEGMENTS = 12
-"""Segments of the words index above which a store that was just opened has its merging to do: a load that ended with the
-process leaves them, and every word is looked up in each (a probe of a word takes four times as long with 26 as with one)."""
+TIDY_AFTER_S = 10.0
+"""How long nothing was changed before the file is tidied: nobody can write meanwhile."""
+REPACK_S = 0.01
+"""How long bodies are packed anew in an idle moment, at the most."""
 LARGE_WAL_PAGES = 1000
-
-_INDEXES = ("words", "words_past")
 
 
 @dataclass(slots=True)
@@ -91,18 +73,13 @@ class Writer:
     repacking: Repacking | None = None
     """Bodies that wait to be packed with a better dictionary than theirs. Set on the writer's thread alone, or before it starts."""
     intake: Intake = field(init=False)
+    _merging: Merging = field(default_factory=Merging)
     _rows: SqliteRows | None = None
     _sql: Any = None
-    _unmerged: int = 0
-    _commits: int = 0
-    """Since words were last merged."""
-    _passed: int = 0
-    """Times that merging was put off."""
-    _merged: tuple[int, int] | None = None
-    """What the indexes were told last of when to merge."""
-    _inherited: bool = False
-    """Whether a load that ended with its process left words to merge: more than a step beside each commit would get done in time."""
     _checkpoint_due: bool = False
+    _untidy: bool = True
+    """Whether the file may be worth tidying."""
+    _changed_at: float = field(default_factory=time.monotonic)
     _doubt: Error | None = None
     """Why the file is not known to be good; until it is, nothing is acknowledged."""
     _doubted_at: float | None = None
@@ -122,8 +99,8 @@ class Writer:
         mark = self._rows.one("get_meta", key="entity_high_water")
         self.counters = Counters(row[0], max(row[1], mark[0] if mark else 0), row[2], row[3], row[4], row[5])
         segments = self._rows.one("words_segments")
-        if segments and segments[0] > MANY_SEGMENTS:
-            self._unmerged, self._commits, self._inherited = MERGE_AFTER + 1, MERGE_GROUPS, True
+        if segments:
+            self._merging.found(segments[0])
 
     def stop(self) -> None:
         """Finish what was handed over, then close the file. Blocks until then."""
@@ -152,8 +129,9 @@ class Writer:
                 except HalfDone:
                     self._undo(before)
                     self._carry_out(batch, self._careful)
-            self._checkpoint_due = True
-            self._commits += 1
+            self._checkpoint_due = self._untidy = True
+            self._changed_at = time.monotonic()
+            self._merging.commits += 1
             self.state, self.problem = "ready", ""
         except BaseException as problem:
             self._undo(before)
@@ -227,7 +205,7 @@ class Writer:
         tx = Tx(self._rows, self.codec, job.call, self.clock(), self.settings, self.counters)
         rehearsal = carry_out(job, tx, self.counters)
         if not rehearsal:
-            self._unmerged += self.counters.passage - passages + 1
+            self._merging.unmerged += self.counters.passage - passages + 1
         return rehearsal
 
     # Being sure of the file
@@ -301,9 +279,10 @@ class Writer:
         """Whether something can be done when nothing waits."""
         return (
             bool(self.intake.noted)
-            or self._unmerged > MERGE_AFTER
+            or self._merging.due
             or self.repacking is not None
             or self._checkpoint_due
+            or self._untidy
         )
 
     def chore(self, waited_for: Callable[[], bool], /) -> None:
@@ -313,22 +292,24 @@ class Writer:
                 self._be_sure()
                 if self.intake.noted:
                     self._write_noted()
-                elif self._unmerged > MERGE_AFTER:
-                    if not self._merge(MERGED_IDLE, MERGE_PAGES, waited_for):
-                        self._unmerged = 0
+                elif self._merging.due:
+                    self._merging.idle(self.connection, waited_for)
                 elif self.repacking is not None:
-                    self._repack(self.repacking)
+                    self._repack(self.repacking, waited_for)
                 elif self._checkpoint_due:
                     # With few pages in the log there is nothing to gain; a reader in the way is no reason to wait.
                     self._checkpoint_due = False
                     self._fold()
+                elif self._untidy:
+                    self._tidy()
         except Error as problem:
             # What nobody waits for is not tried for ever: a full disk would make it pile up.
             log.warning("a chore failed: %s", problem)
             self._doubt_after(problem)
             self.intake.noted.clear()
-            self._unmerged = 0
+            self._merging.unmerged = 0
             self.repacking = None
+            self._untidy = False
 
     def _fold(self) -> None:
         """Fold the log into the file and empty it. With a reader in the way, some other time will do."""
@@ -337,58 +318,38 @@ class Writer:
 
     def relieve(self, waited_for: Callable[[], bool], /) -> None:
         """Some merging, where changes come without a pause in which to do it."""
-        if self._commits < MERGE_GROUPS or self._doubt is not None:
-            return
-        if not self._inherited and self._passed < MERGE_PASSED and waited_for():
-            self._passed += 1
+        if self._doubt is not None or not self._merging.pressing(waited_for):
             return
         try:
             with translated():
                 self._be_sure()
-                self._merge_beside(waited_for)
+                self._merging.beside(self.connection, waited_for)
         except Error as problem:
             log.warning("words could not be merged: %s", problem)
             self._doubt_after(problem)
-            self._commits = 0
+            self._merging.commits = 0
 
-    def _merge_beside(self, waited_for: Callable[[], bool]) -> None:
-        if self._inherited:
-            left = self._merge(MERGED_IDLE, MERGE_PAGES, lambda: False)
+    def _repack(self, repacking: Repacking, waited_for: Callable[[], bool]) -> None:
+        end = time.monotonic() + REPACK_S
+        while repacking.step(self.connection):
+            if time.monotonic() >= end or waited_for():
+                break
         else:
-            end = time.thread_time() + MERGE_S
-            left = self._merge(MERGED_BESIDE, MERGE_BESIDE, lambda: time.thread_time() >= end or waited_for())
-        if left:
-            self._commits = MERGE_GROUPS - MERGE_AGAIN
-
-    def _merge(self, when: tuple[int, int], pages: int, enough: Callable[[], bool]) -> bool:
-        """Merge in steps, up to so many pages, until that is `enough`; whether something may be left to merge."""
-        left, told = True, self._merged == when
-        self._merged = None  # nothing is known of what fails
-        with self.connection:
-            for index in () if told else _INDEXES:
-                for option, value in zip(("usermerge", "deletemerge"), when, strict=True):
-                    self.connection.execute(f"INSERT INTO {index} ({index}, rank) VALUES (?, ?)", (option, value))
-            for _ in range(0, pages, MERGE_STEP):
-                left = any(self._merge_in(index) for index in _INDEXES)
-                if not left or enough():
-                    break
-        self._merged = when
-        if not left:
-            self._commits = self._passed = 0
-            self._inherited = False
-        return left
-
-    def _merge_in(self, index: str) -> bool:
-        before = self.connection.total_changes()
-        self.connection.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('merge', ?)", (MERGE_STEP,))
-        # FTS5 says so: fewer than two rows changed means that nothing was left to merge.
-        return self.connection.total_changes() - before >= 2
-
-    def _repack(self, repacking: Repacking) -> None:
-        if not repacking.step(self.connection):
-            self.connection.execute("DELETE FROM meta WHERE key = ?", (REPACK_DUE,))
+            repacking.drop(self.connection)
+            with self.connection:
+                self.connection.execute("DELETE FROM meta WHERE key = ?", (REPACK_DUE,))
+                untidied(self.connection)
             self.repacking = None
+            self._untidy = True
         self._checkpoint_due = True
+
+    def _tidy(self) -> None:
+        self._untidy = untidy(self.connection)
+        if self._untidy and time.monotonic() - self._changed_at >= TIDY_AFTER_S:
+            began = time.monotonic()
+            tidy(self.connection)
+            self._untidy, self._checkpoint_due = False, True
+            log.info("the file was tidied in ms=%d", (time.monotonic() - began) * 1000)
 
     def _write_noted(self) -> None:
         before = replace(self.counters)
