@@ -105,13 +105,15 @@ def noted(
 ) -> list[Noted]:
     """What is new in `given` as it is kept, from the id `next_id` on. `said` are the texts that are there with their ids, to which it adds."""
     fresh: list[Noted] = []
+    number, most_chars = 0, tx.settings.max_text_chars
     for one in given:
         text = one if isinstance(one, str) else one.text
-        check_text(text, "An observation", tx.settings.max_text_chars)
+        check_text(text, "An observation", most_chars)
         if text in said and not repeats:
             continue
         extra = None if isinstance(one, str) else _extra(tx, one, sources)
-        fresh.append(Noted(next_id + len(fresh), tx.number, text, extra))
+        number = number or tx.number  # asked for where something is new alone: it begins a change
+        fresh.append(Noted(next_id + len(fresh), number, text, extra))
         said[text] = fresh[-1].id
     return fresh
 

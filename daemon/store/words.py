@@ -1,6 +1,7 @@
 """Passages: the searchable text of entities, observations and messages, and the words index over it."""
 
 from collections.abc import Collection, Iterable
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from enhanced_memory.daemon.store.bm25 import BESIDE, K1, LONGEST_BESIDE, OF_ENTITIES, OF_MESSAGES, B
 from enhanced_memory.daemon.store.ground import NOTHING_BEGUN, Ground
 from enhanced_memory.daemon.store.plan import PLAIN, Step, steps
-from enhanced_memory.daemon.store.terms import expressions, indexable, match_all
+from enhanced_memory.daemon.store.terms import all_plain, expressions, indexable, match_all
 from enhanced_memory.daemon.store.views import View
 
 __all__ = [
@@ -52,6 +53,8 @@ class Words:
         counters, number, space = ground.counters, ground.number, ground.space
         passages: list[dict[str, Any]] = []
         words: list[dict[str, Any]] = []
+        texts = list(texts)
+        plain = all_plain(chain.from_iterable((name, body) for _, name, body in texts))
         for part, name, body in texts:
             counters.passage += 1
             passages.append(
@@ -64,7 +67,7 @@ class Words:
                     "began": number,
                 }
             )
-            words.append(word_row(counters.passage, entity, name, body, dates))
+            words.append(word_row(counters.passage, entity, name, body, dates, plain=plain))
         ground.rows.many("add_passage", passages)
         ground.rows.many("add_words", words)
         ground.begun = NOTHING_BEGUN
@@ -374,9 +377,13 @@ def _damped(length: float) -> float:
     return 1 + K1 * (1 - B + B * length)
 
 
-def word_row(passage: int, entity: int, name: str, body: str, dates: str = "") -> dict[str, Any]:
-    """The words of a passage of an entity, or of a message in its stream, as the index takes them."""
-    return {"id": passage, "entity": entity, "name": indexable(name), "body": indexable(body), "dates": dates}
+def word_row(
+    passage: int, entity: int, name: str, body: str, dates: str = "", *, plain: bool = False
+) -> dict[str, Any]:
+    """The words of a passage of an entity, or of a message in its stream, as the index takes them; it takes `plain` ones as they are."""
+    if not plain:
+        name, body = indexable(name), indexable(body)
+    return {"id": passage, "entity": entity, "name": name, "body": body, "dates": dates}
 
 
 def _json(values: Iterable[Any]) -> str:

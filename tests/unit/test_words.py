@@ -10,6 +10,7 @@ from enhanced_memory.daemon.store.terms import (
     MAX_TERMS,
     STOP_WORDS,
     _seamed,
+    all_plain,
     indexable,
     match_all,
     match_any,
@@ -108,3 +109,9 @@ INDEX.execute("CREATE VIRTUAL TABLE words USING fts5 (name, body, tokenize = 'po
 @given(st.text(st.sampled_from("abZQ09 _-é文ß"), max_size=8))
 def test_the_quick_look_for_seams_sees_what_the_pattern_sees(text: str) -> None:
     assert _seamed(text) == bool(_SEAM.search(text))
+
+
+@given(st.lists(st.text(st.sampled_from("abZQ09 _-é文\n"), max_size=6), max_size=4))
+def test_texts_are_plain_together_where_the_index_takes_each_as_it_is(texts: list[str]) -> None:
+    assert all_plain(texts) == all(text.isascii() and not _seamed(text) for text in texts)
+    assert not all_plain(texts) or [indexable(text) for text in texts] == texts
