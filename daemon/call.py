@@ -51,10 +51,18 @@ class Meant(Protocol):
         """Let the nearest messages be looked for while who asks does something else, where that is worth it."""
         ...
 
+    @property
+    def looks_among(self) -> bool:
+        """Whether `nearest` can be asked of some entities alone."""
+        ...
+
     def nearest(
-        self, tx: Any, count: int, messages: bool | None = None, stream: int = 0, beside: Collection[int] = ()
-    ) -> list[tuple[int, float]]:
-        """The nearest passages and their cosines: of entities or of messages, of one stream. Of those that share a vector, the first, and none where one is `beside`."""
+        self, tx: Any, count: int, messages: bool | None = None, stream: int = 0, beside: Collection[int] = (),
+        among: Collection[int] = (),
+    ) -> list[tuple[int, float]]:  # fmt: skip
+        """The nearest passages and their cosines: of entities or of messages, of one stream, of the entities `among`.
+
+        Of those that share a vector, the first, and none where one is `beside`."""
         ...
 
     def cosines(self, tx: Any, passages: Collection[int], messages: bool | None = None) -> dict[int, float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from enhanced_memory.daemon.embedding.index import Floats, Index, Matrix, cosines, quantised
+from enhanced_memory.daemon.embedding.index import Floats, Ids, Index, Matrix, cosines, quantised
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.views import View
 
@@ -43,6 +43,11 @@ class Asked:
         """The model that both are of."""
         return self._index.model
 
+    @property
+    def looks_among(self) -> bool:
+        """Whether `nearest` can be asked of some entities alone: where the vectors are searched in memory."""
+        return not self._index.stored
+
     def begin(self, view: View, count: int, stream: int = 0) -> None:
         """Let the nearest messages be looked for while who asks does something else.
 
@@ -62,12 +67,14 @@ class Asked:
         self._begun = bounds, found
 
     def nearest(
-        self, tx: Tx, count: int, messages: bool | None = None, stream: int = 0, beside: Collection[int] = ()
-    ) -> list[tuple[int, float]]:
+        self, tx: Tx, count: int, messages: bool | None = None, stream: int = 0, beside: Collection[int] = (),
+        among: Collection[int] = (),
+    ) -> list[tuple[int, float]]:  # fmt: skip
         """The nearest passages that the caller's view may see, and their cosines, nearest first.
 
-        Of entities or of `messages` alone where that is said, and of one `stream`. In a view of the past, what has ended since is
-        compared too, exactly. Of passages that share a vector the first is told, unless one of them is `beside`: found already.
+        Of entities or of `messages` alone where that is said, of one `stream`, and of the entities `among` where some are named
+        (`looks_among`). In a view of the past, what has ended since is compared too, exactly. Of passages that share a vector the first
+        is told, unless one of them is `beside`: found already.
         """
         view = tx.view
         spaces = _spaces(view)
@@ -78,9 +85,10 @@ class Asked:
                     self._index.model, self._index.dimension, self._stored, count, view, said, stream
                 )
         else:
+            those = np.fromiter(among, np.int64, len(among)) if among else None
             for matrix, of_messages in ((self._index.of_entities, False), (self._index.of_messages, True)):
                 if messages in (None, of_messages):
-                    passages, known = self._in(matrix, count, spaces, stream)
+                    passages, known = self._in(matrix, those, count, spaces, stream)
                     if known is None:
                         found += self._again(tx, passages, count)
                     else:
@@ -102,7 +110,9 @@ class Asked:
         best = sorted(found, key=lambda one: -one[1])[:count]
         return [one for one in best if one[0] not in known_already]
 
-    def _in(self, matrix: Matrix, *bounds: Any) -> _Near:
+    def _in(self, matrix: Matrix, among: Ids | None, *bounds: Any) -> _Near:
+        if among is not None:
+            return matrix.nearest(self._vector, *bounds, among=among)
         begun = self._begun
         if begun is None or matrix is not self._index.of_messages or begun[0] != bounds:
             return matrix.nearest(self._vector, *bounds)

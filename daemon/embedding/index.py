@@ -30,6 +30,9 @@ FIRST = 1024
 WASTE = 0.25
 """The share of dropped rows from which on the others are moved together."""
 
+FEW_ALLOWED = 0.25
+"""The share of rows up to which those that are allowed are gathered, rather than all looked through."""
+
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
 Ids = npt.NDArray[np.integer[Any]]
@@ -233,9 +236,9 @@ class Matrix:
         return np.where(ids[places] == passages, places, -1)
 
     def nearest(
-        self, query: Floats, count: int, spaces: frozenset[int] | None = None, entity: int = 0
+        self, query: Floats, count: int, spaces: frozenset[int] | None = None, entity: int = 0, among: Ids | None = None
     ) -> tuple[list[int], list[float] | None]:
-        """The passages nearest to `query` (unit length), of these spaces and this entity or stream where they are given.
+        """The passages nearest to `query` (unit length), of these spaces and this entity or stream, and `among` these, where they are given.
 
         With their cosines, nearest first, where the vectors are here. Else more than `count` of them, in no order, and no
         cosines: they are to be looked at again.
@@ -251,6 +254,8 @@ class Matrix:
         allowed: npt.NDArray[np.bool_] | None = None
         if entity:
             allowed = alive[:end] & (whose[:end] == entity)
+        if among is not None:
+            allowed = (alive[:end] if allowed is None else allowed) & np.isin(whose[:end], among)
         if spaces is not None and not held <= spaces:
             inside = alive[:end] if allowed is None else allowed
             allowed = inside & np.isin(where[:end], list(spaces))
@@ -276,7 +281,7 @@ class Matrix:
             nearest = best(scores, min(count, len(scores)))
             return ids[places[nearest]].tolist(), scores[nearest].tolist()
 
-        if allowed is not None and living <= wanted:
+        if allowed is not None and living <= (wanted if stored is None else arm.least):
             return compared(np.flatnonzero(allowed))
         first = min(_first(arm, end, wanted), living)
         wide = arm.width(self.words)
@@ -286,6 +291,10 @@ class Matrix:
             # Few are left out: to ask for a few more is cheaper than to gather the others.
             places = arm.nearest(bits[:end], signs, min(end, first + end - living), None)
             places = places[allowed[places]]
+        elif allowed is not None and living < end * FEW_ALLOWED:
+            those = np.flatnonzero(allowed)
+            apart = bits.take(those, axis=0) if arm.by_row else bits.take(those, axis=1)
+            places = those[arm.nearest(apart, signs, first, None)]
         else:
             places = arm.nearest(bits[:end] if arm.by_row else bits[:, :end], signs, first, allowed)
         if stored is not None and len(places) <= arm.least:

@@ -40,6 +40,11 @@ class Wanted(msgspec.Struct):
     quarantined: bool = True
     """Whether those that are quarantined are wanted too."""
 
+    @property
+    def of_each(self) -> bool:
+        """Whether it is asked of each observation by itself who said it, or when it was true."""
+        return (self.session, self.agent, self.minimum_trust, self.valid_at) != (None,) * 4
+
     def of(self, tx: Tx, found: Iterable[Stored]) -> dict[int, Fit]:
         """What of each entity fits."""
         return {one.id: self._fit(tx, one) for one in found}

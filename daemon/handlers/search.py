@@ -20,6 +20,7 @@ from enhanced_memory.daemon import ranking
 from enhanced_memory.daemon.ageing import relevance
 from enhanced_memory.daemon.handlers.filters import entity_conditions, equals, message_conditions
 from enhanced_memory.daemon.handlers.moments import look_back, stream_of
+from enhanced_memory.daemon.handlers.near import apart, meant, meant_among
 from enhanced_memory.daemon.handlers.saying import Fit, Wanted, shown_of
 from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
@@ -83,7 +84,7 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         if ask.substring:
             cosines = dict[int, float]()
         elif few is not None:
-            candidates, cosines, cut = _meant_among(tx, candidates, wanted, few)
+            candidates, cosines, cut = meant_among(tx, candidates, wanted, few, wants)
             more = more or cut
         else:
             candidates, cosines = meant(tx, candidates, wanted, messages=False)
@@ -177,13 +178,13 @@ def _nearest(tx: Tx, ask: SearchNodes, wants: Wanted, conditions: list[str], val
     upto = ask.offset + ask.limit
     wanted = max(_AT_LEAST, upto * 4)
     ids = within(tx, ask.tags, equals(ask.where), values.get("types", ""))
-    few = None if ids is None else passages_of(tx, ids)
+    few = None if ids is None or not apart(tx, ids, wants) else passages_of(tx, ids)
     while True:
         if few is not None:
             cosines = meaning.cosines(tx, [one.passage for one in few])
             pool = [one for one in few if one.passage in cosines]
         else:
-            cosines = dict(meaning.nearest(tx, wanted, False))
+            cosines = dict(meaning.nearest(tx, wanted, False, among=ids or ()))
             pool = tx.words.seen(tx.vectors.passages(cosines), tx.view)
         # The nearest first, so that no more are opened than are told.
         pool.sort(key=lambda one: (-cosines[one.passage], one.entity))
@@ -376,41 +377,3 @@ def _messages_counted(tx: Tx, ask: SearchMessages, stream: int, conditions: list
         counts = Counter(head.stream for head in known.values())
     living = tx.entities.living(counts)
     return sum(count for one, count in counts.items() if one in living)
-
-
-def _meant_among(
-    tx: Tx, found: list[Candidate], count: int, few: set[int]
-) -> tuple[list[Candidate], dict[int, float], bool]:
-    """As `meant`, of a few entities, each of whose passages is compared; and whether more are near than `count`."""
-    meaning = tx.call.meaning
-    if meaning is None:
-        return found, {}, False
-    every = passages_of(tx, few)
-    cosines = meaning.cosines(tx, [one.passage for one in every])
-    held = {one.passage for one in found}
-    near = [one for one in every if one.passage not in held and cosines.get(one.passage, 0.0) >= ranking.NEAR]
-    near.sort(key=lambda one: (-cosines[one.passage], one.passage))
-    together = found + near[:count]
-    told = {one.passage: cosines[one.passage] for one in together if one.passage in cosines}
-    return together, told, len(near) > count
-
-
-def meant(
-    tx: Tx, found: list[Candidate], count: int, messages: bool, stream: int = 0
-) -> tuple[list[Candidate], dict[int, float]]:
-    """What words found together with what is near in meaning, and how near each of them is."""
-    meaning = tx.call.meaning
-    if meaning is None:
-        return found, {}
-    held = {one.passage for one in found}
-    near = {
-        passage: cosine
-        for passage, cosine in meaning.nearest(tx, count, messages, stream, beside=held)
-        if cosine >= ranking.NEAR
-    }
-    others = [
-        one
-        for one in tx.vectors.passages(near)
-        if bool(one.message) is messages and (not stream or one.entity == stream)
-    ]
-    return found + tx.words.seen(others, tx.view), near | meaning.cosines(tx, held, messages)

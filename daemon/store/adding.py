@@ -36,7 +36,8 @@ def added_up(
     newer = np.array(sorted(tail), np.int64)
     theirs = np.array([tail[one] for one in newer.tolist()], np.float32)
     where = np.array(sorted(spaces), np.int32)
-    whose = np.array(sorted(owners), known.owners.dtype)
+    theirs_alone = np.zeros(max(owners, default=0) + 2, np.bool_)
+    theirs_alone[list(owners)] = True
     scores = np.empty(BLOCK, np.float32)
     best_ids, best = np.zeros(0, np.int64), np.zeros(0, np.float32)
     floor, more = np.float32(0), False
@@ -69,7 +70,7 @@ def added_up(
             seen &= known.messages[at] == messages
             seen &= _among(known.spaces[at], where)
             if owners:
-                seen &= _among(known.owners[at], whose)
+                seen &= theirs_alone[np.minimum(known.owners[at], len(theirs_alone) - 1)]
             if last > known.upto:
                 seen |= at > known.upto  # whose these are is looked up with their rows
             places = places[seen]

@@ -228,7 +228,7 @@ def test_a_vector_alone_ranks_by_nearness_and_fills_the_limit_through_filters(me
         [
             EntityInput(
                 f"e{number}", "jewel" if number % 100 == 99 else "thing", properties={"n": number % 100, "odd": number % 2 == 1},
-                tags=["rare"] if number % 100 == 99 else [], priority=1 + number % 10,
+                tags=["rare"] if number % 100 == 99 else ["most"] if number % 4 != 3 else [], priority=1 + number % 10,
                 vectors={"mine": [1.0, number / 400]},
             )
             for number in range(400)
@@ -254,6 +254,16 @@ def test_a_vector_alone_ranks_by_nearness_and_fills_the_limit_through_filters(me
     ):
         for query in ("", "zebra"):  # words that nothing says
             assert names(memory, query, vector=[1.0, 0.0], model="mine", limit=3, **filters) == wanted
+    # Of many that a tag leaves, too.
+    most = [number for number in range(400) if number % 4 != 3]
+    for filters, left in (
+        ({}, most),
+        ({"where": [Filter("n", at_least=50.0)]}, [one for one in most if one % 100 >= 50]),
+    ):
+        given = {"vector": [1.0, 0.0], "model": "mine", "tags": ["most"], "limit": 4, **filters}
+        assert names(memory, "", **given) == [f"e{number}" for number in left[:4]]
+        assert set(names(memory, "zebra", **given)) <= {f"e{number}" for number in left}
+        assert len(names(memory, "zebra", **given)) == 4
     assert names(memory, "", vector=[1.0, 0.0], model="mine", tags=["nothing"]) == []
     assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=5) == [f"e{number}" for number in range(5)]
     assert names(memory, "", vector=[1.0, 0.0], model="mine", limit=5, offset=5) == [

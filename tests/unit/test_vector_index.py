@@ -269,3 +269,26 @@ def test_an_index_keeps_entities_and_messages_apart_and_refuses_another_dimensio
 def test_a_vector_of_zeros_is_near_nothing() -> None:
     assert cosines(np.array([1, 0], np.float32), [bytes([0, 0]), bytes([127, 0])]) == [0.0, pytest.approx(1.0)]
     assert quantised(np.zeros((1, 4), np.float32)).tolist() == [[0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize(
+    ("exact", "most_bytes"), [(10_000, 0), (100, 0), (100, 1 << 30)], ids=["exact", "signs", "stored"]
+)
+def test_the_nearest_are_looked_for_among_some_entities(
+    arm: type, exact: int, most_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arm, "least", 60)  # so that some are more than it finds at the least
+    matrix, given = filled(arm, exact=exact, most_bytes=most_bytes)
+    everything = unit(given)
+    for among, passage in (([3], 2), ([1, 5, 9], 1004), (list(range(2, 11)), 77), ([3, 999], 12)):
+        query = unit(given[passage - 1 : passage])[0]
+        found, known = matrix.nearest(query, 10, among=np.array(among))
+        assert {one % 10 + 1 for one in found} <= set(among)
+        assert passage in found
+        assert (known is None) == (not most_bytes and exact == 100)
+        if exact > MANY:
+            theirs = [one for one in range(1, MANY + 1) if one % 10 + 1 in among]
+            assert found == sorted(theirs, key=lambda one: -float(everything[one - 1] @ query))[:10]
+    assert matrix.nearest(query, 10, among=np.array([11, 12]))[0] == []
+    assert {one % 2 for one in matrix.nearest(query, 10, frozenset([1]), among=np.array([2, 3]))[0]} == {1}
