@@ -35,6 +35,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A daemon's idle moments come at once."""
     monkeypatch.setattr(intake, "IDLE_S", 0.01)
     monkeypatch.setattr(writer, "TIDY_AFTER_S", 0.1)
+    monkeypatch.setattr(scrubbing, "TIDY_PAGES", 64)
 
 
 async def _until(met: Callable[[], Any], seconds: float = 30) -> None:
@@ -81,12 +82,11 @@ async def test_a_small_file_that_has_grown_is_written_anew_in_a_quiet_moment(def
 async def test_a_large_file_is_left_alone_and_so_is_one_that_is_written_to(
     default: Place, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scrubbing, "TIDY_BYTES", 100_000)
-    await _load(default)
-    await asyncio.sleep(0.6)
-    assert not await world.rows(TIDIED)
-    monkeypatch.undo()
-    monkeypatch.setattr(intake, "IDLE_S", 0.01)
+    with monkeypatch.context() as within:
+        within.setattr(scrubbing, "TIDY_BYTES", 100_000)
+        await _load(default)
+        await asyncio.sleep(0.6)
+        assert not await world.rows(TIDIED)
     monkeypatch.setattr(writer, "TIDY_AFTER_S", 60.0)
     await default.say("talk 1", "one more")
     await asyncio.sleep(0.6)
@@ -126,7 +126,7 @@ def test_a_file_is_worth_it_after_every_quarter_that_it_grows_or_when_a_quarter_
     assert scrubbing.untidy(connection)
     scrubbing.tidy(connection)
     assert not scrubbing.untidy(connection)
-    fill(scrubbing.TIDY_PAGES - 2)
+    fill(scrubbing.TIDY_PAGES - 8)
     assert not scrubbing.untidy(connection)
     fill(1200)
     assert scrubbing.untidy(connection)
