@@ -158,6 +158,10 @@ def test_a_file_is_worth_it_after_every_quarter_that_it_grows_or_when_a_quarter_
     scrubbing.tidy(connection)
     connection.execute("DELETE FROM blocks WHERE id % 2")
     assert scrubbing.untidy(connection, ROOM)
+    scrubbing.clear(connection, "scrub_due")  # how large it was before a purge says nothing of what it grows by
+    assert scrubbing.untidy(connection, ROOM)
+    scrubbing.tidy(connection)
+    assert not scrubbing.untidy(connection, ROOM)
     connection.close()
 
 

@@ -172,8 +172,9 @@ def untidy(connection: apsw.Connection, room: int) -> bool:
             (TIDIED,),
         )
     )
-    grown = pages - before >= max(TIDY_PAGES, before // 4)
-    return pages * page <= min(TIDY_BYTES, room // 2) and (grown or free >= max(TIDY_PAGES, pages // 4))
+    # It has shrunk where a purge wrote it anew: it is to grow from there.
+    other = abs(pages - before) >= max(TIDY_PAGES, before // 4)
+    return pages * page <= min(TIDY_BYTES, room // 2) and (other or free >= max(TIDY_PAGES, pages // 4))
 
 
 def tidy(connection: apsw.Connection) -> None:
