@@ -256,6 +256,8 @@ class Postings:
             tail.update(found)
         last = newest if ceiling is None else min(ceiling, newest)
         with self._lock:
+            if mark.generation != self._generation:
+                raise Wanted
             seen = self._passages.seen
             late = np.array(sorted(set(self._gone.since(mark.gone))), np.int64)
         return added_up(words, beside, tail, seen, late, count, frozenset(spaces), messages, frozenset(owners), last)
@@ -317,6 +319,8 @@ class Postings:
         if (mark.last - word.upto) * dense > at_once:
             return None
         with self._lock:
+            if mark.generation != self._generation:
+                raise Wanted
             moved = np.array(self._passages.moved.since(word.moved, mark.moved), np.int64)
             beside = self._passages.around(np.arange(word.upto + 1, mark.last + 1, dtype=np.int64))
             again = np.union1d(moved, beside)

@@ -94,9 +94,12 @@ DERIVED = {
 """Tables of one engine or the other that are not carried, and why."""
 
 META_APART = frozenset(
-    ("schema", "entity_high_water", "message_high_water", "passage_high_water", "scrub_due", "repack_due")
-)
-"""What an engine keeps in `meta` for itself."""
+    (
+        "schema", "entity_high_water", "message_high_water", "passage_high_water", "scrub_due", "repack_due", "tidied",
+        "learnt",
+    )
+)  # fmt: skip
+"""What an engine keeps in `meta` for itself, and a file of its pages and dictionaries."""
 
 META_NUMBERS = frozenset(("made_at", "retention_round"))
 """What stands in a file's `meta` as a number."""

@@ -109,6 +109,21 @@ async def says(path: Path, clock: Any) -> list[str] | None:
         await world.engine.close()
 
 
+async def test_what_a_file_notes_of_itself_alone_goes_nowhere(filled: Path, empty: str, home: Path, clock: Any) -> None:
+    notes = "SELECT key FROM meta WHERE key IN ('tidied', 'learnt')"
+    connection = apsw.Connection(str(filled))
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('tidied', 4000), ('learnt', 4)")
+    connection.close()
+    assert migrate(of(filled), empty, unheard).ok
+    with psycopg.connect(empty, options="-c search_path=enhanced_memory") as there:
+        assert there.execute(notes).fetchall() == []
+        there.execute("INSERT INTO meta VALUES ('tidied', '4000'), ('learnt', '4')")
+    assert migrate(of(empty), str(home / "back.db"), unheard).ok
+    connection = apsw.Connection(str(home / "back.db"))
+    assert connection.execute(notes).fetchall() == []
+    connection.close()
+
+
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_a_move_that_is_killed_is_gone_on_with(filled: Path, empty: str, home: Path, direction: str) -> None:
     """By SIGKILL, at two places: between tables, and in the middle of one."""

@@ -441,6 +441,33 @@ async def test_nothing_of_what_was_purged_stays_in_memory(default: Place) -> Non
     assert await agree(default, "swordfish fish", False) == 1
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+async def test_what_is_forgotten_while_a_question_is_under_way_is_asked_of_the_disk(
+    default: Place, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    lines = [f"alpha {letters(number)}" for number in range(40)]
+    await default.say("talk", *lines[1:])
+    await warm(default)
+    await agree(default, "alpha", True)
+    await default.say("talk", lines[0])
+    catch_up = postings.Postings._catch_up
+    forgotten: list[bool] = []
+
+    def forgetting(self: postings.Postings, *given: Any) -> Any:
+        forgotten.append(first)
+        if first:
+            self.forget()
+            return catch_up(self, *given)
+        word = catch_up(self, *given)
+        self.forget()
+        return word
+
+    monkeypatch.setattr(postings.Postings, "_catch_up", forgetting)
+    hits = (await default.do(SearchMessages("alpha", limit=100))).hits
+    assert sorted(hit.message.content for hit in hits) == sorted(lines)
+    assert forgotten == [first]
+
+
 async def test_an_index_made_anew_is_read_anew(default: Place) -> None:
     await default.say("talk", "alpha beta", "beta gamma")
     await warm(default)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +28,9 @@ from enhanced_memory.client.operations.spaces import DeleteSpace
 from enhanced_memory.client.operations.streams import AppendMessages
 from enhanced_memory.client.request import HANDLERS
 from enhanced_memory.client.values import EntityInput, MessageInput, RelationInput
-from enhanced_memory.daemon.store import Tx
+from enhanced_memory.daemon.store import Tx, training
 from enhanced_memory.daemon.store.bodies import Codec, train
+from enhanced_memory.daemon.store.sqlite import engine as sqlite_engine
 from enhanced_memory.daemon.store.sqlite import scrubbing
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 
@@ -304,6 +308,36 @@ async def test_a_dictionary_that_holds_purged_text_is_replaced(default: Place, w
     assert await default.heard("talk") == ["hello"]
     assert engine.dictionary == 1
     del engine.dictionaries[2]  # as after the next start: nothing may need it
+    await world.sound()
+
+
+@pytest.mark.engines("sqlite")
+async def test_purges_and_what_the_store_learns_meanwhile_do_not_get_in_each_others_way(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = world.engine
+    assert isinstance(engine, SqliteEngine)
+    said = [f"Shift {number % 7}: kiln {number % 11}, sample {number * 7919}." for number in range(200)]
+    await default.say("talk", *said)
+    async with asyncio.timeout(20):
+        while engine.dictionary != 2 or engine._writer.repacking is not None:
+            await asyncio.sleep(0.02)
+    together = threading.Barrier(3)
+
+    def trained_together(*given: Any) -> Any:
+        found = training.trained(*given)
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.3)
+        return found
+
+    monkeypatch.setattr(sqlite_engine, "trained", trained_together)
+    purges = asyncio.gather(engine.scrub(None), engine.scrub(None))
+    await asyncio.sleep(0.05)
+    engine._train()
+    assert [done.log_emptied for done in await purges] == [True, True]
+    assert engine._trainer is not None
+    await asyncio.to_thread(engine._trainer.join)
+    assert await default.heard("talk") == said
     await world.sound()
 
 

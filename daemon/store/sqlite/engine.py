@@ -39,7 +39,8 @@ __all__ = ["SqliteEngine"]
 A = TypeVar("A")
 
 ADD_DICTIONARY = "INSERT INTO dictionaries (id, at, bytes) VALUES (?, ?, ?)"
-
+LAST = 255
+"""The highest number that a body's first byte can name."""
 _IDLE_ROWS = 100
 """Bodies that are packed anew in one idle moment: some milliseconds of work."""
 
@@ -70,6 +71,7 @@ class SqliteEngine:
         self._owned = owned
         self._dropped: set[int] = set()
         self._trainer: threading.Thread | None = None
+        self._scrubbing = asyncio.Lock()
         self._checks = backup.Checks()
         self.key = sealing.key_of(settings)
         self.sealing = SealedFiles(self.key is not None)
@@ -188,17 +190,18 @@ class SqliteEngine:
 
         def make() -> None:
             found = trained(self._newest, Codec(self.dictionaries, self.dictionary))
-            number = max(self.dictionaries) + 1
 
             def keep(connection: apsw.Connection) -> None:
+                number = max(self.dictionaries) + 1  # here: whoever purges may have added one
+                words = found.words if found is not None and number <= LAST else None
                 with connection:
                     learning.note(connection, stage)
-                    if found is not None:
+                    if words is not None:
                         # What came before it, a burst of first entities above all, follows in idle moments.
-                        connection.execute(ADD_DICTIONARY, (number, self.clock(), found.words))
+                        connection.execute(ADD_DICTIONARY, (number, self.clock(), words))
                         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (REPACK_DUE, number))
-                if found is not None:
-                    self._pack_with(number, found.words)
+                if words is not None:
+                    self._pack_with(number, words)
                     self._writer.repacking = self._older()
 
             self._loop.call_soon_threadsafe(self._keep_dictionary, keep)
@@ -229,6 +232,10 @@ class SqliteEngine:
 
     async def scrub(self, texts: set[str] | None) -> Scrubbed:
         """Leave nothing of purged texts in the files: dictionaries that hold pieces of them are replaced, then free pages and log cleared."""
+        async with self._scrubbing:  # one at a time: what one learns may hold what the next is to forget
+            return await self._scrub(texts)
+
+    async def _scrub(self, texts: set[str] | None) -> Scrubbed:
         if self._trainer is not None:
             await self._loop.run_in_executor(None, self._trainer.join)
             await self.alone(lambda _: None)  # what it hands over comes before us
@@ -256,10 +263,10 @@ class SqliteEngine:
         codec = Codec(self.dictionaries, BUILT_IN)
         found = await self._loop.run_in_executor(None, trained, self._newest, codec)
         if self.dictionary in going:
-            number = max(self.dictionaries) + 1
 
             def use(connection: apsw.Connection) -> None:
-                if found is None or number > 255:
+                number = max(self.dictionaries) + 1
+                if found is None or number > LAST:
                     self._pack_with(BUILT_IN, self.dictionaries[BUILT_IN])
                 else:
                     connection.execute(ADD_DICTIONARY, (number, self.clock(), found.words))

@@ -5,6 +5,7 @@ gone with the process.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 from enhanced_memory.client.errors import Error, StoreDamaged
@@ -33,6 +34,14 @@ class Place:
         if self._log_was is None:
             self._log_was = now  # SQLite makes it when it is first needed
         return now != self._log_was
+
+    @property
+    def room(self) -> int:
+        """The bytes that are free on its disk; 0 where that cannot be found out."""
+        try:
+            return shutil.disk_usage(self.path.parent).free
+        except OSError:
+            return 0
 
     def harm(self) -> Error | None:
         """What happened to the store, or nothing."""

@@ -160,9 +160,10 @@ def compact(connection: apsw.Connection) -> None:
     _fold(connection)
 
 
-def untidy(connection: apsw.Connection) -> bool:
+def untidy(connection: apsw.Connection, room: int) -> bool:
     """Whether a small file has grown so much since it was last tidied, or has so many free pages, that it is worth `tidy`: writing
-    it whole after every quarter that it grows costs five times as much as writing it once, however often it is looked at."""
+    it whole after every quarter that it grows costs five times as much as writing it once, however often it is looked at. Not where
+    less than twice its size is free on the disk: `room`."""
     pages, page, free, before = next(
         each(
             connection,
@@ -171,8 +172,9 @@ def untidy(connection: apsw.Connection) -> bool:
             (TIDIED,),
         )
     )
-    grown = pages - before >= max(TIDY_PAGES, before // 4)
-    return pages * page <= TIDY_BYTES and (grown or free >= max(TIDY_PAGES, pages // 4))
+    # It has shrunk where a purge wrote it anew: it is to grow from there.
+    other = abs(pages - before) >= max(TIDY_PAGES, before // 4)
+    return pages * page <= min(TIDY_BYTES, room // 2) and (other or free >= max(TIDY_PAGES, pages // 4))
 
 
 def tidy(connection: apsw.Connection) -> None:

@@ -344,11 +344,12 @@ class Writer:
         self._checkpoint_due = True
 
     def _tidy(self) -> None:
-        self._untidy = untidy(self.connection)
+        self._untidy = untidy(self.connection, self.place.room)
         if self._untidy and time.monotonic() - self._changed_at >= TIDY_AFTER_S:
             began = time.monotonic()
-            tidy(self.connection)
+            # Even if it fails: the log keeps the room that it took until it is emptied.
             self._untidy, self._checkpoint_due = False, True
+            tidy(self.connection)
             log.info("the file was tidied in ms=%d", (time.monotonic() - began) * 1000)
 
     def _write_noted(self) -> None:
