@@ -30,7 +30,6 @@ from enhanced_memory.client.settings import Settings
 from enhanced_memory.client.values import EntityInput, MessageInput
 from enhanced_memory.daemon import handlers
 from enhanced_memory.daemon.call import Call, Peer
-from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.verifying import check
@@ -182,7 +181,7 @@ async def assert_kept(store: Path, kept: list[Request[Any]]) -> None:
     try:
         engine = await SqliteEngine.open(Settings.load({"readers": 1}))
         try:
-            found = check(store, {BUILT_IN: built_in()}, quick=False)
+            found = check(store, quick=False)
             assert found.problems == []
             call = Call(Peer(client="test", greeted=True), ListEntities(limit=500, deleted=True))
             listed = [

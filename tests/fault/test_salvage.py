@@ -12,7 +12,6 @@ import zstandard
 
 from enhanced_memory.client.errors import Conflict, Error, StoreDamaged
 from enhanced_memory.client.settings import Settings
-from enhanced_memory.daemon.store.bodies import BUILT_IN, built_in
 from enhanced_memory.daemon.store.sqlite import file
 from enhanced_memory.daemon.store.sqlite.engine import SqliteEngine
 from enhanced_memory.daemon.store.sqlite.salvage import Salvaged, salvage
@@ -20,7 +19,6 @@ from enhanced_memory.daemon.store.sqlite.verifying import check
 
 KEPT = Path(__file__).parents[1] / "store" / "kept"
 PAGE = 4096
-KNOWN = {BUILT_IN: built_in()}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +98,7 @@ async def test_a_destroyed_page_takes_no_more_than_what_stood_on_it(store: Path,
     gone = pages[len(pages) // 2]
     destroy(store, [gone])
     try:
-        found = check(store, KNOWN, quick=False).problems
+        found = check(store, quick=False).problems
     except Error as problem:
         found = [problem.message]
     assert found, "a destroyed page was not found"
@@ -138,7 +136,7 @@ async def test_a_truncated_store_is_saved_as_far_as_it_goes(
 ) -> None:
     store.write_bytes(whole[: int(len(whole) * share) // PAGE * PAGE])
     with pytest.raises(Error):
-        if found := check(store, KNOWN, quick=False).problems:
+        if found := check(store, quick=False).problems:
             raise StoreDamaged(found[0])
     try:
         saved = await asyncio.to_thread(salvage, store, tmp_path / "new.db")
@@ -169,7 +167,7 @@ PLANTED = [
 @pytest.mark.parametrize("at", range(len(PLANTED)))
 def test_every_planted_corruption_is_found(store: Path, at: int) -> None:
     plant(store, PLANTED[at])
-    assert check(store, KNOWN, quick=False).problems
+    assert check(store, quick=False).problems
 
 
 @pytest.mark.parametrize("several", [PLANTED[::2], PLANTED[1::2]], ids=["even", "odd"])
@@ -205,6 +203,6 @@ def test_every_flipped_bit_of_a_body_is_found(store: Path, whole: bytes) -> None
         data = bytearray(whole)
         data[at + chance.randrange(1, len(body))] ^= 1 << chance.randrange(8)
         store.write_bytes(data)
-        assert check(store, KNOWN, quick=True).problems, "a flipped bit was not found"
+        assert check(store, quick=True).problems, "a flipped bit was not found"
         tried += 1
     assert tried > 10

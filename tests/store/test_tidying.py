@@ -110,16 +110,17 @@ async def test_a_disk_with_little_room_is_not_filled_for_it(
     await _until(lambda: world.rows(TIDIED))
 
 
+@pytest.mark.parametrize("problem", [apsw.FullError("no room"), TypeError("nobody thought of it")])
 @pytest.mark.usefixtures("quick")
 async def test_where_it_fails_nothing_is_lost_and_everything_goes_on(
-    default: Place, world: World, monkeypatch: pytest.MonkeyPatch
+    default: Place, world: World, problem: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []
 
     def full(connection: apsw.Connection) -> None:
         tried.append(1)
         scrubbing.tidy(connection)  # what it had written stays in the log
-        raise apsw.FullError("no room")
+        raise problem
 
     monkeypatch.setattr(writer, "tidy", full)
     await _load(default)

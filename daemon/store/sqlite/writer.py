@@ -302,9 +302,9 @@ class Writer:
                     self._fold()
                 elif self._untidy:
                     self._tidy()
-        except Error as problem:
-            # What nobody waits for is not tried for ever: a full disk would make it pile up.
-            log.warning("a chore failed: %s", problem)
+        except Exception as problem:
+            # What nobody waits for is not tried for ever: a full disk would make it pile up. Whatever it was, changes go on.
+            _note("a chore failed", problem)
             self._doubt_after(problem)
             self.intake.noted.clear()
             self._merging.unmerged = 0
@@ -324,8 +324,8 @@ class Writer:
             with translated():
                 self._be_sure()
                 self._merging.beside(self.connection, waited_for)
-        except Error as problem:
-            log.warning("words could not be merged: %s", problem)
+        except Exception as problem:
+            _note("words could not be merged", problem)
             self._doubt_after(problem)
             self._merging.commits = 0
 
@@ -366,6 +366,14 @@ class Writer:
         assert self._rows is not None
         noted, self.intake.noted = self.intake.noted, []
         insert(noted, self._rows, self.codec, self.clock(), self.settings)
+
+
+def _note(what: str, problem: Exception) -> None:
+    """Log a failure that nobody is told of; one that is no error of ours with where it came from."""
+    log.log(
+        logging.WARNING if isinstance(problem, Error) else logging.ERROR,
+        "%s: %s", what, problem, exc_info=None if isinstance(problem, Error) else problem,
+    )  # fmt: skip
 
 
 def _told(problem: BaseException) -> BaseException:
