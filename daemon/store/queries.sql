@@ -61,7 +61,22 @@ SELECT first FROM entities WHERE space = :space AND id = :id AND first <= :at
 
 -- name: own_relations
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
-FROM relations r WHERE r.space = :space AND r.began <= :at AND (r.began > :since OR r.ended > :since) ORDER BY r.id, r.row
+FROM relations r WHERE r.space = :space AND r.began <= :at AND (r.began > :since OR r.ended > :since) /*also*/ ORDER BY r.id, r.row
+
+-- name: relation_among
+AND r.id > :after AND r.id <= :upto
+
+-- name: own_relation_ids
+SELECT DISTINCT r.id FROM relations r
+WHERE r.space = :space AND r.id > :after AND r.began <= :at AND (r.began > :since OR r.ended > :since) ORDER BY r.id LIMIT :limit
+
+-- name: own_relations_same
+-- All rows of one type between two ends, whenever they were.
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
+FROM (
+    SELECT * FROM relations WHERE :from_id > 0 AND from_id > 0 AND from_id = :from_id AND to_id = :to_id AND to_name = :to_name AND space = :space
+    UNION ALL SELECT * FROM relations WHERE :from_id = 0 AND from_id = 0 AND from_name = :from_name AND to_id = :to_id AND to_name = :to_name AND space = :space
+) r WHERE r.type = :type AND r.began <= :at AND (r.began > :since OR r.ended > :since)
 
 -- name: own_relation
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0

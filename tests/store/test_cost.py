@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from msgspec.structs import replace
@@ -69,6 +69,64 @@ async def test_a_relation_of_a_hub_is_compared_without_reading_the_others(
         assert merged.relations_added == changes
         read.append(len(edges))
     assert read[0] == read[1]
+    await world.sound()
+
+
+@pytest.mark.parametrize("against", ["pin", "now"])
+async def test_a_page_of_a_diff_compares_the_relations_that_it_shows(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch, against: Literal["pin", "now"]
+) -> None:
+    await default.create("hub")
+    asked: list[int] = []
+    for count in (20, 80):
+        branch = await world.branch(f"b{count}")
+        await spokes(branch, count, begin=10 * count)
+        # Behind the entities' differences: where a page can only be of relations.
+        first = await branch.do(DiffBranch(against=against, limit=count))
+        assert len(first.entities) == count
+        cursor, told = first.cursor, [one.to for one in first.relations]
+        while cursor is not None:
+            with counted(monkeypatch, Relations, "find") as looked:
+                page = await branch.do(DiffBranch(against=against, limit=5, cursor=cursor))
+            assert len(page.relations) <= 5
+            told += [one.to for one in page.relations]
+            cursor = page.cursor
+            asked.append(len(looked))
+        assert told == [f"n{number}" for number in range(10 * count, 11 * count)]
+    assert max(asked) <= 2 * 6
+    await world.sound()
+
+
+async def test_a_relation_is_told_once_whatever_its_ends_were_called_and_however_long_the_pages_are(
+    default: Place, world: World
+) -> None:
+    for name in ("Ada", "Bob"):
+        await default.create(name)
+    branch = await world.branch("b")
+    for type in ("knows", "likes"):
+        await branch.relate("Ada", type, "ghost")
+    await branch.relate("ghost", "haunts", "Bob")
+    await branch.create("ghost")  # what named it is its own now
+    await branch.do(DeleteRelations([RelationInput("Ada", "ghost", "knows")]))
+    await branch.relate("Ada", "knows", "ghost")  # under another id
+    await branch.relate("Ada", "minds", "Bob")
+    await branch.do(DeleteRelations([RelationInput("Ada", "Bob", "minds")]))
+    await branch.relate("Bob", "hears", "ghost")
+    for limit in (1, 2, 3, 100):
+        told: list[tuple[str, str, str, str]] = []
+        cursor: str | None = None
+        while True:
+            page = await branch.do(DiffBranch(limit=limit, cursor=cursor))
+            told += [(one.action, one.from_, one.type, one.to) for one in page.relations]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert told == [
+            ("added", "Ada", "knows", "ghost"),
+            ("added", "Ada", "likes", "ghost"),
+            ("added", "ghost", "haunts", "Bob"),
+            ("added", "Bob", "hears", "ghost"),
+        ]
     await world.sound()
 
 

@@ -96,6 +96,8 @@ RELATIONS = [
     "relations_touching",
     "relations_between",
     "relations_same",
+    "own_relations_same",
+    "own_ends",
     "tended_links",
     "relations_ended",
     "relations_hidden",
@@ -110,6 +112,16 @@ def test_what_an_entity_is_related_to_is_found_without_reading_its_space(
     steps = [step for step in plan(connection, query) if "relations" in step]
     assert steps
     assert not [step for step in steps if step.startswith("SCAN") or "relations_id (space=?)" in step], steps
+
+
+def test_what_begins_at_a_name_is_found_without_reading_what_begins_at_an_entity(connection: apsw.Connection) -> None:
+    assert plan(connection, "relations_loose")[0] == "SCAN r USING INDEX relations_from_name"
+
+
+def test_the_relations_of_a_page_are_read_behind_its_cursor(connection: apsw.Connection) -> None:
+    assert plan(connection, "own_relation_ids") == ["SEARCH r USING INDEX relations_id (space=? AND id>?)"]
+    (step,) = plan(connection, "own_relations", also="relation_among")
+    assert step == "SEARCH r USING INDEX relations_id (space=? AND id>? AND id<?)"
 
 
 @pytest.mark.engines("postgres")

@@ -19,6 +19,10 @@ SELECT coalesce(max(id), 0) + 1, :name, :parent, :pinned, :kind, :entity, :metad
 SELECT m.id, m.space, m.stream, coalesce(m.role, 'user'), coalesce(m.kind, 'dialogue'), m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
+-- name: own_ends
+SELECT from_name FROM relations WHERE from_id = 0 AND from_name = ANY (:names::text[]) AND space = :space
+UNION SELECT to_name FROM relations WHERE to_id = 0 AND to_name = ANY (:names::text[]) AND space = :space
+
 -- Changes and their journal
 
 -- name: changes

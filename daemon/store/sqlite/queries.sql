@@ -13,6 +13,10 @@ INSERT INTO spaces (name, parent, pinned, kind, entity, metadata, began) VALUES 
 SELECT m.id, m.space, m.stream, coalesce(m.role, 'user'), coalesce(m.kind, 'dialogue'), m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
+-- name: own_ends
+SELECT from_name FROM relations WHERE from_id = 0 AND from_name IN (SELECT value FROM json_each(:names)) AND space = :space
+UNION SELECT to_name FROM relations WHERE to_id = 0 AND to_name IN (SELECT value FROM json_each(:names)) AND space = :space
+
 -- Changes and their journal
 
 -- name: changes
@@ -365,12 +369,12 @@ ORDER BY max(CASE WHEN r.began <= :upto THEN r.began ELSE 0 END, CASE WHEN r.end
 -- name: relation_types
 AND r.type IN (SELECT value FROM json_each(:types))
 
+-- By the index of names, which is short; without the `+` and the missing order all relations of the space would be read.
 -- name: relations_loose
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM relations r LEFT JOIN changes c ON c.number = r.began
-WHERE r.from_id = 0 AND r.space = :space AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
+WHERE r.from_id = 0 AND +r.space = :space AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
   /*part relation_not_hidden*/
-ORDER BY r.id
 
 -- Conflicts
 
