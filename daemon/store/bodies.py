@@ -9,7 +9,7 @@ is compressed with the newer one's plain bytes as its dictionary, which leaves l
 
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ __all__ = [
     "delta",
     "encoded",
     "name_in",
+    "name_mark",
     "train",
+    "type_marks",
     "undelta",
 ]
 
@@ -158,6 +160,16 @@ def decoded(raw: bytes) -> State:
         raise StoreDamaged("A stored entity cannot be read.") from None
     next_id = body.next_id or (ids[-1] + 1 if ids else 1)
     return State(name, type_name, observations, body.properties, body.tags, body.attributes, next_id)
+
+
+def name_mark(attribute: str) -> bytes:
+    """What stands in the plain bytes of every state that has an attribute."""
+    return _encode(attribute)
+
+
+def type_marks(types: Iterable[str]) -> list[bytes]:
+    """What stands in the plain bytes of the states of each of some types."""
+    return [f"\0{name}".encode() for name in types]
 
 
 def crc(raw: bytes) -> int:

@@ -240,6 +240,8 @@ WHERE c.at >= :at AND c.space = :space AND c.op = 'autonomous_curation' AND j.su
 e.id
 -- name: key_updated
 e.began
+-- name: then_updated
+v.began
 -- name: key_priority
 e.priority
 -- name: key_name
@@ -251,6 +253,12 @@ m.name
 AND (/*key*/, e.id) > (:beyond, :beyond_id)
 -- name: further_down
 AND (/*key*/, e.id) < (:beyond, :beyond_id)
+
+-- By the index of names from the place on.
+-- name: further_up_names
+AND m.name >= :beyond AND (m.name, e.id) > (:beyond, :beyond_id)
+-- name: further_down_names
+AND m.name <= :beyond AND (m.name, e.id) < (:beyond, :beyond_id)
 
 -- name: after_id
 AND e.id > :after

@@ -10,12 +10,22 @@ import pytest
 from msgspec.structs import replace
 
 from enhanced_memory.client.operations.branches import DiffBranch, MergeBranch
-from enhanced_memory.client.operations.entities import CreateEntities, RenameEntity, UpdateEntity
+from enhanced_memory.client.operations.entities import (
+    AddObservations,
+    CreateEntities,
+    ListEntities,
+    ObservationsInput,
+    RenameEntity,
+    UpdateEntity,
+)
 from enhanced_memory.client.operations.journal import Redo, Undo
 from enhanced_memory.client.operations.relations import CreateRelations, DeleteRelations
+from enhanced_memory.client.operations.search import GetContext
+from enhanced_memory.client.operations.sessions import ListSessions
 from enhanced_memory.client.operations.versions import MemoryRevert
 from enhanced_memory.client.values import EntityInput, RelationInput
 from enhanced_memory.daemon.handlers.comparing import entity_diff
+from enhanced_memory.daemon.store import Tx, known
 from enhanced_memory.daemon.store.bodies import Codec, Noted, State
 from enhanced_memory.daemon.store.branches import Branches
 from enhanced_memory.daemon.store.known import Known, Stored
@@ -128,6 +138,76 @@ async def test_a_relation_is_told_once_whatever_its_ends_were_called_and_however
             ("added", "Bob", "hears", "ghost"),
         ]
     await world.sound()
+
+
+async def changed_since(world: World, name: str, count: int) -> Place:
+    """A branch whose parent has changed so many entities since; one in ten of them is a session, one in twenty pinned."""
+    names = [f"{name} {number:03}" for number in range(count)]
+    made = [
+        EntityInput(
+            one, "thing" if number % 10 else "session", priority=number % 10 + 1, properties={"rank": number * 7 % count},
+            always_include=number % 20 == 0,
+        )
+        for number, one in enumerate(names)
+    ]  # fmt: skip
+    ids = [one.id for one in (await world.default.do(CreateEntities(made))).results]
+    branch = await world.branch(name)
+    await world.default.do(AddObservations([ObservationsInput(one, ["changed"]) for one in ids]))
+    return branch
+
+
+@pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize("order", ["id", "name", "updated", "property:rank"])
+async def test_a_page_in_any_order_that_is_written_down_opens_what_it_shows(
+    world: World, monkeypatch: pytest.MonkeyPatch, order: str, descending: bool
+) -> None:
+    monkeypatch.setattr(known, "CHUNK", 6)
+    branch = await changed_since(world, "b", 60)
+    cursor: str | None = None
+    while True:
+        with counted(monkeypatch, Known, "_back") as opened:
+            page = await branch.do(ListEntities(order_by=order, descending=descending, limit=5, cursor=cursor))
+        assert len(opened) <= 2 * 6
+        cursor = page.cursor
+        if cursor is None:
+            break
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (ListSessions(order_by="created", limit=50), 6),
+        (ListSessions(status="open", limit=50), 6),
+        (ListEntities(types=["session"], order_by="priority", limit=50), 6),
+        (GetContext(""), 3),
+    ],
+    ids=["sessions", "open sessions", "of a type", "context"],
+)
+async def test_what_cannot_be_meant_is_not_opened(
+    world: World, monkeypatch: pytest.MonkeyPatch, ask: Any, told: int
+) -> None:
+    branch = await changed_since(world, "b", 60)
+    with counted(monkeypatch, Known, "_back") as opened:
+        found = await branch.do(ask)
+    of = next(getattr(found, name) for name in ("sessions", "entities", "items") if hasattr(found, name))
+    assert len(of) == told
+    assert len(opened) == told
+
+
+async def test_what_many_entities_said_is_asked_for_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    for count in (10, 100):
+        branch = await changed_since(world, f"b{count}", count)
+        ids = [one.id for one in (await branch.do(ListEntities(limit=1000))).entities]
+
+        def read(tx: Tx, ids: list[int] = ids) -> dict[int, Stored]:
+            with counted(monkeypatch, type(tx.rows), "all") as rows, counted(monkeypatch, type(tx.rows), "one") as ones:
+                found = tx.entities.many(ids)
+            asked.append(len(rows) + len(ones))
+            return found
+
+        assert all(not one.state.observations for one in list((await branch.read(read)).values())[-count:])
+    assert asked[0] == asked[1]
 
 
 HEAVY = "what makes the hub heavy"

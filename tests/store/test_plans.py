@@ -64,6 +64,27 @@ def test_the_entity_of_a_name_or_a_property_is_looked_up(connection: apsw.Connec
     assert "id=?" in second
 
 
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize(
+    ("query", "key", "index"),
+    [
+        ("changed_since", "key_id", "INDEX entities_id (space=?)"),
+        ("changed_then", "then_updated", "INDEX entities_began (space=? AND began>?)"),
+        ("changed_then", "then_spoken", "INDEX entities_began (space=? AND began>?)"),
+        ("changed_by_name", "key_name", "PRIMARY KEY (space=?)"),
+        ("changed_by_property", "key_property", "PRIMARY KEY (space=? AND key=?)"),
+    ],
+)
+def test_what_has_changed_since_is_told_by_indexes(
+    connection: apsw.Connection, query: str, key: str, index: str, down: bool
+) -> None:
+    steps = plan(connection, query, key, down)
+    assert steps[0].endswith(index), steps
+    assert not [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step], steps
+    if query in ("changed_since", "changed_by_name"):
+        assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
 @pytest.mark.parametrize(("query", "index"), [("pinned", "entities_pinned"), ("typed", "entities_type")])
 def test_what_few_are_is_told_by_an_index_alone(connection: apsw.Connection, query: str, index: str) -> None:
     assert f"COVERING INDEX {index}" in plan(connection, query)[0]

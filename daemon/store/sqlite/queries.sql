@@ -148,14 +148,54 @@ WHERE e.space = :space AND e.began <= :at AND e.deleted = 0 AND (e.began, e.id) 
   /*also*/
 ORDER BY e.began DESC, e.id DESC LIMIT :limit
 
+-- What has changed since, as it was then: in the order of ids, of changes or of what was said, of names, of a property's values.
 -- name: changed_since
-SELECT e.id FROM entities e
-WHERE e.space = :space AND e.id > :after AND e.began > :at AND e.first <= :at
+SELECT e.id, e.id FROM entities e
+WHERE e.space = :space AND +e.began > :at AND e.first <= :at
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
-ORDER BY e.id LIMIT :limit
+  /*also*/
+ORDER BY e.id /*down*/ LIMIT :limit
+
+-- name: changed_then
+SELECT e.id, /*key*/ FROM entities e CROSS JOIN versions v ON v.space = e.space AND v.entity = e.id AND v.version = (
+    SELECT w.version FROM versions w WHERE w.space = e.space AND w.entity = e.id AND w.began <= :at ORDER BY w.began DESC LIMIT 1)
+WHERE e.space = :space AND e.began > :at AND +e.first <= :at AND v.deleted = :deleted
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+  /*also*/
+ORDER BY /*key*/ /*down*/, +e.id /*down*/ LIMIT :limit
+
+-- name: changed_by_name
+SELECT e.id, m.name FROM names m CROSS JOIN entities e ON e.space = m.space AND e.id = m.entity
+WHERE m.space = :space AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) AND +e.began > :at AND e.first <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+  /*also*/
+ORDER BY m.name /*down*/, e.id /*down*/ LIMIT :limit
+
+-- name: changed_by_property
+SELECT e.id, min(p.value) FROM properties p CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
+WHERE p.space = :space AND p.key = :order_key AND p.value <> x'' AND p.began <= :at AND (p.ended = 0 OR p.ended > :at)
+  AND +e.began > :at AND e.first <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY e.id
+HAVING :beyond_id = 0 OR CASE WHEN :falling THEN (min(p.value), e.id) < (:beyond, :beyond_id) ELSE (min(p.value), e.id) > (:beyond, :beyond_id) END
+ORDER BY 2 /*down*/, e.id /*down*/ LIMIT :limit
+
+-- The version that stood at a change, of each entity, and those after it up to a whole one.
+-- name: versions_back
+SELECT v.entity, v.version, v.began, v.deleted, v.whole, v.crc, v.body, c.at FROM json_each(:ids) j
+CROSS JOIN versions t ON t.space = :space AND t.entity = j.value AND t.version = (
+    SELECT w.version FROM versions w WHERE w.space = :space AND w.entity = j.value AND w.began <= :at ORDER BY w.began DESC LIMIT 1)
+CROSS JOIN versions v ON v.space = t.space AND v.entity = t.entity AND v.version >= t.version AND v.version <= t.version + :most
+LEFT JOIN changes c ON c.number = v.began
+WHERE t.ended > :at
 
 -- name: key_spoken
 max(e.began, coalesce((
+    SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
+    WHERE m.stream = e.id AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1), 0))
+
+-- name: then_spoken
+max(v.began, coalesce((
     SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
     WHERE m.stream = e.id AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1), 0))
 
