@@ -620,8 +620,8 @@ UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.
 WHERE m.stream = :entity AND (m.space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND p.ended = 0 ORDER BY 1
 
 -- name: purge_merges
-DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity
-  AND (branch = ANY (:spaces::bigint[]) OR target = ANY (:spaces::bigint[]) OR :everywhere <> 0)
+DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = ANY (:ids::bigint[])
+  AND (branch = ANY (:spaces::bigint[]) OR target = ANY (:spaces::bigint[]) OR id = ANY (:nowhere::bigint[]))
 
 -- name: purge_passages
 DELETE FROM passages WHERE id = ANY (:passages::bigint[])
@@ -634,6 +634,9 @@ DELETE FROM tags WHERE space = ANY (:spaces::bigint[]) AND entity = ANY (:ids::b
 
 -- name: purge_names
 DELETE FROM names WHERE space = ANY (:spaces::bigint[]) AND entity = ANY (:ids::bigint[])
+
+-- name: purge_named
+DELETE FROM names WHERE space = :space AND name = ANY (:names::text[]) AND entity = ANY (:ids::bigint[])
 
 -- name: purge_versions
 DELETE FROM versions WHERE space = ANY (:spaces::bigint[]) AND entity = :entity

@@ -582,8 +582,9 @@ UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.
 WHERE m.stream = :entity AND (m.space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND p.ended = 0
 
 -- name: purge_merges
-DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity
-  AND (branch IN (SELECT value FROM json_each(:spaces)) OR target IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
+DELETE FROM merges WHERE subject IN ('entity', 'same') AND id IN (SELECT value FROM json_each(:ids))
+  AND (branch IN (SELECT value FROM json_each(:spaces)) OR target IN (SELECT value FROM json_each(:spaces))
+    OR id IN (SELECT value FROM json_each(:nowhere)))
 
 -- name: purge_passages
 DELETE FROM passages WHERE id IN (SELECT value FROM json_each(:passages))
@@ -596,6 +597,9 @@ DELETE FROM tags WHERE space IN (SELECT value FROM json_each(:spaces)) AND entit
 
 -- name: purge_names
 DELETE FROM names WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity IN (SELECT value FROM json_each(:ids))
+
+-- name: purge_named
+DELETE FROM names WHERE space = :space AND name IN (SELECT value FROM json_each(:names)) AND entity IN (SELECT value FROM json_each(:ids))
 
 -- name: purge_versions
 DELETE FROM versions WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
