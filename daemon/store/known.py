@@ -281,12 +281,22 @@ class Known(Opening):
     ) -> Iterator[Stored]:  # fmt: skip
         """The same of one layer, behind a place, in an order that a query tells; in that of their ids where none does."""
         layer = view.layers[depth]
+        if layer.at >= NOW:
+            return
+        few = self._ground.rows.all("changed_few", space=layer.space, at=layer.at, limit=CHUNK + 1)
+        if len(few) <= CHUNK:  # they are looked at sooner than all that has an order
+            some = [entity for entity, first in few if first <= layer.at]
+            loaded = self.load(self._holding(some, layer.space, layer.at, marks) if some and marks else some, view)
+            placed = [(past.place(one, key, values), one) for one in loaded.values() if one.space == layer.space]
+            found = [(past.in_order(place), one.id, one) for place, one in placed if place is not None]
+            yield from (one for *_, one in sorted(found, key=lambda each: each[:2], reverse=down))
+            return
         if key not in THEN:
             key, down, beyond = "key_id", False, None
         query, by, above, below = THEN[key]
         within: dict[str, Any] = {"space": layer.space, "at": layer.at, "nearer": view.nearer(depth)}
         many = CHUNK
-        while layer.at < NOW:
+        while True:
             place, number = beyond or (None, 0)
             rows = self._ground.rows.all(
                 query, *([below if down else above] if number and above else []), key=by, down=down, falling=down,

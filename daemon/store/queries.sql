@@ -197,6 +197,9 @@ SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.
        (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
 FROM entities e LEFT JOIN uses u ON u.entity = e.id WHERE e.space = :space AND e.id = :id
 
+-- name: changed_few
+SELECT id, first FROM entities WHERE space = :space AND began > :at LIMIT :limit
+
 -- name: entities_named
 -- What lives under a name in one space: the commonest question there is, in one statement.
 SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,

@@ -194,6 +194,30 @@ async def test_what_cannot_be_meant_is_not_opened(
     assert len(opened) == told
 
 
+@pytest.mark.parametrize("order", ["id", "name", "updated", "priority", "property:rank"])
+async def test_where_little_has_changed_since_it_is_found_without_going_through_the_rest(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.setattr(known, "CHUNK", 6)
+    names = [f"n{number:02}" for number in range(30)]
+    made = [EntityInput(name, "thing", properties={"rank": number}) for number, name in enumerate(names)]
+    await default.do(CreateEntities(made))
+    branch = await world.branch("b")
+    await default.do(AddObservations([ObservationsInput(name, ["changed"]) for name in names[::6]]))
+    asked: list[str] = []
+    rows: Any = await default.write(lambda tx: type(tx.rows))
+    every = rows.all
+
+    def noted(self: Any, name: str, /, *also: Any, **values: Any) -> Any:
+        asked.append(name)
+        return every(self, name, *also, **values)
+
+    monkeypatch.setattr(rows, "all", noted)
+    for descending in (False, True):
+        assert await branch.listed(order_by=order, limit=7, descending=descending) == names[:: -1 if descending else 1]
+    assert [name for name in dict.fromkeys(asked) if name.startswith("changed_")] == ["changed_few"]
+
+
 async def test_what_many_entities_said_is_asked_for_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     for count in (10, 100):

@@ -110,6 +110,10 @@ def test_what_no_index_finds_by_the_entity_is_read_once_for_several(connection: 
     assert ":ids" in QUERIES[query]
 
 
+def test_whether_little_has_changed_since_is_told_by_the_index_of_changes(connection: apsw.Connection) -> None:
+    assert plan(connection, "changed_few") == ["SEARCH entities USING INDEX entities_began (space=? AND began>?)"]
+
+
 def test_the_names_of_what_is_brought_back_are_looked_up(connection: apsw.Connection) -> None:
     assert plan(connection, "purge_named")[0].endswith("PRIMARY KEY (space=? AND name=?)")
 
