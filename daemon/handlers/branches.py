@@ -21,8 +21,9 @@ from enhanced_memory.client.values import Ref, Space
 from enhanced_memory.daemon.handlers import cursors
 from enhanced_memory.daemon.handlers.comparing import Bound, Key, edges_in, entity_diff, key_of, relation_diff
 from enhanced_memory.daemon.store import Tx
-from enhanced_memory.daemon.store.branches import Line
+from enhanced_memory.daemon.store.branches import Line, Span
 from enhanced_memory.daemon.store.known import Stored
+from enhanced_memory.daemon.store.relations import End
 from enhanced_memory.daemon.store.views import View
 from enhanced_memory.daemon.text import check_name
 from enhanced_memory.daemon.times import millis
@@ -172,33 +173,63 @@ def _before(tx: Tx, line: Line, against: str, ids: list[int]) -> dict[int, Store
 
 def _relations(tx: Tx, line: Line, against: str, after: int, room: int) -> tuple[list[RelationDiff], int | None]:
     """The differences behind relation `after`, and behind which one to go on; None where all were compared."""
-    rows = list(tx.branches.relation_rows(line.own, 0))
-    if against == "now":
-        rows += tx.branches.relation_rows_since(line)
-    edges = [tx.relations.edge(row) for row in rows]
-    bound = Bound(tx, (end for edge in edges for end in (edge.from_, edge.to)), line.view, line.here)
+    spans = tx.branches.spans(line, against == "now")
+    found: list[RelationDiff] = []
+    last, many = after, room + 1
+    while ids := tx.branches.relation_ids(spans, after, many):
+        for number, one in _compared(tx, line, spans, against, after, ids[-1]):
+            if len(found) >= room and number != last:
+                return found, last
+            last = number
+            if one is not None:
+                found.append(one)
+        after, many = ids[-1], min(2 * many, SCAN)
+    return found, None
+
+
+def _compared(
+    tx: Tx, line: Line, spans: list[Span], against: str, after: int, upto: int
+) -> list[tuple[int, RelationDiff | None]]:
+    """How the relations behind one id and up to another differ, by their ids.
+
+    One that is known by its ends and type is told of under the id of its oldest row in the branch, wherever that is.
+    """
+    edge = tx.relations.edge
+    page = {key_of(edge(row)) for row in tx.branches.relation_rows_among(spans, after, upto)}
+    bound = _bound(tx, line, spans, {end for key in page for end in key[:2]})
+    wanted = dict.fromkeys(each for key in sorted(page, key=str) for each in bound.others(key))
+    edges = [edge(row) for row in tx.branches.relation_rows_between(spans, wanted)]
+    places = {span.space: place for place, span in enumerate(spans)}
+    edges.sort(key=lambda one: (-one.began, places[one.space], one.id, one.row))
     numbers: dict[Key, int] = {}
     views: dict[Key, View] = {}
-    for edge in sorted(edges, key=lambda edge: -edge.began):
-        for key in (key_of(edge), bound.key(key_of(edge))):
+    for one in edges:
+        for key in (key_of(one), bound.key(key_of(one))):
             # A branch of a live space is compared with what that said when the branch first changed the relation.
-            views[key] = line.here if against == "now" else line.beneath.until(edge.began)
-        numbers[bound.key(key_of(edge))] = edge.id
+            views[key] = line.here if against == "now" else line.beneath.until(one.began)
+        numbers[bound.key(key_of(one))] = one.id
     before = {bound.key(key): edge for key, edge in edges_in(tx, views).items()}
     now = {bound.key(key): edge for key, edge in edges_in(tx, dict.fromkeys(views, line.view)).items()}
     names = _names(tx, (end.id for key in numbers for end in key[:2] if end.id), line.view, line.here)
-    found: list[RelationDiff] = []
-    last = after
-    for key, number in sorted(numbers.items(), key=lambda one: (one[1], str(one[0]))):
-        if number <= after:
-            continue
-        if len(found) >= room and number != last:
-            return found, last
-        last = number
-        one = relation_diff(key, before.get(key), now.get(key), names)
-        if one is not None:
-            found.append(one)
-    return found, None
+    return [
+        (number, relation_diff(key, before.get(key), now.get(key), names))
+        for key, number in sorted(numbers.items(), key=lambda one: (one[1], str(one[0])))
+        if after < number <= upto
+    ]
+
+
+def _bound(tx: Tx, line: Line, spans: list[Span], ends: set[End]) -> Bound:
+    """What names among the ends mean, and by which names rows of `spans` call the entities among them."""
+    bound = Bound(tx, ends, line.view, line.here)
+    ids = {bound.end(end).id for end in ends} - {0}
+    called = {
+        one.state.name
+        for view in (line.view, line.here)
+        for one in tx.entities.seen(ids, view).values()
+        if not one.deleted and not one.scope
+    }
+    more = tx.branches.ends(spans, called) - {end.name for end in ends}
+    return Bound(tx, [*ends, *(End(0, name) for name in more)], line.view, line.here) if more else bound
 
 
 def _names(tx: Tx, ids: Iterable[int], *views: View) -> dict[int, str]:

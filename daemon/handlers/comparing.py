@@ -133,16 +133,29 @@ class Bound:
 
     def __init__(self, tx: Tx, ends: Iterable[End], *views: View) -> None:
         self._ids: dict[str, int] = {}
+        self._names: dict[int, list[str]] = {}
         for name in {end.name for end in ends if not end.id}:
             meant = (tx.entities.named(name, "", view) for view in views)
             found = next((entity for entity in meant if entity is not None), None)
             if found is not None:
                 self._ids[name] = found
+                self._names.setdefault(found, []).append(name)
+
+    def end(self, end: End) -> End:
+        """The end with an id, where its name means an entity."""
+        return end if end.id or end.name not in self._ids else End(self._ids[end.name])
 
     def key(self, key: Key) -> Key:
         """The key with ids for names that mean an entity."""
-        from_, to = (end if end.id or end.name not in self._ids else End(self._ids[end.name]) for end in key[:2])
-        return from_, to, key[2]
+        return self.end(key[0]), self.end(key[1]), key[2]
+
+    def others(self, key: Key) -> list[Key]:
+        """All keys that mean the same as this one, itself among them."""
+        from_, to, type_name = self.key(key)
+        return [(one, other, type_name) for one in self._called(from_) for other in self._called(to)]
+
+    def _called(self, end: End) -> list[End]:
+        return [end, *(End(0, name) for name in self._names.get(end.id, ()) if end.id)]
 
 
 def relation_diff(key: Key, before: Edge | None, after: Edge | None, names: dict[int, str]) -> RelationDiff | None:

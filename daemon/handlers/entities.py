@@ -1,8 +1,10 @@
 """Entities: what changes them."""
 
+from collections.abc import Hashable, Iterable
 from datetime import datetime
 from functools import partial
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from enhanced_memory.client.errors import Conflict, NotFound
@@ -19,7 +21,7 @@ from enhanced_memory.client.operations.entities import (
     Untag,
     UpdateEntity,
 )
-from enhanced_memory.client.values import EntityInput, Outcome, Ref
+from enhanced_memory.client.values import EntityInput, ObservationInput, Outcome, Ref
 from enhanced_memory.daemon.handlers.editing import (
     add,
     attributes,
@@ -28,7 +30,6 @@ from enhanced_memory.daemon.handlers.editing import (
     each,
     expect,
     expiry,
-    outcome,
     put,
     set_attribute,
 )
@@ -38,17 +39,30 @@ from enhanced_memory.daemon.kinds import accept, kind_of
 from enhanced_memory.daemon.lifetimes import lifetimes
 from enhanced_memory.daemon.store import Tx
 from enhanced_memory.daemon.store.bodies import Noted, State
-from enhanced_memory.daemon.store.known import TIERS
+from enhanced_memory.daemon.store.known import TIERS, Stored
 from enhanced_memory.daemon.text import check_data, check_name, check_text
 
 
 @CreateEntities.handler
 def create_entities(tx: Tx, ask: CreateEntities) -> Created:
     """Each given entity in turn; of two with one name in a call, the second meets the first."""
-    merging = ask.on_existing == "merge"
-    gathering = Gathering(tx, (_meant(given) for given in ask.entities) if merging else ())
+    gathering = Gathering(tx, _about(ask))
     outcomes = [_create(tx, given, ask.on_existing, gathering) for given in ask.entities]
     return Created(outcomes, tx.space_name, tx.call.conflicts)
+
+
+def _about(ask: CreateEntities) -> Iterable[Hashable]:
+    """What each item is about, where items of one entity may be gathered."""
+    if ask.on_existing == "skip":
+        # A name alone means another entity once one of that name was made in a scope.
+        return () if any(given.scope for given in ask.entities) else (given.name for given in ask.entities)
+    if ask.on_existing == "replace":
+        # A caller's vector may go with what the next item replaces.
+        own = any(
+            isinstance(one, ObservationInput) and one.vectors for given in ask.entities for one in given.observations
+        )
+        return () if own or any(given.vectors for given in ask.entities) else map(_meant, ask.entities)
+    return map(_meant, ask.entities) if ask.on_existing == "merge" else ()
 
 
 def _scope(given: EntityInput) -> str:
@@ -73,11 +87,10 @@ def _create(tx: Tx, given: EntityInput, on_existing: str, gathering: Gathering) 
     scope, draft = _scope(given), None
     if on_existing == "skip" and not given.scope:
         # The official rule knows names alone: whatever is called so, in any scope, is the one that exists.
-        same = tx.entities.named_in_any_scope(given.name)
-        known = tx.entities.find(same[0]) if same else None
+        known = gathering.meet(given.name, partial(_first_named, tx, given.name))
     elif _always_new(given):
         known = None
-    elif on_existing == "merge":
+    elif on_existing in ("merge", "replace"):
         draft = gathering.open((given.name, scope), lambda: tx.entities.find(given.name, scope))
         known = draft.known if draft is not None else None
     else:
@@ -94,7 +107,9 @@ def _create(tx: Tx, given: EntityInput, on_existing: str, gathering: Gathering) 
         gathering.sources.changed(one.id, given.name)
         tx.relations.adopt(one.id, given.name)
         _give(tx, one.id, one.state, given)
-        if not _always_new(given):
+        if on_existing == "skip":
+            gathering.made(given.name, one)
+        elif not _always_new(given):
             gathering.begun((given.name, scope), one)
         return Outcome(one.id, given.name, "created", one.version)
     if on_existing == "error":
@@ -103,21 +118,29 @@ def _create(tx: Tx, given: EntityInput, on_existing: str, gathering: Gathering) 
         )
     if on_existing == "skip":
         return Outcome(known.id, given.name, "skipped", known.version)
-    if on_existing == "replace":
-        state = _fresh(tx, given, gathering.sources)
-        old = {noted.text: noted for noted in known.state.observations}
-        # What was said before and still is keeps its provenance.
-        state.observations = [old.get(noted.text, noted) for noted in state.observations]
-        fresh = [noted for noted in state.observations if noted.text not in old]
-        for number, noted in enumerate(fresh):
-            noted.id = known.state.next_id + number
-        state.next_id = known.state.next_id + len(fresh)
-        replaced = outcome(known, tx.entities.change(known, state), "replaced")
-        gathering.sources.changed(known.id, given.name)
-        _give(tx, known.id, state, given)
-        return replaced
     assert draft is not None
-    return _merge(tx, draft, given, gathering)
+    return (_replace if on_existing == "replace" else _merge)(tx, draft, given, gathering)
+
+
+def _first_named(tx: Tx, name: str) -> Stored | None:
+    same = tx.entities.named_in_any_scope(name)
+    return tx.entities.find(same[0]) if same else None
+
+
+def _replace(tx: Tx, draft: Draft, given: EntityInput, gathering: Gathering) -> Outcome:
+    state, was = _fresh(tx, given, gathering.sources), draft.settle()
+    old = {noted.text: noted for noted in was.observations}
+    # What was said before and still is keeps its provenance.
+    state.observations = [old.get(noted.text, noted) for noted in state.observations]
+    fresh = [noted for noted in state.observations if noted.text not in old]
+    for number, noted in enumerate(fresh):
+        noted.id = was.next_id + number
+    state.next_id = was.next_id + len(fresh)
+    draft.replace(state)
+    vectors = vectors_of({noted.text: noted.id for noted in state.observations}, given.observations, given.vectors)
+    replaced = gathering.put(draft, True, fresh, vectors)
+    gathering.sources.changed(draft.known.id, given.name)
+    return msgspec.structs.replace(replaced, action="replaced")
 
 
 def _give(tx: Tx, entity: int, state: State, given: EntityInput) -> None:

@@ -74,6 +74,12 @@ class Draft:
         self._gone |= gone
         return bool(gone)
 
+    def replace(self, state: State) -> None:
+        """It says something else altogether."""
+        self.state = state
+        self._said = self._places = None
+        self._gone.clear()
+
     def settle(self) -> State:
         """What it says by now, without what was taken from it."""
         if self._gone:
@@ -92,6 +98,7 @@ class Gathering:
             self._left[one] = self._left.get(one, 0) + 1
         self._ids: dict[Hashable, int] = {}
         self._drafts: dict[int, Draft] = {}
+        self._met: dict[Hashable, Stored] = {}
         self.sources = Sources(tx, self._by_now)
 
     def _by_now(self, known: Stored) -> Stored:
@@ -109,6 +116,19 @@ class Gathering:
             draft = self._drafts.get(known.id) or Draft(known)
         self._keep(about, draft)
         return draft
+
+    def meet(self, about: Hashable, find: Callable[[], Stored | None]) -> Stored | None:
+        """What the next item is about, which leaves it as it is: looked up once for all that do. To be asked once for each item."""
+        self._left[about] -= 1
+        known = self._met.pop(about, None) or find()
+        if known is not None:
+            self.made(about, known)
+        return known
+
+    def made(self, about: Hashable, known: Stored) -> None:
+        """The item that was last asked for has made an entity, which others will leave as it is."""
+        if self._left[about] > 0:
+            self._met[about] = known
 
     def begun(self, about: Hashable, known: Stored) -> None:
         """The item that was last asked for has made an entity."""

@@ -5,20 +5,29 @@ said when the space first changed it.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from enhanced_memory.client.errors import Conflict, Invalid, NotFound
 from enhanced_memory.client.operations.branches import Branch
 from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store.relations import End, between
 from enhanced_memory.daemon.store.views import NOW, View
 from enhanced_memory.daemon.times import moment
 
-__all__ = ["Branches", "Line", "Noted"]
+__all__ = ["Branches", "Line", "Noted", "Span"]
 
 Subject = Literal["all", "entity", "relation", "same"]
 PAGE = 500
+
+
+class Span(NamedTuple):
+    """What a space did after one change and up to another."""
+
+    space: int
+    since: int
+    at: int
 
 
 class Noted(msgspec.Struct, frozen=True):
@@ -177,13 +186,39 @@ class Branches:
         for _, layer in view:
             yield from self._ground.rows.all("own_relations", space=layer.space, since=since, at=layer.at)
 
-    def relation_rows_since(self, line: Line) -> Iterator[tuple[Any, ...]]:
-        """Those that the other space began or ended since the branch saw it."""
+    def spans(self, line: Line, now: bool) -> list[Span]:
+        """What the branch did of its own; `now`: and what the other space did since the branch saw it."""
+        own = [Span(layer.space, 0, layer.at) for _, layer in line.own]
         seen = {layer.space: layer.at for layer in line.beneath.layers}
-        for _, layer in line.here:
+        return own + [Span(layer.space, seen.get(layer.space, 0), layer.at) for _, layer in line.here if now]
+
+    def relation_ids(self, spans: list[Span], after: int, limit: int) -> list[int]:
+        """The relations that were begun or ended in `spans`: a page, by their ids."""
+        rows = self._ground.rows
+        asked = [rows.all("own_relation_ids", **span._asdict(), after=after, limit=limit) for span in spans]
+        return sorted({row[0] for each in asked for row in each})[:limit]
+
+    def relation_rows_among(self, spans: list[Span], after: int, upto: int) -> Iterator[tuple[Any, ...]]:
+        """The rows that `spans` have of the relations behind one id and up to another."""
+        for span in spans:
             yield from self._ground.rows.all(
-                "own_relations", space=layer.space, since=seen.get(layer.space, 0), at=layer.at
+                "own_relations", "relation_among", **span._asdict(), after=after, upto=upto
             )
+
+    def relation_rows_between(
+        self, spans: list[Span], wanted: Iterable[tuple[End, End, str]]
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows that `spans` have of relations of these types between these ends."""
+        asked = [(span, between(*one)) for span in spans for one in wanted]
+        self._ground.rows.expect(("own_relations_same", span._asdict() | given) for span, given in asked)
+        for span, given in asked:
+            yield from self._ground.rows.all("own_relations_same", **span._asdict(), **given)
+
+    def ends(self, spans: list[Span], names: Iterable[str]) -> set[str]:
+        """Those of some names that stand for an end in a row of the spaces of `spans`."""
+        given = msgspec.json.encode(sorted(set(names))).decode()
+        spaces = dict.fromkeys(span.space for span in spans)
+        return {row[0] for space in spaces for row in self._ground.rows.all("own_ends", space=space, names=given)}
 
     def relation_rows_of(self, view: View, relation: int) -> Iterator[tuple[Any, ...]]:
         """All rows of one relation in the layers of `view`."""

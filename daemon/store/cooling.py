@@ -144,8 +144,10 @@ class Cooling:
         told[-1]["versions"].append(stone)
         for record in told:
             record["head"] = head
+        names = msgspec.json.encode(sorted({one["name"] for record in told for one in record["versions"]})).decode()
         which = {"entity": known.id, "ids": f"[{known.id}]", "spaces": f"[{address.space}]"}
-        for table in ("names", "entities", "versions"):
+        ground.rows.count("purge_named", **which, space=address.space, names=names)
+        for table in ("entities", "versions"):
             ground.rows.count(f"purge_{table}", **which)
         report = Report()
         restoring = Restoring(ground, report)

@@ -3,17 +3,17 @@
 The nearest layer that has a row of an entity decides, a deletion included.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from enhanced_memory.client.errors import Conflict, NotFound, StoreDamaged
+from enhanced_memory.client.errors import Conflict, NotFound
 from enhanced_memory.client.values import Ref, Tier
-from enhanced_memory.daemon.store import derived, past
-from enhanced_memory.daemon.store.bodies import State, decoded, name_in, undelta
-from enhanced_memory.daemon.store.ground import Ground
+from enhanced_memory.daemon.store import past
+from enhanced_memory.daemon.store.bodies import name_in
 from enhanced_memory.daemon.store.narrowing import few
+from enhanced_memory.daemon.store.opening import KEYFRAME, Opening, Stored
 from enhanced_memory.daemon.store.views import NOW, View
 
 __all__ = ["KEYFRAME", "TIERS", "Known", "Stored", "shown"]
@@ -21,54 +21,21 @@ __all__ = ["KEYFRAME", "TIERS", "Known", "Stored", "shown"]
 TIERS: tuple[Tier, ...] = ("working", "episodic", "semantic", "procedural")
 
 
-KEYFRAME = 32
-"""Every so many versions one is kept whole, so that any opens with at most this many deltas."""
-
-
 CHUNK = 200
 """Entities of the past that are opened at a time."""
 
-
-class Stored(msgspec.Struct):
-    """An entity as one layer of a view holds it."""
-
-    id: int
-    space: int
-    scope: str
-    version: int
-    first: int
-    began: int
-    deleted: bool
-    text_bytes: int
-    crc: int
-    stored_bytes: int
-    raw: bytes
-    state: State
-    updated_at: int
-    created_at: int
-    used: int
-    used_at: int
-    current: bool = True
-    """Whether this is the newest version its space holds."""
-    place: Any = None
-    """What it was ordered by, where it was listed."""
-
-    @property
-    def touched_at(self) -> int:
-        """When somebody last changed it; what curation does to it makes it no younger."""
-        return self.state.attributes.get("touched", self.updated_at)
-
-    @property
-    def last_at(self) -> int:
-        """When it was last changed, read or confirmed."""
-        return max(self.touched_at, self.used_at, self.state.attributes.get("confirmed_at", 0))
+THEN = {
+    "key_id": ("changed_since", "key_id", "after_id", "before_id"),
+    "key_updated": ("changed_then", "then_updated", "further_up", "further_down"),
+    "key_spoken": ("changed_then", "then_spoken", "further_up", "further_down"),
+    "key_name": ("changed_by_name", "key_name", "further_up_names", "further_down_names"),
+    "key_property": ("changed_by_property", "key_property", "", ""),
+}
+"""The orders in which queries tell what was changed since as it was: each with what it is ordered by there, and what is behind a place."""
 
 
-class Known:
+class Known(Opening):
     """Reads entities."""
-
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
 
     def get(self, ref: Ref, scope: str | None = None) -> Stored:
         """The entity that `ref` means in the caller's view. `NotFound` where there is none, `Conflict` where a name means several."""
@@ -138,6 +105,12 @@ class Known:
                 if within not in found and not (depth and self._hidden(entity, depth, view)):
                     found[within] = entity
         return list(found.items())
+
+    def _hidden(self, entity: int, depth: int, view: View) -> bool:
+        ids = f"[{entity}]"
+        return any(
+            self._ground.rows.all("known_in", space=layer.space, ids=ids, at=layer.at) for layer in view.layers[:depth]
+        )
 
     def names_of(self, ids: Iterable[int]) -> dict[int, str]:
         """The names of entities that are there in the caller's view."""
@@ -209,14 +182,12 @@ class Known:
         for _, layer in view:
             if not left:
                 break
-            for row in self._ground.rows.all(
+            rows = self._ground.rows.all(
                 "entities_by_id", space=layer.space, ids=msgspec.json.encode(sorted(left)).decode()
-            ):
-                if row[4] <= layer.at:
-                    left.discard(row[0])
-                    stored = self._stored(row, layer.at)
-                    if stored is not None:
-                        found[row[0]] = stored
+            )
+            here = [row for row in rows if row[4] <= layer.at]
+            left.difference_update(row[0] for row in here)
+            found |= self._opened(here, layer.space, layer.at)
         return found
 
     def seen(self, ids: Iterable[int], view: View) -> dict[int, Stored]:
@@ -272,19 +243,22 @@ class Known:
                 query if here is None else "list_ids_few", *also, *further, key=key, down=down, falling=down,
                 beyond=last, beyond_id=last_id, limit=limit, **within, **values,
             )  # fmt: skip
-        by_id = key == "key_id" and not down
-        start = max(last_id if beyond is not None else 0, values.get("after", 0)) if by_id else 0
+        start = beyond
+        if key == "key_id" and not down and (after := values.get("after", 0)) > (last_id if beyond is not None else 0):
+            start = (after, after)
         for depth, _ in view:
             there = 0
-            for one in self._changed_in(view, depth, start):
+            for one in self._changed_in(
+                view, depth, key, down, start, past.marks(also, values), **{"deleted": deleted} | values
+            ):
                 place = past.place(one, key, values)
                 if one.deleted == deleted and place is not None and past.meets(one, also, values):
                     if beyond is None or _after((place, one.id), (last, last_id), down):
                         then[one.id] = one
                         rows.append((one.id, place))
                         there += 1
-                        if by_id and there >= limit:
-                            break  # a layer's come in the order of their ids: no later one of it is on this page
+                        if key in THEN and there >= limit:
+                            break  # a layer's come in their order: no later one of it is on this page
         if len(view.layers) > 1 or then:
             rows.sort(key=lambda row: (past.in_order(row[1]), row[0]), reverse=down)
         rows = rows[:limit]
@@ -293,108 +267,51 @@ class Known:
             loaded[entity].place = place
         return [loaded[entity] for entity, _ in rows]
 
-    def changed_since(self, view: View, after: int = 0) -> Iterator[Stored]:
+    def changed_since(self, view: View) -> Iterator[Stored]:
         """The entities that the view sees in a layer of the past and that have changed since, as they were: no head row tells of those.
 
-        Layer by layer in the order of their ids, those above `after`, opened as they are asked for.
+        Layer by layer, opened as they are asked for.
         """
         for depth, _ in view:
-            yield from self._changed_in(view, depth, after)
+            yield from self._changed_in(view, depth)
 
-    def _changed_in(self, view: View, depth: int, after: int) -> Iterator[Stored]:
-        """The same of one layer."""
-        layer, beyond = view.layers[depth], after
-        while layer.at < NOW:
+    def _changed_in(
+        self, view: View, depth: int, key: str = "key_id", down: bool = False, beyond: tuple[Any, int] | None = None,
+        marks: Sequence[Sequence[bytes]] = (), **values: Any,
+    ) -> Iterator[Stored]:  # fmt: skip
+        """The same of one layer, behind a place, in an order that a query tells; in that of their ids where none does."""
+        layer = view.layers[depth]
+        if layer.at >= NOW:
+            return
+        few = self._ground.rows.all("changed_few", space=layer.space, at=layer.at, limit=CHUNK + 1)
+        if len(few) <= CHUNK:  # they are looked at sooner than all that has an order
+            some = [entity for entity, first in few if first <= layer.at]
+            loaded = self.load(self._holding(some, layer.space, layer.at, marks) if some and marks else some, view)
+            placed = [(past.place(one, key, values), one) for one in loaded.values() if one.space == layer.space]
+            found = [(past.in_order(place), one.id, one) for place, one in placed if place is not None]
+            yield from (one for *_, one in sorted(found, key=lambda each: each[:2], reverse=down))
+            return
+        if key not in THEN:
+            key, down, beyond = "key_id", False, None
+        query, by, above, below = THEN[key]
+        within: dict[str, Any] = {"space": layer.space, "at": layer.at, "nearer": view.nearer(depth)}
+        many = CHUNK
+        while True:
+            place, number = beyond or (None, 0)
             rows = self._ground.rows.all(
-                "changed_since",
-                space=layer.space,
-                at=layer.at,
-                nearer=view.nearer(depth),
-                after=beyond,
-                limit=CHUNK,
-            )
-            loaded = self.load([row[0] for row in rows], view)
-            yield from (loaded[row[0]] for row in rows if row[0] in loaded)
-            if len(rows) < CHUNK:
+                query, *([below if down else above] if number and above else []), key=by, down=down, falling=down,
+                **values | within | {"beyond": place, "beyond_id": number, "after": number, "limit": many},
+            )  # fmt: skip
+            for begin in range(0, len(rows), CHUNK):
+                some = [row[0] for row in rows[begin : begin + CHUNK]]
+                if marks:
+                    some = self._holding(some, layer.space, layer.at, marks)
+                loaded = self.load(some, view)
+                yield from (loaded[entity] for entity in some if entity in loaded)
+            if len(rows) < many:
                 break
-            beyond = rows[-1][0]
-
-    def version(self, entity: int, space: int, number: int) -> tuple[State, bytes]:
-        """What version `number` of an entity said in a space, and its plain bytes. `NotFound` where there is none such."""
-        head = self._ground.rows.one("entity", space=space, id=entity)
-        if head is None or number > head[3]:
-            raise NotFound(f"Entity {entity} has no version {number}.", "see `memory_history`")
-        if number == head[3]:
-            raw = self._ground.codec.plain(head[8], head[7])
-            return decoded(raw), raw
-        rows = self._ground.rows.all(
-            "versions_from", space=space, entity=entity, version=number, last=number + KEYFRAME
-        )
-        if not rows or rows[0][0] != number:
-            raise NotFound(f"Entity {entity} has no version {number} in this space.", "see `memory_history`")
-        path: list[tuple[Any, ...]] = []
-        raw: bytes | None = None
-        for row in rows:
-            path.append(row)
-            if row[4]:
-                raw = self._ground.codec.plain(row[6], row[5])
-                path.pop()
-                break
-        if raw is None:
-            if path[-1][0] != head[3] - 1:
-                raise StoreDamaged(f"The versions of entity {entity} have a gap.")
-            raw = self._ground.codec.plain(head[8], head[7])
-        for row in reversed(path):
-            raw = undelta(row[6], raw, row[5])
-        return decoded(raw), raw
-
-    def _hidden(self, entity: int, depth: int, view: View) -> bool:
-        ids = f"[{entity}]"
-        return any(
-            self._ground.rows.all("known_in", space=layer.space, ids=ids, at=layer.at) for layer in view.layers[:depth]
-        )
-
-    def _stored(self, row: tuple[Any, ...], at: int) -> Stored | None:
-        """What a head row says; for a layer in the past, the version that stood then. None where its kind no longer keeps that."""
-        (entity, space, scope, _, first, began, *_, created_at, used, used_at) = row
-        if began <= at:
-            return self.now_of(row)
-        then = self._ground.rows.one("version_at", space=space, entity=entity, at=at)
-        if then is None:
-            if self._ground.rows.all("versions_page", space=space, entity=entity, before=NOW, at=at, limit=1):
-                raise StoreDamaged(f"Entity {entity} has no version at change {at}.")
-            return None
-        version, began, deleted, checksum, updated_at = then
-        state, raw = self.version(entity, space, version)
-        return Stored(
-            entity, space, scope, version, first, began, bool(deleted), derived.text_bytes(state), checksum, 0, raw, state,
-            updated_at or 0, state.attributes.get("born", created_at or 0), used or 0, used_at or 0, False,
-        )  # fmt: skip
-
-    def now_of(self, row: tuple[Any, ...]) -> Stored:
-        """What a head row says."""
-        (
-            entity,
-            space,
-            scope,
-            version,
-            first,
-            began,
-            deleted,
-            checksum,
-            body,
-            text_bytes,
-            updated_at,
-            created_at,
-            used,
-            used_at,
-        ) = row
-        raw = self._ground.codec.plain(body, checksum)
-        state = decoded(raw)
-        return Stored(
-            entity, space, scope, version, first, began, bool(deleted), text_bytes, checksum, len(body), raw, state,
-            updated_at or 0, state.attributes.get("born", created_at or 0), used or 0, used_at or 0,
-        )  # fmt: skip
+            # Where a page finds little among them it may come to all: they are put in order a few times, not once for each chunk.
+            beyond, many = (rows[-1][1], rows[-1][0]), 8 * many
 
 
 def _after(place: tuple[Any, int], last: tuple[Any, int], down: bool) -> bool:

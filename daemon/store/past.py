@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import msgspec
 
 from enhanced_memory.daemon.store import derived
-from enhanced_memory.daemon.store.bodies import State
+from enhanced_memory.daemon.store.bodies import State, name_mark, type_marks
 
-__all__ = ["Said", "in_order", "meets", "place"]
+__all__ = ["Said", "in_order", "marks", "meets", "place"]
 
 
 class Said(Protocol):
@@ -39,6 +39,12 @@ def place(one: Said, key: str, values: Mapping[str, Any]) -> Any:
     if key == "key_spoken":
         return max(one.began, values["spoken"](one.id))
     return {"key_id": one.id, "key_updated": one.began, "key_priority": one.state.attributes.get("priority", 5)}[key]
+
+
+def marks(names: Iterable[str], values: Mapping[str, Any]) -> list[list[bytes]]:
+    """What the plain bytes of all that meet conditions hold: of each list one at least."""
+    found = [[name_mark("pinned")]] if "is_pinned" in names else []
+    return found + ([type_marks(_list(values, "types"))] if "of_types" in names else [])
 
 
 def in_order(value: Any) -> tuple[bool, Any]:

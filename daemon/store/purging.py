@@ -32,7 +32,7 @@ PARTS = 1000
 WHOLE = 8
 """Up to so many texts are sought in an answer's bytes before it is unpacked."""
 
-TOGETHER = ("properties", "tags", "names")
+TOGETHER = ("merges", "properties", "tags", "names")
 """What no index finds by the entity: these are read through once, for all that goes."""
 
 TABLES = (
@@ -73,6 +73,8 @@ class Purging:
         self._words = words
         self._texts: set[str] = set()
         self._taken: list[int] = []
+        self._nowhere: list[int] = []
+        """Those of them that no other space knows."""
         self.removed = dict.fromkeys(("cold", "notes", *TABLES), 0)
         """How many rows went, by table."""
         self._under: list[tuple[int, str]] = [
@@ -117,6 +119,8 @@ class Purging:
             if table not in TOGETHER:
                 self.removed[table] += rows.count(f"purge_{table}", **which)
         self._taken.append(entity)
+        if which["everywhere"]:
+            self._nowhere.append(entity)
         return gone
 
     def finish(self) -> tuple[int, int, set[str]]:
@@ -136,7 +140,11 @@ class Purging:
     def _take_together(self) -> None:
         """Remove what is looked for by the space alone, of all that was taken."""
         rows = self._ground.rows
-        which = {"ids": _json(self._taken), "spaces": _json(space for space, _ in self._under)}
+        which = {
+            "ids": _json(self._taken),
+            "nowhere": _json(self._nowhere),
+            "spaces": _json(space for space, _ in self._under),
+        }
         self._texts |= {row[0] for row in rows.all("names_had", **which)} - {""}
         for table in TOGETHER:
             self.removed[table] += rows.count(f"purge_{table}", **which)

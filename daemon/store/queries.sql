@@ -61,7 +61,22 @@ SELECT first FROM entities WHERE space = :space AND id = :id AND first <= :at
 
 -- name: own_relations
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
-FROM relations r WHERE r.space = :space AND r.began <= :at AND (r.began > :since OR r.ended > :since) ORDER BY r.id, r.row
+FROM relations r WHERE r.space = :space AND r.began <= :at AND (r.began > :since OR r.ended > :since) /*also*/ ORDER BY r.id, r.row
+
+-- name: relation_among
+AND r.id > :after AND r.id <= :upto
+
+-- name: own_relation_ids
+SELECT DISTINCT r.id FROM relations r
+WHERE r.space = :space AND r.id > :after AND r.began <= :at AND (r.began > :since OR r.ended > :since) ORDER BY r.id LIMIT :limit
+
+-- name: own_relations_same
+-- All rows of one type between two ends, whenever they were.
+SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
+FROM (
+    SELECT * FROM relations WHERE :from_id > 0 AND from_id > 0 AND from_id = :from_id AND to_id = :to_id AND to_name = :to_name AND space = :space
+    UNION ALL SELECT * FROM relations WHERE :from_id = 0 AND from_id = 0 AND from_name = :from_name AND to_id = :to_id AND to_name = :to_name AND space = :space
+) r WHERE r.type = :type AND r.began <= :at AND (r.began > :since OR r.ended > :since)
 
 -- name: own_relation
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, 0
@@ -182,6 +197,9 @@ SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.
        (SELECT at FROM changes WHERE number = e.began), (SELECT at FROM changes WHERE number = e.first), u.count, u.last
 FROM entities e LEFT JOIN uses u ON u.entity = e.id WHERE e.space = :space AND e.id = :id
 
+-- name: changed_few
+SELECT id, first FROM entities WHERE space = :space AND began > :at LIMIT :limit
+
 -- name: entities_named
 -- What lives under a name in one space: the commonest question there is, in one statement.
 SELECT e.id, e.space, e.scope, e.version, e.first, e.began, e.deleted, e.crc, e.body, e.text_bytes,
@@ -225,6 +243,8 @@ WHERE c.at >= :at AND c.space = :space AND c.op = 'autonomous_curation' AND j.su
 e.id
 -- name: key_updated
 e.began
+-- name: then_updated
+v.began
 -- name: key_priority
 e.priority
 -- name: key_name
@@ -236,6 +256,12 @@ m.name
 AND (/*key*/, e.id) > (:beyond, :beyond_id)
 -- name: further_down
 AND (/*key*/, e.id) < (:beyond, :beyond_id)
+
+-- By the index of names from the place on.
+-- name: further_up_names
+AND m.name >= :beyond AND (m.name, e.id) > (:beyond, :beyond_id)
+-- name: further_down_names
+AND m.name <= :beyond AND (m.name, e.id) < (:beyond, :beyond_id)
 
 -- name: after_id
 AND e.id > :after

@@ -11,7 +11,7 @@ from enhanced_memory.daemon.store.ground import Ground
 from enhanced_memory.daemon.store.views import View
 from enhanced_memory.daemon.times import moment
 
-__all__ = ["Edge", "End", "Held", "Relations"]
+__all__ = ["Edge", "End", "Held", "Relations", "between"]
 
 
 class End(msgspec.Struct, frozen=True):
@@ -67,14 +67,14 @@ class Relations:
     def find(self, from_: End, to: End, type_name: str, view: View | None = None) -> Edge | None:
         """The relation of this type between these ends, if the view has it."""
         found = self._seen(
-            "relations_same", self._ground.view if view is None else view, **_between(from_, to, type_name)
+            "relations_same", self._ground.view if view is None else view, **between(from_, to, type_name)
         )
         return found[0] if found else None
 
     def expect(self, wanted: Mapping[tuple[End, End, str], View | None]) -> None:
         """Let the store look at once for what `find` will be asked: each in its view, None for the caller's."""
         self._ground.rows.expect(
-            ("relations_same", {"space": layer.space, "at": layer.at, "nearer": view.nearer(depth)} | _between(*one))
+            ("relations_same", {"space": layer.space, "at": layer.at, "nearer": view.nearer(depth)} | between(*one))
             for one, given in wanted.items()
             for view in (self._ground.view if given is None else given,)
             for depth, layer in view
@@ -339,5 +339,6 @@ class Relations:
         )  # fmt: skip
 
 
-def _between(from_: End, to: End, type_name: str) -> dict[str, Any]:
+def between(from_: End, to: End, type_name: str) -> dict[str, Any]:
+    """What queries ask of a relation between two ends."""
     return {"from_id": from_.id, "from_name": from_.name, "to_id": to.id, "to_name": to.name, "type": type_name}

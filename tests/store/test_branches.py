@@ -381,13 +381,16 @@ async def test_a_page_opens_no_more_than_it_shows_of_what_its_parents_changed_si
     await default.do(Tag(names, ["later"]))
     monkeypatch.setattr(known_module, "CHUNK", 3)
     opened: list[int] = []
-    one_of = Known._stored
 
-    def counted(self: Known, row: tuple[Any, ...], at: int) -> Stored | None:
-        opened.append(row[0])
-        return one_of(self, row, at)
+    def counting(method: Any) -> Any:
+        def counted(self: Known, row: tuple[Any, ...], *given: Any) -> Stored | None:
+            opened.append(row[0])
+            return method(self, row, *given)
 
-    monkeypatch.setattr(Known, "_stored", counted)
+        return counted
+
+    for name in ("_stored", "_back"):
+        monkeypatch.setattr(Known, name, counting(getattr(Known, name)))
     for place, layers in ((middle, 1), (inner, 2)):
         seen: list[str] = []
         cursor: str | None = None

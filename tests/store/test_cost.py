@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from msgspec.structs import replace
 
 from enhanced_memory.client.operations.branches import DiffBranch, MergeBranch
-from enhanced_memory.client.operations.entities import CreateEntities, RenameEntity, UpdateEntity
+from enhanced_memory.client.operations.entities import (
+    AddObservations,
+    CreateEntities,
+    ListEntities,
+    ObservationsInput,
+    RenameEntity,
+    UpdateEntity,
+)
 from enhanced_memory.client.operations.journal import Redo, Undo
 from enhanced_memory.client.operations.relations import CreateRelations, DeleteRelations
+from enhanced_memory.client.operations.search import GetContext
+from enhanced_memory.client.operations.sessions import ListSessions
 from enhanced_memory.client.operations.versions import MemoryRevert
 from enhanced_memory.client.values import EntityInput, RelationInput
 from enhanced_memory.daemon.handlers.comparing import entity_diff
+from enhanced_memory.daemon.store import Tx, known
 from enhanced_memory.daemon.store.bodies import Codec, Noted, State
 from enhanced_memory.daemon.store.branches import Branches
 from enhanced_memory.daemon.store.known import Known, Stored
@@ -70,6 +80,158 @@ async def test_a_relation_of_a_hub_is_compared_without_reading_the_others(
         read.append(len(edges))
     assert read[0] == read[1]
     await world.sound()
+
+
+@pytest.mark.parametrize("against", ["pin", "now"])
+async def test_a_page_of_a_diff_compares_the_relations_that_it_shows(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch, against: Literal["pin", "now"]
+) -> None:
+    await default.create("hub")
+    asked: list[int] = []
+    for count in (20, 80):
+        branch = await world.branch(f"b{count}")
+        await spokes(branch, count, begin=10 * count)
+        # Behind the entities' differences: where a page can only be of relations.
+        first = await branch.do(DiffBranch(against=against, limit=count))
+        assert len(first.entities) == count
+        cursor, told = first.cursor, [one.to for one in first.relations]
+        while cursor is not None:
+            with counted(monkeypatch, Relations, "find") as looked:
+                page = await branch.do(DiffBranch(against=against, limit=5, cursor=cursor))
+            assert len(page.relations) <= 5
+            told += [one.to for one in page.relations]
+            cursor = page.cursor
+            asked.append(len(looked))
+        assert told == [f"n{number}" for number in range(10 * count, 11 * count)]
+    assert max(asked) <= 2 * 6
+    await world.sound()
+
+
+async def test_a_relation_is_told_once_whatever_its_ends_were_called_and_however_long_the_pages_are(
+    default: Place, world: World
+) -> None:
+    for name in ("Ada", "Bob"):
+        await default.create(name)
+    branch = await world.branch("b")
+    for type in ("knows", "likes"):
+        await branch.relate("Ada", type, "ghost")
+    await branch.relate("ghost", "haunts", "Bob")
+    await branch.create("ghost")  # what named it is its own now
+    await branch.do(DeleteRelations([RelationInput("Ada", "ghost", "knows")]))
+    await branch.relate("Ada", "knows", "ghost")  # under another id
+    await branch.relate("Ada", "minds", "Bob")
+    await branch.do(DeleteRelations([RelationInput("Ada", "Bob", "minds")]))
+    await branch.relate("Bob", "hears", "ghost")
+    for limit in (1, 2, 3, 100):
+        told: list[tuple[str, str, str, str]] = []
+        cursor: str | None = None
+        while True:
+            page = await branch.do(DiffBranch(limit=limit, cursor=cursor))
+            told += [(one.action, one.from_, one.type, one.to) for one in page.relations]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert told == [
+            ("added", "Ada", "knows", "ghost"),
+            ("added", "Ada", "likes", "ghost"),
+            ("added", "ghost", "haunts", "Bob"),
+            ("added", "Bob", "hears", "ghost"),
+        ]
+    await world.sound()
+
+
+async def changed_since(world: World, name: str, count: int) -> Place:
+    """A branch whose parent has changed so many entities since; one in ten of them is a session, one in twenty pinned."""
+    names = [f"{name} {number:03}" for number in range(count)]
+    made = [
+        EntityInput(
+            one, "thing" if number % 10 else "session", priority=number % 10 + 1, properties={"rank": number * 7 % count},
+            always_include=number % 20 == 0,
+        )
+        for number, one in enumerate(names)
+    ]  # fmt: skip
+    ids = [one.id for one in (await world.default.do(CreateEntities(made))).results]
+    branch = await world.branch(name)
+    await world.default.do(AddObservations([ObservationsInput(one, ["changed"]) for one in ids]))
+    return branch
+
+
+@pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize("order", ["id", "name", "updated", "property:rank"])
+async def test_a_page_in_any_order_that_is_written_down_opens_what_it_shows(
+    world: World, monkeypatch: pytest.MonkeyPatch, order: str, descending: bool
+) -> None:
+    monkeypatch.setattr(known, "CHUNK", 6)
+    branch = await changed_since(world, "b", 60)
+    cursor: str | None = None
+    while True:
+        with counted(monkeypatch, Known, "_back") as opened:
+            page = await branch.do(ListEntities(order_by=order, descending=descending, limit=5, cursor=cursor))
+        assert len(opened) <= 2 * 6
+        cursor = page.cursor
+        if cursor is None:
+            break
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (ListSessions(order_by="created", limit=50), 6),
+        (ListSessions(status="open", limit=50), 6),
+        (ListEntities(types=["session"], order_by="priority", limit=50), 6),
+        (GetContext(""), 3),
+    ],
+    ids=["sessions", "open sessions", "of a type", "context"],
+)
+async def test_what_cannot_be_meant_is_not_opened(
+    world: World, monkeypatch: pytest.MonkeyPatch, ask: Any, told: int
+) -> None:
+    branch = await changed_since(world, "b", 60)
+    with counted(monkeypatch, Known, "_back") as opened:
+        found = await branch.do(ask)
+    of = next(getattr(found, name) for name in ("sessions", "entities", "items") if hasattr(found, name))
+    assert len(of) == told
+    assert len(opened) == told
+
+
+@pytest.mark.parametrize("order", ["id", "name", "updated", "priority", "property:rank"])
+async def test_where_little_has_changed_since_it_is_found_without_going_through_the_rest(
+    default: Place, world: World, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.setattr(known, "CHUNK", 6)
+    names = [f"n{number:02}" for number in range(30)]
+    made = [EntityInput(name, "thing", properties={"rank": number}) for number, name in enumerate(names)]
+    await default.do(CreateEntities(made))
+    branch = await world.branch("b")
+    await default.do(AddObservations([ObservationsInput(name, ["changed"]) for name in names[::6]]))
+    asked: list[str] = []
+    rows: Any = await default.write(lambda tx: type(tx.rows))
+    every = rows.all
+
+    def noted(self: Any, name: str, /, *also: Any, **values: Any) -> Any:
+        asked.append(name)
+        return every(self, name, *also, **values)
+
+    monkeypatch.setattr(rows, "all", noted)
+    for descending in (False, True):
+        assert await branch.listed(order_by=order, limit=7, descending=descending) == names[:: -1 if descending else 1]
+    assert [name for name in dict.fromkeys(asked) if name.startswith("changed_")] == ["changed_few"]
+
+
+async def test_what_many_entities_said_is_asked_for_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    for count in (10, 100):
+        branch = await changed_since(world, f"b{count}", count)
+        ids = [one.id for one in (await branch.do(ListEntities(limit=1000))).entities]
+
+        def read(tx: Tx, ids: list[int] = ids) -> dict[int, Stored]:
+            with counted(monkeypatch, type(tx.rows), "all") as rows, counted(monkeypatch, type(tx.rows), "one") as ones:
+                found = tx.entities.many(ids)
+            asked.append(len(rows) + len(ones))
+            return found
+
+        assert all(not one.state.observations for one in list((await branch.read(read)).values())[-count:])
+    assert asked[0] == asked[1]
 
 
 HEAVY = "what makes the hub heavy"

@@ -210,3 +210,62 @@ async def test_what_many_are_derived_from_is_read_once(
     with pytest.raises(NotFound, match="no observation 'now' to derive from"):
         await default.do(adding(("Ada", ["now", ObservationInput("then", sources=[Source("Ada", "now")])])))
     await world.sound()
+
+
+async def test_what_is_replaced_item_by_item_is_packed_no_more_often_than_it_is_written(
+    default: Place, world: World, packed: list[str]
+) -> None:
+    await default.create("Ada", "first", "kept")
+    items = [EntityInput("Ada", "thing", ["kept", text, f"and {text}"]) for text in TEXTS]
+    one_by_one = await world.overlay("apart")
+    each = [(await one_by_one.do(CreateEntities([item], on_existing="replace"))).results[0] for item in items]
+    packed.clear()
+    together = (await default.do(CreateEntities(items, on_existing="replace"))).results
+    assert packed.count("Ada") == 2
+    assert [(one.action, one.added) for one in together] == [(one.action, one.added) for one in each]
+    assert {one.version for one in together} == {2}
+    assert await default.says("Ada") == await one_by_one.says("Ada") == ["kept", TEXTS[-1], f"and {TEXTS[-1]}"]
+    ids = [
+        [(one.id, one.text) for one in (await place.do(OpenNodes(["Ada"], details=True))).entities[0].details or []]
+        for place in (default, one_by_one)
+    ]
+    assert ids[0] == ids[1]
+    (entry,) = (await default.do(Journal(limit=1))).entries
+    assert len(entry.deeds) + entry.more == len(items)
+    await default.do(Undo(dry_run=False))
+    assert await default.says("Ada") == ["first", "kept"]
+    await world.sound()
+
+
+async def test_a_replaced_entity_keeps_the_vectors_of_what_the_last_item_says(default: Place, world: World) -> None:
+    items = [
+        EntityInput("Ada", "thing", [ObservationInput(text, vectors={"mine": [1.0, 0.0]})]) for text in ("one", "two")
+    ]
+    for asked in (items, items[::-1]):
+        await default.do(CreateEntities(asked, on_existing="replace"))
+        assert await default.says("Ada") == [asked[-1].observations[0].text]  # type: ignore[union-attr]
+        await world.sound()
+
+
+async def test_what_is_skipped_is_looked_up_once(default: Place, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await default.create("Ada", "first")
+    opened: list[bytes] = []
+    plain = Codec.plain
+    monkeypatch.setattr(Codec, "plain", lambda *given: opened.append(plain(*given)) or opened[-1])  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    asked = [EntityInput(name, "thing", [text]) for text in TEXTS for name in ("Ada", "new")]
+    done = (await default.do(CreateEntities(asked, on_existing="skip"))).results
+    assert [one.action for one in done] == ["skipped", "created", *["skipped"] * (len(asked) - 2)]
+    assert {one.version for one in done} == {1}
+    assert len({one.id for one in done}) == 2
+    assert len([body for body in opened if b"first" in body]) == 1
+    assert await default.says("Ada") == ["first"]
+    assert await default.says("new") == [TEXTS[0]]
+    await world.sound()
+
+
+async def test_what_is_skipped_by_its_name_may_be_made_in_a_scope_by_the_same_call(default: Place) -> None:
+    await default.create("Ada", scope="m")
+    asked = [EntityInput("Ada", "thing", scope=scope) for scope in ("", "a", "")]
+    done = (await default.do(CreateEntities(asked, on_existing="skip"))).results
+    assert [one.action for one in done] == ["skipped", "created", "skipped"]
+    assert done[2].id == done[1].id, "of those in scopes the first scope's is meant"

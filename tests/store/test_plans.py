@@ -64,6 +64,27 @@ def test_the_entity_of_a_name_or_a_property_is_looked_up(connection: apsw.Connec
     assert "id=?" in second
 
 
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize(
+    ("query", "key", "index"),
+    [
+        ("changed_since", "key_id", "INDEX entities_id (space=?)"),
+        ("changed_then", "then_updated", "INDEX entities_began (space=? AND began>?)"),
+        ("changed_then", "then_spoken", "INDEX entities_began (space=? AND began>?)"),
+        ("changed_by_name", "key_name", "PRIMARY KEY (space=?)"),
+        ("changed_by_property", "key_property", "PRIMARY KEY (space=? AND key=?)"),
+    ],
+)
+def test_what_has_changed_since_is_told_by_indexes(
+    connection: apsw.Connection, query: str, key: str, index: str, down: bool
+) -> None:
+    steps = plan(connection, query, key, down)
+    assert steps[0].endswith(index), steps
+    assert not [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step], steps
+    if query in ("changed_since", "changed_by_name"):
+        assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
 @pytest.mark.parametrize(("query", "index"), [("pinned", "entities_pinned"), ("typed", "entities_type")])
 def test_what_few_are_is_told_by_an_index_alone(connection: apsw.Connection, query: str, index: str) -> None:
     assert f"COVERING INDEX {index}" in plan(connection, query)[0]
@@ -89,6 +110,14 @@ def test_what_no_index_finds_by_the_entity_is_read_once_for_several(connection: 
     assert ":ids" in QUERIES[query]
 
 
+def test_whether_little_has_changed_since_is_told_by_the_index_of_changes(connection: apsw.Connection) -> None:
+    assert plan(connection, "changed_few") == ["SEARCH entities USING INDEX entities_began (space=? AND began>?)"]
+
+
+def test_the_names_of_what_is_brought_back_are_looked_up(connection: apsw.Connection) -> None:
+    assert plan(connection, "purge_named")[0].endswith("PRIMARY KEY (space=? AND name=?)")
+
+
 RELATIONS = [
     "relations_said",
     "purge_relations",
@@ -96,6 +125,8 @@ RELATIONS = [
     "relations_touching",
     "relations_between",
     "relations_same",
+    "own_relations_same",
+    "own_ends",
     "tended_links",
     "relations_ended",
     "relations_hidden",
@@ -110,6 +141,16 @@ def test_what_an_entity_is_related_to_is_found_without_reading_its_space(
     steps = [step for step in plan(connection, query) if "relations" in step]
     assert steps
     assert not [step for step in steps if step.startswith("SCAN") or "relations_id (space=?)" in step], steps
+
+
+def test_what_begins_at_a_name_is_found_without_reading_what_begins_at_an_entity(connection: apsw.Connection) -> None:
+    assert plan(connection, "relations_loose")[0] == "SCAN r USING INDEX relations_from_name"
+
+
+def test_the_relations_of_a_page_are_read_behind_its_cursor(connection: apsw.Connection) -> None:
+    assert plan(connection, "own_relation_ids") == ["SEARCH r USING INDEX relations_id (space=? AND id>?)"]
+    (step,) = plan(connection, "own_relations", also="relation_among")
+    assert step == "SEARCH r USING INDEX relations_id (space=? AND id>? AND id<?)"
 
 
 @pytest.mark.engines("postgres")

@@ -52,11 +52,14 @@ async def test_several_are_purged_with_one_reading_of_what_no_index_finds(
     await overlay.do(Tag(["e2"], ["more"]))
     asked = await counted(default, monkeypatch)
     receipt = await default.do(PurgeEntities(["e0", "other", "e2"], confirm=True))
-    assert {name: asked[name] for name in ("names_had", "purge_names", "purge_tags", "purge_properties")} == {
+    assert {
+        name: asked[name] for name in ("names_had", "purge_names", "purge_tags", "purge_properties", "purge_merges")
+    } == {
         "names_had": 1,
         "purge_names": 1,
         "purge_tags": 1,
         "purge_properties": 1,
+        "purge_merges": 1,
     }
     assert list(receipt.removed) == ["cold", "notes", *TABLES, "answers"]
     assert {table: count for table, count in receipt.removed.items() if count} == {
@@ -83,7 +86,9 @@ async def test_several_are_archived_with_one_reading_of_what_no_index_finds(
     assert len(done.ids) == 2
     assert (asked["purge_tags"], asked["purge_properties"]) == (1, 1)
     assert await world.rows("SELECT DISTINCT entity FROM tags UNION SELECT DISTINCT entity FROM properties") == [(3,)]
+    asked.clear()
     await default.do(RestoreEntities(["e0", "e1"]))
+    assert (asked["purge_named"], asked["purge_names"]) == (2, 0), "each by the names that it had, not by its space"
     assert await default.listed(tags=["t1"], where=[Filter("n", equal=1)]) == ["e1"]
     await world.sound()
 

@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,6 +125,25 @@ def test_what_is_no_body_is_damage(codec: Codec, stored: bytes) -> None:
 def test_plain_bytes_that_say_no_state_are_damage(raw: bytes) -> None:
     with pytest.raises(StoreDamaged):
         decoded(raw)
+
+
+@pytest.mark.parametrize("size", [0, 1, 40, 1000, 65_536, 65_537, 200_000])
+def test_a_difference_is_taken_back_whatever_the_size_of_either_side(size: int) -> None:
+    chance = random.Random(size)
+    newer = chance.randbytes(size)
+    for older in (b"\0", newer + b"more", newer[: size // 2] + chance.randbytes(50), chance.randbytes(100_000)):
+        assert undelta(delta(older, newer), newer, crc(older)) == older
+
+
+def test_no_decompressor_is_made_for_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = (encoded(State("Ada", "thing", [Noted(1, 1, said)], next_id=2)) for said in ("tea", "coffee"))
+    difference = delta(old, new)
+    assert undelta(difference, new, crc(old)) == old
+    made: list[object] = []
+    monkeypatch.setattr(zstandard, "ZstdDecompressor", lambda **given: made.append(given))
+    for _ in range(10):
+        assert undelta(difference, new, crc(old)) == old
+    assert made == []
 
 
 def test_a_difference_from_another_body_is_damage() -> None:

@@ -34,6 +34,7 @@ _OF: dict[str, tuple[str, ...]] = {
     "entity": ("entities", "uses"),
     "dangling": ("relations",),
     "relations_same": ("relations",),
+    "own_relations_same": ("relations",),
     "kept_answer": ("answers",),
 }
 """The queries whose answers are kept, and the tables that they look into."""
@@ -44,6 +45,7 @@ _ABOUT: dict[str, tuple[str, ...]] = {
     "entity": ("id",),
     "dangling": ("name",),
     "relations_same": ("from_id", "from_name", "to_id", "to_name"),
+    "own_relations_same": ("from_id", "from_name", "to_id", "to_name"),
     "kept_answer": ("key",),
 }
 """The values by which an answer is found that a write touches."""

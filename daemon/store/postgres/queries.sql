@@ -19,6 +19,10 @@ SELECT coalesce(max(id), 0) + 1, :name, :parent, :pinned, :kind, :entity, :metad
 SELECT m.id, m.space, m.stream, coalesce(m.role, 'user'), coalesce(m.kind, 'dialogue'), m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block > 0 THEN '\xff'::bytea || int8send(m.block) ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
+-- name: own_ends
+SELECT from_name FROM relations WHERE from_id = 0 AND from_name = ANY (:names::text[]) AND space = :space
+UNION SELECT to_name FROM relations WHERE to_id = 0 AND to_name = ANY (:names::text[]) AND space = :space
+
 -- Changes and their journal
 
 -- name: changes
@@ -152,14 +156,54 @@ WHERE e.space = :space AND e.began <= :at AND e.deleted = 0 AND (e.began, e.id) 
   /*also*/
 ORDER BY e.began DESC, e.id DESC LIMIT :limit
 
+-- What has changed since, as it was then: in the order of ids, of changes or of what was said, of names, of a property's values.
 -- name: changed_since
-SELECT e.id FROM entities e
-WHERE e.space = :space AND e.id > :after AND e.began > :at AND e.first <= :at
+SELECT e.id, e.id FROM entities e
+WHERE e.space = :space AND e.began > :at AND e.first <= :at
   AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
-ORDER BY e.id LIMIT :limit
+  /*also*/
+ORDER BY e.id /*down*/ LIMIT :limit
+
+-- name: changed_then
+SELECT e.id, /*key*/ FROM entities e JOIN LATERAL (
+    SELECT w.began, w.deleted FROM versions w WHERE w.space = e.space AND w.entity = e.id AND w.began <= :at ORDER BY w.began DESC LIMIT 1) v ON v.deleted = :deleted
+WHERE e.space = :space AND e.began > :at AND e.first <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
+  /*also*/
+ORDER BY /*key*/ /*down*/, e.id /*down*/ LIMIT :limit
+
+-- name: changed_by_name
+SELECT e.id, m.name FROM names m JOIN entities e ON e.space = m.space AND e.id = m.entity
+WHERE m.space = :space AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) AND e.began > :at AND e.first <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
+  /*also*/
+ORDER BY m.name /*down*/, e.id /*down*/ LIMIT :limit
+
+-- name: changed_by_property
+SELECT id, kind, number, word FROM (
+    SELECT DISTINCT ON (e.id) e.id, p.kind, p.number, p.word FROM properties p JOIN entities e ON e.space = p.space AND e.id = p.entity
+    WHERE p.space = :space AND p.key = :order_key AND p.kind < 3 AND p.began <= :at AND (p.ended = 0 OR p.ended > :at)
+      AND e.began > :at AND e.first <= :at
+      AND NOT EXISTS (SELECT 1 FROM json_array_elements(:nearer::json) n JOIN entities s ON s.space = (n.value ->> 0)::bigint AND s.id = e.id AND s.first <= (n.value ->> 1)::bigint)
+    ORDER BY e.id, p.kind, p.number, p.word) least
+WHERE :beyond_id = 0 OR CASE WHEN :falling <> 0 THEN (kind, number, word, id) < (:beyond__kind, :beyond__number::numeric, :beyond__word, :beyond_id)
+                             ELSE (kind, number, word, id) > (:beyond__kind, :beyond__number::numeric, :beyond__word, :beyond_id) END
+ORDER BY kind /*down*/, number /*down*/, word /*down*/, id /*down*/ LIMIT :limit
+
+-- The version that stood at a change, of each entity, and those after it up to a whole one.
+-- name: versions_back
+SELECT v.entity, v.version, v.began, v.deleted, v.whole, v.crc, v.body, c.at FROM unnest(:ids::bigint[]) j (id)
+JOIN LATERAL (SELECT w.version, w.ended FROM versions w WHERE w.space = :space AND w.entity = j.id AND w.began <= :at ORDER BY w.began DESC LIMIT 1) t ON t.ended > :at
+JOIN LATERAL (SELECT * FROM versions w WHERE w.space = :space AND w.entity = j.id AND w.version >= t.version AND w.version <= t.version + :most) v ON true
+LEFT JOIN changes c ON c.number = v.began
 
 -- name: key_spoken
 greatest(e.began, coalesce((
+    SELECT m.began FROM messages m JOIN json_array_elements(:layers::json) l ON m.space = (l.value ->> 0)::bigint
+    WHERE m.stream = e.id AND m.began <= (l.value ->> 1)::bigint AND (m.ended = 0 OR m.ended > (l.value ->> 1)::bigint) ORDER BY m.id DESC LIMIT 1), 0))
+
+-- name: then_spoken
+greatest(v.began, coalesce((
     SELECT m.began FROM messages m JOIN json_array_elements(:layers::json) l ON m.space = (l.value ->> 0)::bigint
     WHERE m.stream = e.id AND m.began <= (l.value ->> 1)::bigint AND (m.ended = 0 OR m.ended > (l.value ->> 1)::bigint) ORDER BY m.id DESC LIMIT 1), 0))
 
@@ -576,8 +620,8 @@ UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.
 WHERE m.stream = :entity AND (m.space = ANY (:spaces::bigint[]) OR :everywhere <> 0) AND p.ended = 0 ORDER BY 1
 
 -- name: purge_merges
-DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity
-  AND (branch = ANY (:spaces::bigint[]) OR target = ANY (:spaces::bigint[]) OR :everywhere <> 0)
+DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = ANY (:ids::bigint[])
+  AND (branch = ANY (:spaces::bigint[]) OR target = ANY (:spaces::bigint[]) OR id = ANY (:nowhere::bigint[]))
 
 -- name: purge_passages
 DELETE FROM passages WHERE id = ANY (:passages::bigint[])
@@ -590,6 +634,9 @@ DELETE FROM tags WHERE space = ANY (:spaces::bigint[]) AND entity = ANY (:ids::b
 
 -- name: purge_names
 DELETE FROM names WHERE space = ANY (:spaces::bigint[]) AND entity = ANY (:ids::bigint[])
+
+-- name: purge_named
+DELETE FROM names WHERE space = :space AND name = ANY (:names::text[]) AND entity = ANY (:ids::bigint[])
 
 -- name: purge_versions
 DELETE FROM versions WHERE space = ANY (:spaces::bigint[]) AND entity = :entity

@@ -163,7 +163,7 @@ class PostgresRows:
         rows = self._send((asked.text, [_sought(value) for value in asked.values(values)]))
         if b"halfvec_send" in asked.text:
             return [tuple(int8(value) if type(value) is bytes else value for value in row) for row in rows]
-        if name == "list_ids_by_property":
+        if name in ("list_ids_by_property", "changed_by_property"):
             return [(row[0], property_told(*row[1:])) for row in rows]
         return _as_told(asked.text, rows)
 

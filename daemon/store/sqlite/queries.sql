@@ -13,6 +13,10 @@ INSERT INTO spaces (name, parent, pinned, kind, entity, metadata, began) VALUES 
 SELECT m.id, m.space, m.stream, coalesce(m.role, 'user'), coalesce(m.kind, 'dialogue'), m.speaker, m.at, m.tick, m.importance, m.tokens, m.began, m.crc, CASE WHEN m.block THEN m.block ELSE m.body END
 FROM messages m WHERE m.space = :space AND m.space > 1 AND m.began > :since AND m.ended = 0 /*also*/ ORDER BY m.id
 
+-- name: own_ends
+SELECT from_name FROM relations WHERE from_id = 0 AND from_name IN (SELECT value FROM json_each(:names)) AND space = :space
+UNION SELECT to_name FROM relations WHERE to_id = 0 AND to_name IN (SELECT value FROM json_each(:names)) AND space = :space
+
 -- Changes and their journal
 
 -- name: changes
@@ -144,14 +148,54 @@ WHERE e.space = :space AND e.began <= :at AND e.deleted = 0 AND (e.began, e.id) 
   /*also*/
 ORDER BY e.began DESC, e.id DESC LIMIT :limit
 
+-- What has changed since, as it was then: in the order of ids, of changes or of what was said, of names, of a property's values.
 -- name: changed_since
-SELECT e.id FROM entities e
-WHERE e.space = :space AND e.id > :after AND e.began > :at AND e.first <= :at
+SELECT e.id, e.id FROM entities e
+WHERE e.space = :space AND +e.began > :at AND e.first <= :at
   AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
-ORDER BY e.id LIMIT :limit
+  /*also*/
+ORDER BY e.id /*down*/ LIMIT :limit
+
+-- name: changed_then
+SELECT e.id, /*key*/ FROM entities e CROSS JOIN versions v ON v.space = e.space AND v.entity = e.id AND v.version = (
+    SELECT w.version FROM versions w WHERE w.space = e.space AND w.entity = e.id AND w.began <= :at ORDER BY w.began DESC LIMIT 1)
+WHERE e.space = :space AND e.began > :at AND +e.first <= :at AND v.deleted = :deleted
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+  /*also*/
+ORDER BY /*key*/ /*down*/, +e.id /*down*/ LIMIT :limit
+
+-- name: changed_by_name
+SELECT e.id, m.name FROM names m CROSS JOIN entities e ON e.space = m.space AND e.id = m.entity
+WHERE m.space = :space AND m.began <= :at AND (m.ended = 0 OR m.ended > :at) AND +e.began > :at AND e.first <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+  /*also*/
+ORDER BY m.name /*down*/, e.id /*down*/ LIMIT :limit
+
+-- name: changed_by_property
+SELECT e.id, min(p.value) FROM properties p CROSS JOIN entities e ON e.space = p.space AND e.id = p.entity
+WHERE p.space = :space AND p.key = :order_key AND p.value <> x'' AND p.began <= :at AND (p.ended = 0 OR p.ended > :at)
+  AND +e.began > :at AND e.first <= :at
+  AND NOT EXISTS (SELECT 1 FROM json_each(:nearer) n JOIN entities s ON s.space = n.value ->> 0 AND s.id = e.id AND s.first <= n.value ->> 1)
+GROUP BY e.id
+HAVING :beyond_id = 0 OR CASE WHEN :falling THEN (min(p.value), e.id) < (:beyond, :beyond_id) ELSE (min(p.value), e.id) > (:beyond, :beyond_id) END
+ORDER BY 2 /*down*/, e.id /*down*/ LIMIT :limit
+
+-- The version that stood at a change, of each entity, and those after it up to a whole one.
+-- name: versions_back
+SELECT v.entity, v.version, v.began, v.deleted, v.whole, v.crc, v.body, c.at FROM json_each(:ids) j
+CROSS JOIN versions t ON t.space = :space AND t.entity = j.value AND t.version = (
+    SELECT w.version FROM versions w WHERE w.space = :space AND w.entity = j.value AND w.began <= :at ORDER BY w.began DESC LIMIT 1)
+CROSS JOIN versions v ON v.space = t.space AND v.entity = t.entity AND v.version >= t.version AND v.version <= t.version + :most
+LEFT JOIN changes c ON c.number = v.began
+WHERE t.ended > :at
 
 -- name: key_spoken
 max(e.began, coalesce((
+    SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
+    WHERE m.stream = e.id AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1), 0))
+
+-- name: then_spoken
+max(v.began, coalesce((
     SELECT m.began FROM messages m CROSS JOIN json_each(:layers) l ON m.space = l.value ->> 0
     WHERE m.stream = e.id AND m.began <= l.value ->> 1 AND (m.ended = 0 OR m.ended > l.value ->> 1) ORDER BY m.id DESC LIMIT 1), 0))
 
@@ -365,12 +409,12 @@ ORDER BY max(CASE WHEN r.began <= :upto THEN r.began ELSE 0 END, CASE WHEN r.end
 -- name: relation_types
 AND r.type IN (SELECT value FROM json_each(:types))
 
+-- By the index of names, which is short; without the `+` and the missing order all relations of the space would be read.
 -- name: relations_loose
 SELECT r.row, r.space, r.id, r.from_id, r.to_id, r.from_name, r.to_name, r.type, r.strength, r.metadata, r.began, c.at
 FROM relations r LEFT JOIN changes c ON c.number = r.began
-WHERE r.from_id = 0 AND r.space = :space AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
+WHERE r.from_id = 0 AND +r.space = :space AND r.deleted = 0 AND r.began <= :at AND (r.ended = 0 OR r.ended > :at)
   /*part relation_not_hidden*/
-ORDER BY r.id
 
 -- Conflicts
 
@@ -538,8 +582,9 @@ UNION ALL SELECT p.id FROM messages m JOIN passages p ON p.message = m.id AND p.
 WHERE m.stream = :entity AND (m.space IN (SELECT value FROM json_each(:spaces)) OR :everywhere) AND p.ended = 0
 
 -- name: purge_merges
-DELETE FROM merges WHERE subject IN ('entity', 'same') AND id = :entity
-  AND (branch IN (SELECT value FROM json_each(:spaces)) OR target IN (SELECT value FROM json_each(:spaces)) OR :everywhere)
+DELETE FROM merges WHERE subject IN ('entity', 'same') AND id IN (SELECT value FROM json_each(:ids))
+  AND (branch IN (SELECT value FROM json_each(:spaces)) OR target IN (SELECT value FROM json_each(:spaces))
+    OR id IN (SELECT value FROM json_each(:nowhere)))
 
 -- name: purge_passages
 DELETE FROM passages WHERE id IN (SELECT value FROM json_each(:passages))
@@ -552,6 +597,9 @@ DELETE FROM tags WHERE space IN (SELECT value FROM json_each(:spaces)) AND entit
 
 -- name: purge_names
 DELETE FROM names WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity IN (SELECT value FROM json_each(:ids))
+
+-- name: purge_named
+DELETE FROM names WHERE space = :space AND name IN (SELECT value FROM json_each(:names)) AND entity IN (SELECT value FROM json_each(:ids))
 
 -- name: purge_versions
 DELETE FROM versions WHERE space IN (SELECT value FROM json_each(:spaces)) AND entity = :entity
