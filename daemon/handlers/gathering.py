@@ -4,6 +4,7 @@ Each item is answered as if it stood alone: with the version that it makes or me
 between the first and the last is never written, and costs what the item says, not what the entity does.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 import msgspec
@@ -93,9 +94,11 @@ class Gathering:
     def __init__(self, tx: Tx, about: Iterable[Hashable]) -> None:
         """`about` tells what each item is about, in their order: items of one entity may call it differently."""
         self._tx = tx
-        self._left: dict[Hashable, int] = {}
-        for one in about:  # a `Counter` takes longer than all else here where there is one item, as there mostly is
-            self._left[one] = self._left.get(one, 0) + 1
+        self._left = defaultdict[Hashable, int](
+            int
+        )  # to make a `Counter` takes longer than all else where there is one item
+        for one in about:
+            self._left[one] += 1
         self._ids: dict[Hashable, int] = {}
         self._drafts: dict[int, Draft] = {}
         self._met: dict[Hashable, Stored] = {}
@@ -132,7 +135,7 @@ class Gathering:
 
     def begun(self, about: Hashable, known: Stored) -> None:
         """The item that was last asked for has made an entity."""
-        if self._left.get(about):
+        if self._left[about]:
             self._keep(about, Draft(known, changed=True))
 
     def _keep(self, about: Hashable, draft: Draft) -> None:

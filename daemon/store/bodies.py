@@ -303,7 +303,7 @@ def _chained(difference: bytes, newer: bytes) -> bytes | None:
     head = b"".join((_MAGIC, b"\xa0", size.to_bytes(4, "little"), (size << 3 | 1).to_bytes(3, "little")))
     try:
         return _chains.undone([head + newer, _MAGIC + difference])
-    except (zstandard.ZstdError, ValueError):
+    except (zstandard.ZstdError, ValueError, MemoryError):  # a damaged one may claim any size
         return None
 
 
