@@ -42,6 +42,7 @@ BY_NAME = "names lie by name, entities by number"
 OVER = "a row of an overlay hides one of the parent, whose owner may be another"
 ASIDE = "from a table that is everywhere into one that is spread"
 NOT_BY_OWNER = {
+    "changed_by_name": BY_NAME,
     "entities_named": BY_NAME,
     "list_ids_by_name": BY_NAME,
     "relations_loose": OVER,

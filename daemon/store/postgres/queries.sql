@@ -193,8 +193,8 @@ ORDER BY kind /*down*/, number /*down*/, word /*down*/, id /*down*/ LIMIT :limit
 -- The version that stood at a change, of each entity, and those after it up to a whole one.
 -- name: versions_back
 SELECT v.entity, v.version, v.began, v.deleted, v.whole, v.crc, v.body, c.at FROM unnest(:ids::bigint[]) j (id)
-JOIN LATERAL (SELECT w.version, w.ended FROM versions w WHERE w.space = :space AND w.entity = j.id AND w.began <= :at ORDER BY w.began DESC LIMIT 1) t ON t.ended > :at
-JOIN LATERAL (SELECT * FROM versions w WHERE w.space = :space AND w.entity = j.id AND w.version >= t.version AND w.version <= t.version + :most) v ON true
+JOIN LATERAL (SELECT w.entity, w.version, w.ended FROM versions w WHERE w.space = :space AND w.entity = j.id AND w.began <= :at ORDER BY w.began DESC LIMIT 1) t ON t.ended > :at
+JOIN LATERAL (SELECT * FROM versions w WHERE w.space = :space AND w.entity = t.entity AND w.version >= t.version AND w.version <= t.version + :most) v ON true
 LEFT JOIN changes c ON c.number = v.began
 
 -- name: key_spoken
