@@ -286,7 +286,7 @@ AND e.began <= coalesce((SELECT max(number) FROM changes WHERE at <= :updated_un
 -- Names
 
 -- name: name
-SELECT scope, entity FROM names WHERE space = :space AND name = :name AND began <= :at AND (ended = 0 OR ended > :at)
+SELECT scope, entity FROM names WHERE space = :space AND name = :name AND began <= :at AND (ended = 0 OR ended > :at) ORDER BY scope
 
 -- name: add_name
 -- No row where the name is taken.
