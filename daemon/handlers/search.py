@@ -20,7 +20,7 @@ from enhanced_memory.daemon import ranking
 from enhanced_memory.daemon.ageing import relevance
 from enhanced_memory.daemon.handlers.filters import entity_conditions, equals, message_conditions
 from enhanced_memory.daemon.handlers.moments import look_back, stream_of
-from enhanced_memory.daemon.handlers.near import apart, meant, meant_among
+from enhanced_memory.daemon.handlers.near import apart, as_many_near, meant, meant_among
 from enhanced_memory.daemon.handlers.saying import Fit, Wanted, shown_of
 from enhanced_memory.daemon.handlers.told import entities_of
 from enhanced_memory.daemon.store import Tx
@@ -89,7 +89,7 @@ def search_nodes(tx: Tx, ask: SearchNodes) -> SearchResult:
         else:
             candidates, cosines = meant(tx, candidates, wanted, messages=False)
             # The nearest are judged by the filters after they were found: where so many were, there may be more.
-            more = more or (bool(before_the_cut) and sum(each >= ranking.NEAR for each in cosines.values()) >= wanted)
+            more = more or (bool(before_the_cut) and as_many_near(cosines, wanted))
         words = {one.passage: one.score for one in candidates}
         fused = ranking.fused(words, cosines)
         known = tx.entities.many({*(one.entity for one in candidates), *exact}, *conditions, **values)

@@ -83,11 +83,7 @@ class Opening:
         asked = msgspec.json.encode(sorted(ids)).decode()
         for row in self._ground.rows.all("versions_back", space=space, ids=asked, at=at, most=KEYFRAME):
             paths.setdefault(row[0], []).append(row)
-        for path in paths.values():
-            path.sort(key=lambda row: row[1])
-            whole = next((place for place, row in enumerate(path) if row[4]), len(path))
-            del path[whole + 1 :]
-        return paths
+        return {entity: _to_whole(sorted(path, key=lambda row: row[1])) for entity, path in paths.items()}
 
     def _plain(self, path: list[tuple[Any, ...]], checksum: int, body: bytes) -> bytes:
         """The plain bytes of the first version of a path; the head's checksum and body are what the last differs from, unless it is whole."""
@@ -119,20 +115,10 @@ class Opening:
         )
         if not rows or rows[0][0] != number:
             raise NotFound(f"Entity {entity} has no version {number} in this space.", "see `memory_history`")
-        path: list[tuple[Any, ...]] = []
-        raw: bytes | None = None
-        for row in rows:
-            path.append(row)
-            if row[4]:
-                raw = self._ground.codec.plain(row[6], row[5])
-                path.pop()
-                break
-        if raw is None:
-            if path[-1][0] != head[3] - 1:
-                raise StoreDamaged(f"The versions of entity {entity} have a gap.")
-            raw = self._ground.codec.plain(head[8], head[7])
-        for row in reversed(path):
-            raw = undelta(row[6], raw, row[5])
+        path = _to_whole(rows)
+        if not path[-1][4] and path[-1][0] != head[3] - 1:
+            raise StoreDamaged(f"The versions of entity {entity} have a gap.")
+        raw = self._plain(path, head[7], head[8])
         return decoded(raw), raw
 
     def _stored(self, row: tuple[Any, ...], at: int) -> Stored | None:
@@ -182,3 +168,9 @@ class Opening:
             entity, space, scope, version, first, began, bool(deleted), derived.text_bytes(state), checksum, 0, raw, state,
             updated_at or 0, state.attributes.get("born", created_at or 0), used or 0, used_at or 0, False,
         )  # fmt: skip
+
+
+def _to_whole(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows of versions up to the first that is kept whole; all of them where none is."""
+    whole = next((place for place, row in enumerate(rows) if row[4]), len(rows))
+    return rows[: whole + 1]
